@@ -1,0 +1,5 @@
+//! Backfire: a deterministic simulation and fuzzing testbed for Matrix federation.
+
+pub mod matrix;
+pub mod room;
+pub mod scenario;

@@ -1,0 +1,2 @@
+//! The `backfire` command.
+fn main() {}
