@@ -1,5 +1,3 @@
 //! Backfire: a deterministic simulation and fuzzing testbed for Matrix federation.
 
 pub mod matrix;
-pub mod room;
-pub mod scenario;

@@ -1,1 +1,18 @@
-//! matrix
+//! Matrix itself: events, identifiers, keys, signatures, request authentication, error codes.
+//!
+//! Thin on purpose: ruma does the work, this room gives it the types that make wrong use hard (an
+//! [`pdu::UnverifiedPdu`] is another type than a verified [`pdu::Pdu`]). It knows nothing of rooms as graphs, of
+//! servers, or of networks.
+
+pub mod crypto;
+pub mod draft;
+pub mod error;
+pub mod keys;
+pub mod pdu;
+pub mod request_auth;
+pub mod version;
+
+pub use ruma_common::{
+    CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId,
+    RoomId, ServerName, UserId,
+};

@@ -1,0 +1,138 @@
+//! An event in the making: what a server writes, hashes and signs for its own users.
+
+use std::sync::Arc;
+
+use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, ServerName};
+use ruma_signatures::add_content_hash_to_event;
+use serde_json::{Value, json};
+
+use super::{
+    crypto::{Crypto, SigningKey},
+    keys::encode,
+    pdu::{Pdu, PduError, Road, UnverifiedPdu, signed_bytes},
+    version::RoomVersion,
+};
+
+/// What an event says, before it is placed in the graph of its room.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its type.
+    pub kind: String,
+    /// Its state key, for state events.
+    pub state_key: Option<String>,
+    /// The user who sends it.
+    pub sender: String,
+    /// Its content, an object.
+    pub content: Value,
+    /// For a redaction, the event to redact.
+    pub redacts: Option<String>,
+}
+
+/// Where a new event stands in its room.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// The room's version.
+    pub version: RoomVersion,
+    /// The room, but for the create event of room version 12.
+    pub room_id: Option<&'a str>,
+    /// The events before it, as references of this room version ([`Pdu::reference`]).
+    pub prev_events: Vec<CanonicalJsonValue>,
+    /// The events that allow it, likewise.
+    pub auth_events: Vec<CanonicalJsonValue>,
+    /// One more than the deepest of the events before it.
+    pub depth: u64,
+    /// `origin_server_ts`, in milliseconds since the epoch.
+    pub timestamp: u64,
+    /// The id, which room version 2 wants chosen by the server.
+    pub chosen_id: Option<&'a str>,
+}
+
+impl Draft {
+    /// A state event with an empty state key.
+    pub fn state(kind: &str, sender: &str, content: Value) -> Self {
+        Self { state_key: Some(String::new()), ..Self::message_like(kind, sender, content) }
+    }
+
+    /// An event without a state key.
+    pub fn message_like(kind: &str, sender: &str, content: Value) -> Self {
+        Self { kind: kind.into(), state_key: None, sender: sender.into(), content, redacts: None }
+    }
+
+    /// A membership event.
+    pub fn member(user: &str, sender: &str, content: Value) -> Self {
+        Self { state_key: Some(user.into()), ..Self::message_like("m.room.member", sender, content) }
+    }
+
+    /// The unsigned, unhashed event: what `make_join` hands out.
+    ///
+    /// # Errors
+    ///
+    /// When the content is not canonical JSON.
+    pub fn place(self, place: Place<'_>) -> Result<CanonicalJsonObject, PduError> {
+        let mut event = json!({
+            "type": self.kind,
+            "sender": self.sender,
+            "content": self.content,
+            "depth": place.depth,
+            "origin_server_ts": place.timestamp,
+            "prev_events": place.prev_events,
+            "auth_events": place.auth_events,
+        });
+        let mut set = |key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                event[key] = value.into();
+            }
+        };
+        set("state_key", self.state_key);
+        set("room_id", place.room_id.map(str::to_owned));
+        set("event_id", place.chosen_id.map(str::to_owned));
+        if place.version.number() < 11 {
+            set("redacts", self.redacts);
+        } else if let Some(redacts) = self.redacts {
+            event["content"]["redacts"] = redacts.into();
+        }
+        serde_json::from_value(event).map_err(|error| PduError::NotCanonical(error.to_string()))
+    }
+}
+
+/// Hashes and signs an event in the name of `server` (SS-API, "Signing Events").
+///
+/// # Errors
+///
+/// When the event has not the shape of one, or is too large.
+pub fn hash_and_sign(
+    mut event: CanonicalJsonObject,
+    version: RoomVersion,
+    server: &ServerName,
+    key: &SigningKey,
+    crypto: &Crypto,
+) -> Result<Arc<Pdu>, PduError> {
+    add_content_hash_to_event(&mut event)
+        .map_err(|error| PduError::Field { field: "content", problem: error.to_string() })?;
+    event.entry("signatures".to_owned()).or_insert_with(|| CanonicalJsonObject::new().into());
+    let unverified = UnverifiedPdu::from_object(event, version, Road::Ordinary)?;
+    countersign(&unverified, server, key, crypto)
+}
+
+/// Adds the signature of `server` to an event that is hashed already, such as a join that this server allows.
+///
+/// # Errors
+///
+/// When the signed event is too large.
+pub fn countersign(
+    event: &UnverifiedPdu,
+    server: &ServerName,
+    key: &SigningKey,
+    crypto: &Crypto,
+) -> Result<Arc<Pdu>, PduError> {
+    let version = event.claims().version();
+    let mut object = event.object().clone();
+    let signature = encode(&crypto.sign(key, signed_bytes(&object, version)?.as_bytes()));
+    let signatures = object.get_mut("signatures").and_then(CanonicalJsonValue::as_object_mut);
+    let own = signatures
+        .map(|all| all.entry(server.to_string()).or_insert_with(|| CanonicalJsonObject::new().into()));
+    if let Some(own) = own.and_then(CanonicalJsonValue::as_object_mut) {
+        own.insert(key.id().to_string(), signature.into());
+    }
+    Ok(UnverifiedPdu::from_object(object, version, Road::Ordinary)?.into_own())
+}

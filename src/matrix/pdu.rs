@@ -1,0 +1,559 @@
+//! One event as it travels between servers: parsed, checked for shape and size, verified, redacted.
+//!
+//! [`UnverifiedPdu`] is what a peer sent; only [`UnverifiedPdu::verify`] makes a [`Pdu`] of it, so that code which
+//! takes a `Pdu` can't be given one that nobody checked.
+
+use std::{borrow::Borrow, sync::Arc};
+
+use js_int::UInt;
+use ruma_common::{
+    CanonicalJsonObject, CanonicalJsonValue, EventId, ID_MAX_BYTES, MilliSecondsSinceUnixEpoch, OwnedEventId,
+    OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId,
+    canonical_json::{RedactingSerializer, redact},
+};
+use ruma_events::TimelineEventType;
+use ruma_signatures::{content_hash, reference_hash, required_server_signatures_to_verify_event};
+use serde_json::value::RawValue;
+
+use super::{
+    crypto::Crypto,
+    keys::{KeyRing, decode},
+    version::RoomVersion,
+};
+
+/// The largest event in bytes of canonical JSON, signatures included (CS-API, "Size limits"; equal is allowed).
+pub const MAX_PDU_BYTES: usize = 65_536;
+/// The most `prev_events` of an event (rooms, "Event format").
+pub const MAX_PREV_EVENTS: usize = 20;
+/// The most `auth_events` of an event (rooms, "Event format").
+pub const MAX_AUTH_EVENTS: usize = 10;
+
+/// By which road an event came; the road decides which limits hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Road {
+    /// Every road but the next.
+    Ordinary,
+    /// An answer to `/backfill`, for which the limits on `prev_events` and `auth_events` don't hold
+    /// (SS-API /backfill).
+    Backfill,
+}
+
+/// Why an event was dropped (SS-API, "Checks performed on receipt of a PDU", steps 1 and 2).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PduError {
+    /// Not JSON, or JSON that has no canonical form.
+    #[error("not canonical JSON: {0}")]
+    NotCanonical(String),
+    /// Larger than [`MAX_PDU_BYTES`].
+    #[error("{0} bytes, the limit is {MAX_PDU_BYTES}")]
+    TooLarge(usize),
+    /// A field is missing, of the wrong type, or outside its limits.
+    #[error("field `{field}`: {problem}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A signature that is needed is missing or wrong.
+    #[error("signature of {server}: {problem}")]
+    Signature {
+        /// The server that should have signed.
+        server: OwnedServerName,
+        /// What is wrong.
+        problem: String,
+    },
+    /// No key is known that could tell; the event may be good.
+    #[error("no key of {server} is known that is valid for this event")]
+    UnknownKey {
+        /// The server whose keys are missing.
+        server: OwnedServerName,
+    },
+}
+
+fn field(field: &'static str, problem: impl Into<String>) -> PduError {
+    PduError::Field { field, problem: problem.into() }
+}
+
+/// An event whose signatures hold and whose content is what was hashed, or is redacted.
+#[derive(Debug, PartialEq)]
+pub struct Pdu {
+    version: RoomVersion,
+    event_id: OwnedEventId,
+    room_id: OwnedRoomId,
+    sender: OwnedUserId,
+    kind: TimelineEventType,
+    state_key: Option<String>,
+    content: JsonText,
+    origin_server_ts: MilliSecondsSinceUnixEpoch,
+    depth: u64,
+    prev_events: Box<[OwnedEventId]>,
+    auth_events: Box<[OwnedEventId]>,
+    redacts: Option<OwnedEventId>,
+    json: JsonText,
+    redacted: bool,
+}
+
+/// JSON text that compares by its bytes.
+#[derive(Debug)]
+struct JsonText(Box<RawValue>);
+
+impl PartialEq for JsonText {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl JsonText {
+    fn new(text: String) -> Self {
+        Self(RawValue::from_string(text).expect("serialised JSON is JSON"))
+    }
+}
+
+/// An event as a peer sent it: well-formed, nothing more.
+#[derive(Clone, Debug)]
+pub struct UnverifiedPdu {
+    pdu: Arc<Pdu>,
+    object: CanonicalJsonObject,
+}
+
+impl UnverifiedPdu {
+    /// Checks an event's shape and size (step 1) and computes its id.
+    ///
+    /// # Errors
+    ///
+    /// [`PduError`], but never about signatures.
+    pub fn parse(text: &str, version: RoomVersion, road: Road) -> Result<Self, PduError> {
+        let object: CanonicalJsonObject =
+            serde_json::from_str(text).map_err(|error| PduError::NotCanonical(error.to_string()))?;
+        Self::from_object(object, version, road)
+    }
+
+    /// The same for an event that is an object already.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn from_object(
+        mut object: CanonicalJsonObject,
+        version: RoomVersion,
+        road: Road,
+    ) -> Result<Self, PduError> {
+        // `unsigned` is the sender's gossip: neither hashed nor signed, so it is not kept either.
+        object.remove("unsigned");
+        let pdu = Pdu::read(&object, version, road)?;
+        Ok(Self { pdu: Arc::new(pdu), object })
+    }
+
+    /// The event's id: a hash of it, or in room version 2 what it says.
+    pub fn event_id(&self) -> &EventId {
+        &self.pdu.event_id
+    }
+
+    /// The room that the event says it is in.
+    pub fn room_id(&self) -> &RoomId {
+        &self.pdu.room_id
+    }
+
+    /// The server of the event's sender.
+    pub fn sender_server(&self) -> &ServerName {
+        self.pdu.sender.server_name()
+    }
+
+    /// The event's fields, which nobody has vouched for yet.
+    pub fn claims(&self) -> &Pdu {
+        &self.pdu
+    }
+
+    /// The event as a JSON object.
+    pub fn object(&self) -> &CanonicalJsonObject {
+        &self.object
+    }
+
+    /// Verifies signatures (step 2) and the content hash (step 3): a wrong hash gives the redacted event.
+    ///
+    /// # Errors
+    ///
+    /// [`PduError::Signature`], or [`PduError::UnknownKey`] when a key is missing to tell.
+    pub fn verify(&self, keys: &KeyRing, crypto: &Crypto) -> Result<Arc<Pdu>, PduError> {
+        let rules = self.pdu.version.rules();
+        let servers = required_server_signatures_to_verify_event(&self.object, &rules.signatures)
+            .map_err(|error| field("sender", error.to_string()))?;
+        let message = signed_bytes(&self.object, self.pdu.version)?;
+        for server in servers {
+            self.verify_signature(&server, message.as_bytes(), keys, crypto)?;
+        }
+        if self.hash_holds() {
+            return Ok(self.pdu.clone());
+        }
+        let redacted = redact(self.object.clone(), &rules.redaction, None)
+            .map_err(|error| field("content", error.to_string()))?;
+        // The limits were checked on the whole event; what is left of it is read by the wider ones.
+        let mut pdu = Pdu::read(&redacted, self.pdu.version, Road::Backfill)?;
+        pdu.redacted = true;
+        Ok(Arc::new(pdu))
+    }
+
+    /// An event that this server has just signed itself, which needs no verifying.
+    pub(super) fn into_own(self) -> Arc<Pdu> {
+        self.pdu
+    }
+
+    fn verify_signature(
+        &self,
+        server: &ServerName,
+        message: &[u8],
+        keys: &KeyRing,
+        crypto: &Crypto,
+    ) -> Result<(), PduError> {
+        let wrong = |problem: &str| PduError::Signature { server: server.to_owned(), problem: problem.into() };
+        let signatures = self
+            .object
+            .get("signatures")
+            .and_then(|all| all.as_object()?.get(server.as_str())?.as_object())
+            .filter(|signatures| !signatures.is_empty())
+            .ok_or_else(|| wrong("there is none"))?;
+        let mut verified = false;
+        for (key_id, signature) in signatures {
+            let Some(key) = keys.get(server, key_id) else { continue };
+            if self.pdu.version.rules().enforce_key_validity && self.pdu.timestamp() > key.valid_until {
+                continue;
+            }
+            let signature = signature
+                .as_str()
+                .and_then(decode)
+                .ok_or_else(|| wrong("it is not unpadded base64"))?;
+            if !crypto.verify(&key.bytes, &signature, message) {
+                return Err(wrong("it does not match the event"));
+            }
+            verified = true;
+        }
+        if verified { Ok(()) } else { Err(PduError::UnknownKey { server: server.to_owned() }) }
+    }
+
+    fn hash_holds(&self) -> bool {
+        let claimed = self
+            .object
+            .get("hashes")
+            .and_then(|hashes| decode(hashes.as_object()?.get("sha256")?.as_str()?));
+        let actual = content_hash(&self.object);
+        matches!((claimed, actual), (Some(claimed), Ok(actual)) if claimed == actual.as_bytes())
+    }
+}
+
+/// The bytes that a server signs: the redacted event without signatures (SS-API, "Signing Events").
+pub(crate) fn signed_bytes(object: &CanonicalJsonObject, version: RoomVersion) -> Result<String, PduError> {
+    RedactingSerializer::new()
+        .rules(&version.rules().redaction)
+        .custom_redacted_root_fields(&["signatures", "unsigned"])
+        .serialize(object)
+        .map_err(|error| field("content", error.to_string()))
+}
+
+impl Pdu {
+    fn read(object: &CanonicalJsonObject, version: RoomVersion, road: Road) -> Result<Self, PduError> {
+        let json = serde_json::to_string(object).expect("canonical JSON serialises");
+        if json.len() > MAX_PDU_BYTES {
+            return Err(PduError::TooLarge(json.len()));
+        }
+        let kind = TimelineEventType::from(text(object, "type")?.to_owned());
+        let sender = UserId::parse(text(object, "sender")?).map_err(|e| field("sender", e.to_string()))?;
+        let state_key = optional_text(object, "state_key")?.map(str::to_owned);
+        let content = object
+            .get("content")
+            .filter(|content| content.is_object())
+            .ok_or_else(|| field("content", "must be an object"))?;
+        if !object.get("hashes").is_some_and(CanonicalJsonValue::is_object) {
+            return Err(field("hashes", "must be an object"));
+        }
+        if !object.get("signatures").is_some_and(CanonicalJsonValue::is_object) {
+            return Err(field("signatures", "must be an object"));
+        }
+        let event_id = event_id(object, version)?;
+        let room_id = room_id(object, version, &kind, &event_id)?;
+        let (most_prev, most_auth) = match road {
+            Road::Ordinary => (MAX_PREV_EVENTS, MAX_AUTH_EVENTS),
+            Road::Backfill => (usize::MAX, usize::MAX),
+        };
+        Ok(Self {
+            version,
+            origin_server_ts: timestamp(object)?,
+            depth: depth(object, version)?,
+            prev_events: references(object, "prev_events", most_prev, version)?,
+            auth_events: references(object, "auth_events", most_auth, version)?,
+            redacts: redacts(object, content),
+            content: JsonText::new(content.to_string()),
+            json: JsonText::new(json),
+            event_id,
+            room_id,
+            sender,
+            kind,
+            state_key,
+            redacted: false,
+        })
+    }
+
+    /// The room version whose rules the event follows.
+    pub fn version(&self) -> RoomVersion {
+        self.version
+    }
+
+    /// The event's id.
+    pub fn event_id(&self) -> &OwnedEventId {
+        &self.event_id
+    }
+
+    /// The room; for a create event of room version 12, which carries none, the one that it makes.
+    pub fn room_id(&self) -> &RoomId {
+        &self.room_id
+    }
+
+    /// The user who sent it.
+    pub fn sender(&self) -> &UserId {
+        &self.sender
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> &TimelineEventType {
+        &self.kind
+    }
+
+    /// Its state key; only state events have one.
+    pub fn state_key(&self) -> Option<&str> {
+        self.state_key.as_deref()
+    }
+
+    /// The type and state key of a state event.
+    pub fn state_slot(&self) -> Option<(&TimelineEventType, &str)> {
+        Some((&self.kind, self.state_key()?))
+    }
+
+    /// Its content, as JSON text.
+    pub fn content(&self) -> &RawValue {
+        &self.content.0
+    }
+
+    /// One string of its content.
+    pub fn content_str(&self, key: &str) -> Option<String> {
+        let content: CanonicalJsonObject = serde_json::from_str(self.content().get()).ok()?;
+        content.get(key)?.as_str().map(str::to_owned)
+    }
+
+    /// `origin_server_ts`: the sender's clock, in milliseconds since the epoch.
+    pub fn timestamp(&self) -> u64 {
+        self.origin_server_ts.get().into()
+    }
+
+    /// Its claimed depth.
+    pub fn depth(&self) -> u64 {
+        self.depth
+    }
+
+    /// The events before it.
+    pub fn prev_events(&self) -> &[OwnedEventId] {
+        &self.prev_events
+    }
+
+    /// The events that allow it.
+    pub fn auth_events(&self) -> &[OwnedEventId] {
+        &self.auth_events
+    }
+
+    /// The event that it redacts, if it is a redaction.
+    pub fn redacts(&self) -> Option<&EventId> {
+        self.redacts.as_deref()
+    }
+
+    /// The event as a server sends it: canonical JSON.
+    pub fn json(&self) -> &RawValue {
+        &self.json.0
+    }
+
+    /// Whether this is the redacted form, since the content hash did not hold.
+    pub fn is_redacted(&self) -> bool {
+        self.redacted
+    }
+
+    /// Whether it is the room's create event.
+    pub fn is_create(&self) -> bool {
+        self.kind == TimelineEventType::RoomCreate && self.state_key.as_deref() == Some("")
+    }
+
+    /// The event with all but the essential fields removed (rooms, "Redactions"): same id, same links.
+    pub fn redacted_json(&self) -> Box<RawValue> {
+        let object = redact(self.object(), &self.version.rules().redaction, None)
+            .expect("the shape was checked when the event was read");
+        RawValue::from_string(serde_json::to_string(&object).expect("canonical JSON serialises"))
+            .expect("serialised JSON is JSON")
+    }
+
+    /// The event as an object.
+    pub fn object(&self) -> CanonicalJsonObject {
+        serde_json::from_str(self.json().get()).expect("it was read from canonical JSON")
+    }
+
+    /// How others of this room version refer to it in `prev_events` and `auth_events`.
+    pub fn reference(&self) -> CanonicalJsonValue {
+        let id = CanonicalJsonValue::String(self.event_id.to_string());
+        if !self.version.has_event_ids_on_the_wire() {
+            return id;
+        }
+        let hash = reference_hash(&self.object(), self.version.rules()).expect("the size was checked");
+        let hashes = CanonicalJsonObject::from([("sha256".to_owned(), hash.into())]);
+        CanonicalJsonValue::Array(vec![id, hashes.into()])
+    }
+}
+
+/// A verified event with its standing among the rejected or not, as ruma's rules ask for it.
+#[derive(Clone, Copy, Debug)]
+pub struct JudgedPdu<'a> {
+    /// The event.
+    pub pdu: &'a Pdu,
+    /// Whether it was rejected.
+    pub rejected: bool,
+}
+
+impl ruma_state_res::Event for JudgedPdu<'_> {
+    type Id = OwnedEventId;
+
+    fn event_id(&self) -> &OwnedEventId {
+        &self.pdu.event_id
+    }
+
+    fn room_id(&self) -> Option<&RoomId> {
+        let implied = self.pdu.version.has_hash_room_ids() && self.pdu.is_create();
+        (!implied).then_some(self.pdu.room_id.borrow())
+    }
+
+    fn sender(&self) -> &UserId {
+        &self.pdu.sender
+    }
+
+    fn origin_server_ts(&self) -> MilliSecondsSinceUnixEpoch {
+        self.pdu.origin_server_ts
+    }
+
+    fn event_type(&self) -> &TimelineEventType {
+        &self.pdu.kind
+    }
+
+    fn content(&self) -> &RawValue {
+        self.pdu.content()
+    }
+
+    fn state_key(&self) -> Option<&str> {
+        self.pdu.state_key()
+    }
+
+    fn prev_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
+        Box::new(self.pdu.prev_events.iter())
+    }
+
+    fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
+        Box::new(self.pdu.auth_events.iter())
+    }
+
+    fn redacts(&self) -> Option<&OwnedEventId> {
+        self.pdu.redacts.as_ref()
+    }
+
+    fn rejected(&self) -> bool {
+        self.rejected
+    }
+}
+
+fn text<'a>(object: &'a CanonicalJsonObject, name: &'static str) -> Result<&'a str, PduError> {
+    optional_text(object, name)?.ok_or_else(|| field(name, "is missing"))
+}
+
+fn optional_text<'a>(
+    object: &'a CanonicalJsonObject,
+    name: &'static str,
+) -> Result<Option<&'a str>, PduError> {
+    match object.get(name) {
+        None => Ok(None),
+        Some(CanonicalJsonValue::String(text)) if text.len() <= ID_MAX_BYTES => Ok(Some(text)),
+        Some(CanonicalJsonValue::String(text)) => {
+            Err(field(name, format!("{} bytes, the limit is {ID_MAX_BYTES}", text.len())))
+        }
+        Some(_) => Err(field(name, "must be a string")),
+    }
+}
+
+fn event_id(object: &CanonicalJsonObject, version: RoomVersion) -> Result<OwnedEventId, PduError> {
+    if version.has_event_ids_on_the_wire() {
+        let id = EventId::parse(text(object, "event_id")?).map_err(|e| field("event_id", e.to_string()))?;
+        return match id.server_name() {
+            Some(_) => Ok(id),
+            None => Err(field("event_id", "has no server name")),
+        };
+    }
+    let hash = reference_hash(object, version.rules()).map_err(|e| field("content", e.to_string()))?;
+    Ok(EventId::parse(format!("${hash}")).expect("a hash makes an event id"))
+}
+
+fn room_id(
+    object: &CanonicalJsonObject,
+    version: RoomVersion,
+    kind: &TimelineEventType,
+    event_id: &EventId,
+) -> Result<OwnedRoomId, PduError> {
+    if version.has_hash_room_ids() && *kind == TimelineEventType::RoomCreate {
+        if object.contains_key("room_id") {
+            return Err(field("room_id", "a create event of this room version has none"));
+        }
+        let hash = event_id.as_str().trim_start_matches('$');
+        return Ok(RoomId::parse(format!("!{hash}")).expect("a hash makes a room id"));
+    }
+    RoomId::parse(text(object, "room_id")?).map_err(|e| field("room_id", e.to_string()))
+}
+
+fn timestamp(object: &CanonicalJsonObject) -> Result<MilliSecondsSinceUnixEpoch, PduError> {
+    object
+        .get("origin_server_ts")
+        .and_then(CanonicalJsonValue::as_integer)
+        .and_then(|ts| UInt::try_from(i64::from(ts)).ok())
+        .map(MilliSecondsSinceUnixEpoch)
+        .ok_or_else(|| field("origin_server_ts", "must be an integer of milliseconds, not negative"))
+}
+
+fn depth(object: &CanonicalJsonObject, version: RoomVersion) -> Result<u64, PduError> {
+    object
+        .get("depth")
+        .and_then(CanonicalJsonValue::as_integer)
+        .and_then(|depth| u64::try_from(i64::from(depth)).ok())
+        .filter(|depth| *depth <= version.max_depth())
+        .ok_or_else(|| field("depth", format!("must be an integer from 0 to {}", version.max_depth())))
+}
+
+fn references(
+    object: &CanonicalJsonObject,
+    name: &'static str,
+    most: usize,
+    version: RoomVersion,
+) -> Result<Box<[OwnedEventId]>, PduError> {
+    let list = object
+        .get(name)
+        .and_then(CanonicalJsonValue::as_array)
+        .ok_or_else(|| field(name, "must be an array"))?;
+    if list.len() > most {
+        return Err(field(name, format!("{} events, the limit is {most}", list.len())));
+    }
+    let id = |entry: &CanonicalJsonValue| {
+        let text = if version.has_event_ids_on_the_wire() {
+            entry.as_array().and_then(|pair| pair.first())?.as_str()?.to_owned()
+        } else {
+            entry.as_str()?.to_owned()
+        };
+        EventId::parse(text).ok()
+    };
+    list.iter().map(|entry| id(entry).ok_or_else(|| field(name, "holds something else than event ids"))).collect()
+}
+
+/// Top level up to room version 10, in the content from 11 on; a redaction may carry both, so that old and new
+/// readers agree.
+fn redacts(object: &CanonicalJsonObject, content: &CanonicalJsonValue) -> Option<OwnedEventId> {
+    let in_content = content.as_object().and_then(|content| content.get("redacts"));
+    let id = object.get("redacts").or(in_content)?.as_str()?;
+    EventId::parse(id).ok()
+}
