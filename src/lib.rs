@@ -1,3 +1,4 @@
 //! Backfire: a deterministic simulation and fuzzing testbed for Matrix federation.
 
 pub mod matrix;
+pub mod room;

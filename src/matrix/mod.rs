@@ -13,6 +13,6 @@ pub mod request_auth;
 pub mod version;
 
 pub use ruma_common::{
-    CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId,
-    RoomId, ServerName, UserId,
+    CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, OwnedRoomId, OwnedServerName,
+    OwnedUserId, RoomId, ServerName, UserId,
 };

@@ -90,6 +90,7 @@ pub struct Pdu {
     prev_events: Box<[OwnedEventId]>,
     auth_events: Box<[OwnedEventId]>,
     redacts: Option<OwnedEventId>,
+    membership: Option<String>,
     json: JsonText,
     redacted: bool,
 }
@@ -206,7 +207,8 @@ impl UnverifiedPdu {
         keys: &KeyRing,
         crypto: &Crypto,
     ) -> Result<(), PduError> {
-        let wrong = |problem: &str| PduError::Signature { server: server.to_owned(), problem: problem.into() };
+        let wrong =
+            |problem: &str| PduError::Signature { server: server.to_owned(), problem: problem.into() };
         let signatures = self
             .object
             .get("signatures")
@@ -219,10 +221,8 @@ impl UnverifiedPdu {
             if self.pdu.version.rules().enforce_key_validity && self.pdu.timestamp() > key.valid_until {
                 continue;
             }
-            let signature = signature
-                .as_str()
-                .and_then(decode)
-                .ok_or_else(|| wrong("it is not unpadded base64"))?;
+            let signature =
+                signature.as_str().and_then(decode).ok_or_else(|| wrong("it is not unpadded base64"))?;
             if !crypto.verify(&key.bytes, &signature, message) {
                 return Err(wrong("it does not match the event"));
             }
@@ -232,10 +232,8 @@ impl UnverifiedPdu {
     }
 
     fn hash_holds(&self) -> bool {
-        let claimed = self
-            .object
-            .get("hashes")
-            .and_then(|hashes| decode(hashes.as_object()?.get("sha256")?.as_str()?));
+        let claimed =
+            self.object.get("hashes").and_then(|hashes| decode(hashes.as_object()?.get("sha256")?.as_str()?));
         let actual = content_hash(&self.object);
         matches!((claimed, actual), (Some(claimed), Ok(actual)) if claimed == actual.as_bytes())
     }
@@ -282,6 +280,7 @@ impl Pdu {
             prev_events: references(object, "prev_events", most_prev, version)?,
             auth_events: references(object, "auth_events", most_auth, version)?,
             redacts: redacts(object, content),
+            membership: membership(&kind, content),
             content: JsonText::new(content.to_string()),
             json: JsonText::new(json),
             event_id,
@@ -337,6 +336,11 @@ impl Pdu {
     pub fn content_str(&self, key: &str) -> Option<String> {
         let content: CanonicalJsonObject = serde_json::from_str(self.content().get()).ok()?;
         content.get(key)?.as_str().map(str::to_owned)
+    }
+
+    /// The `membership` of a membership event.
+    pub fn membership(&self) -> Option<&str> {
+        self.membership.as_deref()
     }
 
     /// `origin_server_ts`: the sender's clock, in milliseconds since the epoch.
@@ -547,7 +551,9 @@ fn references(
         };
         EventId::parse(text).ok()
     };
-    list.iter().map(|entry| id(entry).ok_or_else(|| field(name, "holds something else than event ids"))).collect()
+    list.iter()
+        .map(|entry| id(entry).ok_or_else(|| field(name, "holds something else than event ids")))
+        .collect()
 }
 
 /// Top level up to room version 10, in the content from 11 on; a redaction may carry both, so that old and new
@@ -556,4 +562,11 @@ fn redacts(object: &CanonicalJsonObject, content: &CanonicalJsonValue) -> Option
     let in_content = content.as_object().and_then(|content| content.get("redacts"));
     let id = object.get("redacts").or(in_content)?.as_str()?;
     EventId::parse(id).ok()
+}
+
+fn membership(kind: &TimelineEventType, content: &CanonicalJsonValue) -> Option<String> {
+    if *kind != TimelineEventType::RoomMember {
+        return None;
+    }
+    content.as_object()?.get("membership")?.as_str().map(str::to_owned)
 }

@@ -1,1 +1,332 @@
-//! room
+//! One room as one server has it: the event graph, the verdict on each event, the state before each, and what is
+//! still missing.
+//!
+//! Pure: no I/O, no clock, no randomness. It takes verified events in any order and says what became of them; who
+//! to ask for what is missing is the homeserver's business.
+
+mod access;
+pub mod graph;
+mod judge;
+mod resolve;
+pub mod state;
+pub mod walk;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId};
+use ruma_events::StateEventType;
+
+use crate::matrix::{
+    pdu::{JudgedPdu, Pdu},
+    version::RoomVersion,
+};
+use graph::{EventGraph, EventIdx, Standing};
+use state::{Slots, StateMap};
+
+/// How an event reached this server; it decides whether the soft-failure check applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Sent by an own user, pushed by `/send`, or pulled to close the gap below a pushed event.
+    Live,
+    /// Older history, asked for by `/backfill`: never soft-failed, since it is judged by the state of its time.
+    Backfilled,
+}
+
+/// What became of an event (SS-API, "Checks performed on receipt of a PDU", steps 4 to 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It passed all checks.
+    Accepted,
+    /// It is not allowed by the current state of the room: kept, but not built upon.
+    SoftFailed(String),
+    /// It is not allowed by its auth events or by the state before it.
+    Rejected(String),
+}
+
+/// A verdict that was just reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The event.
+    pub event_id: OwnedEventId,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What keeps an event from being judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Events before it whose state is not known.
+    pub prev_events: Vec<OwnedEventId>,
+    /// Auth events of it that are not held.
+    pub auth_events: Vec<OwnedEventId>,
+}
+
+/// An event that this server holds and has judged at least by its auth events.
+#[derive(Clone, Debug)]
+struct Held {
+    pdu: Arc<Pdu>,
+    rejected: Option<String>,
+    soft_failed: Option<String>,
+    /// The state before the event, once it is known.
+    state_before: Option<StateMap>,
+    /// Whether `state_before` is a peer's word instead of being computed from the events before.
+    claimed: bool,
+    /// The redaction that applies to it.
+    redacted_by: Option<OwnedEventId>,
+}
+
+impl Held {
+    fn judged(&self) -> JudgedPdu<'_> {
+        JudgedPdu { pdu: &self.pdu, rejected: self.rejected.is_some() }
+    }
+}
+
+/// An event that is held but can't be judged yet.
+#[derive(Clone, Debug)]
+struct Waiting {
+    pdu: Arc<Pdu>,
+    arrival: Arrival,
+}
+
+/// One room as one server has it.
+#[derive(Clone, Debug)]
+pub struct Room {
+    version: RoomVersion,
+    room_id: OwnedRoomId,
+    graph: EventGraph,
+    /// By index in the graph.
+    held: Vec<Option<Held>>,
+    slots: Slots,
+    current: StateMap,
+    /// Events that can't be judged yet.
+    waiting: BTreeMap<OwnedEventId, Waiting>,
+    /// For each event that somebody waits for, who.
+    blocked: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
+    /// Redactions whose target is not held yet.
+    early_redactions: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
+    /// Resolutions over several branches, by the branches: the events of one moment cite the same.
+    resolutions: BTreeMap<Vec<EventIdx>, StateMap>,
+}
+
+impl Room {
+    /// A room of which nothing is known yet.
+    pub fn new(room_id: &RoomId, version: RoomVersion) -> Self {
+        Self {
+            version,
+            room_id: room_id.to_owned(),
+            graph: EventGraph::new(),
+            held: Vec::new(),
+            slots: Slots::default(),
+            current: StateMap::new(),
+            waiting: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            early_redactions: BTreeMap::new(),
+            resolutions: BTreeMap::new(),
+        }
+    }
+
+    /// The room's version.
+    pub fn version(&self) -> RoomVersion {
+        self.version
+    }
+
+    /// The room's id.
+    pub fn room_id(&self) -> &RoomId {
+        &self.room_id
+    }
+
+    /// The event graph.
+    pub fn graph(&self) -> &EventGraph {
+        &self.graph
+    }
+
+    fn held(&self, idx: EventIdx) -> Option<&Held> {
+        self.held.get(idx.index())?.as_ref()
+    }
+
+    fn held_by_id(&self, id: &EventId) -> Option<&Held> {
+        self.held(self.graph.get(id)?)
+    }
+
+    /// An event that is held, judged or waiting.
+    pub fn event(&self, id: &EventId) -> Option<&Arc<Pdu>> {
+        let judged = self.held_by_id(id).map(|held| &held.pdu);
+        judged.or_else(|| self.waiting.get(id).map(|waiting| &waiting.pdu))
+    }
+
+    /// The event at an index.
+    pub fn event_at(&self, idx: EventIdx) -> Option<&Arc<Pdu>> {
+        self.held(idx).map(|held| &held.pdu)
+    }
+
+    /// How an event stands; nothing for one that is not known or waits to be judged.
+    pub fn standing(&self, id: &EventId) -> Option<Standing> {
+        self.graph.get(id).map(|idx| self.graph.standing(idx))
+    }
+
+    /// Why an event was rejected or soft-failed.
+    pub fn reason(&self, id: &EventId) -> Option<&str> {
+        let held = self.held_by_id(id)?;
+        held.rejected.as_deref().or(held.soft_failed.as_deref())
+    }
+
+    /// The redaction that applies to an event.
+    pub fn redacted_by(&self, id: &EventId) -> Option<&EventId> {
+        self.held_by_id(id)?.redacted_by.as_deref()
+    }
+
+    /// Ids of the forward extremities, sorted.
+    pub fn forward_extremities(&self) -> Vec<OwnedEventId> {
+        let mut ids: Vec<_> =
+            self.graph.forward_extremities().map(|idx| self.graph.id(idx).to_owned()).collect();
+        ids.sort();
+        ids
+    }
+
+    /// Ids of the events that history cites and that are not history themselves, sorted.
+    pub fn backward_extremities(&self) -> Vec<OwnedEventId> {
+        let mut ids: Vec<_> =
+            self.graph.backward_extremities().map(|idx| self.graph.id(idx).to_owned()).collect();
+        ids.sort();
+        ids
+    }
+
+    /// Whether a later [`receive`](Self::receive) of this event would change nothing.
+    pub fn is_settled(&self, id: &EventId) -> bool {
+        self.waiting.contains_key(id)
+            || self.held_by_id(id).is_some_and(|held| {
+                let idx = self.graph.get(id).expect("it is held");
+                held.state_before.is_some() && self.graph.standing(idx) != Standing::Outlier
+            })
+    }
+
+    /// The least depth of the history that this server has: gaps below it are for who pages back.
+    pub fn horizon(&self) -> u64 {
+        let open = self.graph.backward_extremities().flat_map(|idx| self.graph.children(idx));
+        let history = open.filter(|idx| self.graph.standing(**idx).is_history());
+        history.map(|idx| self.graph.depth(*idx)).min().unwrap_or(0)
+    }
+
+    // --- What is missing.
+
+    /// The events that wait to be judged, by id.
+    pub fn waiting(&self) -> impl Iterator<Item = &Arc<Pdu>> {
+        self.waiting.values().map(|waiting| &waiting.pdu)
+    }
+
+    /// How an event that waits came.
+    pub fn arrival_of_waiting(&self, id: &EventId) -> Option<Arrival> {
+        self.waiting.get(id).map(|waiting| waiting.arrival)
+    }
+
+    /// What keeps a waiting event from being judged, itself not held: following wants of waiting events leads on.
+    pub fn wants(&self, id: &EventId) -> Option<Wants> {
+        let waiting = self.waiting.get(id)?;
+        Some(self.wants_of(&waiting.pdu))
+    }
+
+    /// The events that are wanted by waiting ones and are not even waiting themselves: the holes, each with those
+    /// who wait for it, by id.
+    pub fn holes(&self) -> impl Iterator<Item = (&OwnedEventId, &BTreeSet<OwnedEventId>)> {
+        self.blocked.iter().filter(|(id, _)| !self.waiting.contains_key(*id))
+    }
+
+    /// Forgets events that wait, with all that waits for them; gives how many.
+    pub fn forget_waiting(&mut self, id: &EventId) -> usize {
+        let mut open = vec![id.to_owned()];
+        let mut forgotten = 0;
+        while let Some(id) = open.pop() {
+            if self.waiting.remove(&id).is_none() {
+                continue;
+            }
+            forgotten += 1;
+            for waiters in self.blocked.values_mut() {
+                waiters.remove(&id);
+            }
+            open.extend(self.blocked.remove(&id).into_iter().flatten());
+        }
+        self.blocked.retain(|_, waiters| !waiters.is_empty());
+        forgotten
+    }
+
+    // --- State.
+
+    /// The current state: resolved over the states after the forward extremities.
+    pub fn current_state(&self) -> &StateMap {
+        &self.current
+    }
+
+    /// The state before an event, if it is known and the event is not an outlier.
+    pub fn state_before(&self, id: &EventId) -> Option<&StateMap> {
+        let idx = self.graph.get(id)?;
+        if self.graph.standing(idx) == Standing::Outlier {
+            return None;
+        }
+        self.held(idx)?.state_before.as_ref()
+    }
+
+    /// The state after an event.
+    pub fn state_after(&self, idx: EventIdx) -> Option<StateMap> {
+        let held = self.held(idx)?;
+        let mut state = held.state_before.clone()?;
+        if let (None, Some((kind, key))) = (&held.rejected, held.pdu.state_slot()) {
+            let slot = self.slots.find(&kind.to_string().into(), key).expect("numbered when it was held");
+            state.insert(slot, idx);
+        }
+        Some(state)
+    }
+
+    /// The state resolved over the states after several events.
+    pub fn state_after_all(&self, ids: &[OwnedEventId]) -> Option<StateMap> {
+        let states: Option<Vec<_>> = ids.iter().map(|id| self.state_after(self.graph.get(id)?)).collect();
+        let states = states.filter(|states| !states.is_empty())?;
+        Some(self.resolve(&states))
+    }
+
+    /// A state as (type, state key, event id), sorted.
+    pub fn list_state<'a>(&'a self, state: &'a StateMap) -> Vec<(&'a StateEventType, &'a str, &'a EventId)> {
+        let mut list: Vec<_> = state
+            .iter()
+            .map(|(slot, idx)| {
+                let (kind, key) = self.slots.pair(*slot);
+                (kind, key, self.graph.id(*idx))
+            })
+            .collect();
+        list.sort();
+        list
+    }
+
+    /// The event in one slot of a state.
+    pub fn state_event(&self, state: &StateMap, kind: &StateEventType, key: &str) -> Option<&Arc<Pdu>> {
+        let idx = state.get(&self.slots.find(kind, key)?)?;
+        self.event_at(*idx)
+    }
+
+    /// The membership of a user in a state.
+    pub fn membership<'a>(&'a self, state: &StateMap, user: &str) -> Option<&'a str> {
+        self.state_event(state, &StateEventType::RoomMember, user)?.membership()
+    }
+
+    /// The servers with a joined user in a state, sorted.
+    pub fn joined_servers(&self, state: &StateMap) -> BTreeSet<OwnedServerName> {
+        self.members(state, "join").map(|user| user.server_name().to_owned()).collect()
+    }
+
+    /// The users with a membership in a state.
+    pub fn members<'a>(
+        &'a self,
+        state: &'a StateMap,
+        membership: &'a str,
+    ) -> impl Iterator<Item = &'a ruma_common::UserId> + 'a {
+        state.iter().filter_map(move |(slot, idx)| {
+            let (kind, user) = self.slots.pair(*slot);
+            if *kind != StateEventType::RoomMember || self.event_at(*idx)?.membership() != Some(membership) {
+                return None;
+            }
+            <&ruma_common::UserId>::try_from(user).ok()
+        })
+    }
+}

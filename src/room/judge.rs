@@ -1,0 +1,385 @@
+//! Receipt of an event: from "verified" to accepted, soft-failed or rejected (SS-API, "Checks performed on receipt
+//! of a PDU", steps 4 to 6).
+//!
+//! Unknown is not rejected: an event that can't be judged for want of another waits, and is judged when that one
+//! is there. A state that is only a peer's word is computed anew when the events below it arrive, and what was
+//! built on it is judged again if it differs.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use ruma_common::{EventId, OwnedEventId};
+use ruma_events::{StateEventType, TimelineEventType};
+use ruma_state_res::{check_state_dependent_auth_rules, check_state_independent_auth_rules};
+
+use super::{
+    Arrival, Held, Judgement, Room, Verdict, Waiting, Wants,
+    graph::{EventIdx, Standing},
+    state::StateMap,
+};
+use crate::matrix::pdu::{JudgedPdu, Pdu};
+
+/// How many resolutions a room remembers before it starts over: the events of one moment cite the same branches.
+const REMEMBERED_RESOLUTIONS: usize = 256;
+
+impl Room {
+    /// Takes a verified event of this room, in any order. Gives the verdicts that it leads to, in the order in
+    /// which they were reached: none while the event waits for others, several when others waited for it.
+    pub fn receive(&mut self, pdu: Arc<Pdu>, arrival: Arrival) -> Vec<Judgement> {
+        if self.is_settled(pdu.event_id()) {
+            return Vec::new();
+        }
+        let id = pdu.event_id().clone();
+        self.waiting.insert(id.clone(), Waiting { pdu, arrival });
+        self.settle([id])
+    }
+
+    /// Takes verified events that are needed for what they allow or are, not as history: the state at some event
+    /// and its auth chain. Gives the verdicts on events that waited for them.
+    ///
+    /// Those whose auth events are neither held nor among them are left out.
+    pub fn add_outliers(&mut self, pdus: impl IntoIterator<Item = Arc<Pdu>>) -> Vec<Judgement> {
+        let mut left: Vec<Arc<Pdu>> =
+            pdus.into_iter().filter(|pdu| self.held_by_id(pdu.event_id()).is_none()).collect();
+        let mut woken = BTreeSet::new();
+        loop {
+            let before = left.len();
+            left.retain(|pdu| {
+                let judgeable = self.missing_auth(pdu).next().is_none();
+                if judgeable && self.held_by_id(pdu.event_id()).is_none() {
+                    self.add_outlier(pdu.clone());
+                    woken.extend(self.blocked.remove(pdu.event_id()).into_iter().flatten());
+                }
+                !judgeable
+            });
+            if left.len() == before || left.is_empty() {
+                return self.settle(woken);
+            }
+        }
+    }
+
+    fn add_outlier(&mut self, pdu: Arc<Pdu>) {
+        let rejected = self.check_auth_events(&pdu).err();
+        let standing = if rejected.is_some() { Standing::Rejected } else { Standing::Outlier };
+        self.store(pdu, standing, |held| held.rejected = rejected);
+    }
+
+    /// Believes a peer's word on the state before an event that is held, and judges what waited for it.
+    ///
+    /// Events of `state` that are not held or were rejected are left out.
+    pub fn claim_state(&mut self, id: &EventId, state: &[OwnedEventId]) -> Vec<Judgement> {
+        let Some(idx) = self.graph.get(id) else { return Vec::new() };
+        let claimed = self.state_of(state);
+        let Some(held) = self.held[idx.index()].as_mut() else { return Vec::new() };
+        if held.state_before.is_some() {
+            return Vec::new();
+        }
+        held.state_before = Some(claimed);
+        held.claimed = true;
+        let woken = self.blocked.remove(id).unwrap_or_default();
+        self.settle(woken)
+    }
+
+    /// Starts the room from a join: the join event stands on the resident server's word for the state before it
+    /// (SS-API, "Joining Rooms"). The events of that state must have been added as outliers.
+    pub fn start_from_join(&mut self, join: Arc<Pdu>, state: &[OwnedEventId]) -> Vec<Judgement> {
+        let claimed = self.state_of(state);
+        let id = join.event_id().clone();
+        let verdict = match self.check_auth_events(&join).and_then(|()| self.check_state(&join, &claimed)) {
+            Ok(()) => Verdict::Accepted,
+            Err(reason) => Verdict::Rejected(reason),
+        };
+        self.place(join, claimed, &verdict, true);
+        let mut judgements = vec![Judgement { event_id: id.clone(), verdict }];
+        judgements.extend(self.wake(&id));
+        judgements
+    }
+
+    fn state_of(&mut self, ids: &[OwnedEventId]) -> StateMap {
+        let mut state = StateMap::new();
+        for id in ids {
+            let Some(idx) = self.graph.get(id) else { continue };
+            let Some(held) = self.held(idx).filter(|held| held.rejected.is_none()) else { continue };
+            let pdu = held.pdu.clone();
+            if let Some((kind, key)) = pdu.state_slot() {
+                state.insert(self.slots.number(&kind.to_string().into(), key), idx);
+            }
+        }
+        state
+    }
+
+    fn wake(&mut self, id: &EventId) -> Vec<Judgement> {
+        let woken = self.blocked.remove(id).unwrap_or_default();
+        self.settle(woken)
+    }
+
+    /// Judges waiting events and whatever then becomes judgeable, older first.
+    fn settle(&mut self, ids: impl IntoIterator<Item = OwnedEventId>) -> Vec<Judgement> {
+        let mut judgements = Vec::new();
+        let mut open: BTreeSet<(u64, OwnedEventId)> = BTreeSet::new();
+        let push = |room: &Self, open: &mut BTreeSet<_>, id: OwnedEventId| {
+            if let Some(waiting) = room.waiting.get(&id) {
+                open.insert((waiting.pdu.depth(), id));
+            }
+        };
+        for id in ids {
+            push(self, &mut open, id);
+        }
+        while let Some((_, id)) = open.pop_first() {
+            let waiting = &self.waiting[&id];
+            let wants = self.wants_of(&waiting.pdu);
+            if wants != Wants::default() {
+                for wanted in wants.auth_events.into_iter().chain(wants.prev_events) {
+                    self.blocked.entry(wanted).or_default().insert(id.clone());
+                }
+                continue;
+            }
+            let Waiting { pdu, arrival } = self.waiting.remove(&id).expect("it was just seen");
+            let verdict = self.judge(pdu, arrival);
+            judgements.push(Judgement { event_id: id.clone(), verdict });
+            judgements.extend(self.recheck_claims_above(&id));
+            for woken in self.blocked.remove(&id).into_iter().flatten() {
+                push(self, &mut open, woken);
+            }
+        }
+        judgements
+    }
+
+    pub(super) fn wants_of(&self, pdu: &Pdu) -> Wants {
+        let knows_state =
+            |id: &&OwnedEventId| self.held_by_id(id).is_some_and(|held| held.state_before.is_some());
+        Wants {
+            prev_events: pdu.prev_events().iter().filter(|id| !knows_state(id)).cloned().collect(),
+            auth_events: self.missing_auth(pdu).collect(),
+        }
+    }
+
+    fn missing_auth(&self, pdu: &Pdu) -> impl Iterator<Item = OwnedEventId> {
+        let listed = pdu.auth_events().iter().cloned();
+        listed.chain(self.implied_create(pdu)).filter(|id| self.held_by_id(id).is_none())
+    }
+
+    /// In room version 12 the create event allows every other, without being listed (MSC4291).
+    fn implied_create(&self, pdu: &Pdu) -> Option<OwnedEventId> {
+        if !self.version.has_hash_room_ids() || pdu.is_create() {
+            return None;
+        }
+        EventId::parse(pdu.room_id().as_str().replacen('!', "$", 1)).ok()
+    }
+
+    fn judge(&mut self, pdu: Arc<Pdu>, arrival: Arrival) -> Verdict {
+        let state_before = self.state_before_of(&pdu);
+        let rejected =
+            self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &state_before)).err();
+        let verdict = match rejected {
+            Some(reason) => Verdict::Rejected(reason),
+            None => match self.check_current(&pdu, arrival) {
+                Ok(()) => Verdict::Accepted,
+                Err(reason) => Verdict::SoftFailed(reason),
+            },
+        };
+        self.place(pdu, state_before, &verdict, false);
+        verdict
+    }
+
+    /// The state before an event, all of whose `prev_events` have one.
+    fn state_before_of(&mut self, pdu: &Pdu) -> StateMap {
+        let mut heads: Vec<EventIdx> = pdu.prev_events().iter().filter_map(|id| self.graph.get(id)).collect();
+        heads.sort();
+        heads.dedup();
+        self.state_after_heads(heads)
+    }
+
+    fn state_after_heads(&mut self, heads: Vec<EventIdx>) -> StateMap {
+        let states: Vec<StateMap> = heads.iter().filter_map(|idx| self.state_after(*idx)).collect();
+        match &states[..] {
+            [] => StateMap::new(),
+            [only] => only.clone(),
+            several => {
+                if let Some(known) = self.resolutions.get(&heads) {
+                    return known.clone();
+                }
+                let resolved = self.resolve(several);
+                if self.resolutions.len() >= REMEMBERED_RESOLUTIONS {
+                    self.resolutions.clear();
+                }
+                self.resolutions.insert(heads, resolved.clone());
+                resolved
+            }
+        }
+    }
+
+    /// Step 4: against the event's own auth events.
+    fn check_auth_events(&self, pdu: &Pdu) -> Result<(), String> {
+        let event = JudgedPdu { pdu, rejected: false };
+        let rules = &self.version.rules().authorization;
+        let held = |id: &EventId| self.held_by_id(id).map(Held::judged);
+        check_state_independent_auth_rules(rules, event, held)
+            .map_err(|reason| format!("auth events: {reason}"))?;
+        let auth: Vec<&Held> = pdu
+            .auth_events()
+            .iter()
+            .cloned()
+            .chain(self.implied_create(pdu))
+            .filter_map(|id| self.held_by_id(&id))
+            .collect();
+        let find = |kind: &StateEventType, key: &str| {
+            let fills = |held: &&&Held| {
+                held.pdu.state_key() == Some(key) && held.pdu.kind().to_string() == kind.to_string()
+            };
+            auth.iter().find(fills).map(|held| held.judged())
+        };
+        check_state_dependent_auth_rules(rules, event, find)
+            .map_err(|reason| format!("not allowed by its auth events: {reason}"))
+    }
+
+    /// Steps 5 and 6: against a state.
+    fn check_state(&self, pdu: &Pdu, state: &StateMap) -> Result<(), String> {
+        let find = |kind: &StateEventType, key: &str| {
+            let idx = state.get(&self.slots.find(kind, key)?)?;
+            self.held(*idx).map(Held::judged)
+        };
+        let event = JudgedPdu { pdu, rejected: false };
+        check_state_dependent_auth_rules(&self.version.rules().authorization, event, find)
+            .map_err(|reason| format!("not allowed by the state before it: {reason}"))
+    }
+
+    fn check_current(&self, pdu: &Pdu, arrival: Arrival) -> Result<(), String> {
+        if arrival == Arrival::Backfilled || self.current.is_empty() || self.cites_all_extremities(pdu) {
+            return Ok(());
+        }
+        self.check_state(pdu, &self.current)
+            .map_err(|reason| reason.replace("the state before it", "the current state"))
+    }
+
+    fn cites_all_extremities(&self, pdu: &Pdu) -> bool {
+        let mut count = 0;
+        let cited = self.graph.forward_extremities().all(|idx| {
+            count += 1;
+            pdu.prev_events().iter().any(|id| id == self.graph.id(idx))
+        });
+        cited && count == pdu.prev_events().len()
+    }
+
+    fn place(&mut self, pdu: Arc<Pdu>, state_before: StateMap, verdict: &Verdict, claimed: bool) {
+        let (standing, rejected, soft_failed) = match verdict {
+            Verdict::Accepted => (Standing::Accepted, None, None),
+            Verdict::SoftFailed(reason) => (Standing::SoftFailed, None, Some(reason.clone())),
+            Verdict::Rejected(reason) => (Standing::Rejected, Some(reason.clone()), None),
+        };
+        let id = pdu.event_id().clone();
+        self.store(pdu, standing, |held| {
+            held.rejected = rejected;
+            held.soft_failed = soft_failed;
+            held.state_before = Some(state_before);
+            held.claimed = claimed;
+        });
+        if standing == Standing::Accepted {
+            self.update_current();
+        }
+        if standing.is_history() {
+            self.apply_redactions(&id);
+        }
+    }
+
+    fn store(&mut self, pdu: Arc<Pdu>, standing: Standing, fill: impl FnOnce(&mut Held)) {
+        if let Some((kind, key)) = pdu.state_slot() {
+            self.slots.number(&kind.to_string().into(), key);
+        }
+        let idx = self.graph.insert(
+            pdu.event_id(),
+            pdu.depth(),
+            pdu.prev_events().iter().map(|id| &**id),
+            standing,
+        );
+        self.held.resize_with(self.graph.len(), || None);
+        let held = self.held[idx.index()].get_or_insert(Held {
+            pdu,
+            rejected: None,
+            soft_failed: None,
+            state_before: None,
+            claimed: false,
+            redacted_by: None,
+        });
+        fill(held);
+        self.graph.set_standing(idx, standing);
+    }
+
+    fn update_current(&mut self) {
+        let heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
+        self.current = self.state_after_heads(heads);
+    }
+
+    /// An event has its true state now: do the claims that stand directly on it hold?
+    fn recheck_claims_above(&mut self, id: &EventId) -> Vec<Judgement> {
+        let idx = self.graph.get(id).expect("it was just placed");
+        let above = self.graph.children(idx).iter().copied();
+        let claims: Vec<EventIdx> = above
+            .filter(|child| self.held(*child).is_some_and(|held| held.claimed))
+            .filter(|child| self.graph.standing(*child) != Standing::Outlier)
+            .chain(self.held(idx).is_some_and(|held| held.claimed).then_some(idx))
+            .filter(|idx| self.wants_of(&self.held(*idx).expect("it is held").pdu) == Wants::default())
+            .collect();
+        claims.into_iter().flat_map(|claim| self.rejudge(claim)).collect()
+    }
+
+    /// Computes the state before an event anew, judges it again if that differs, and so on upwards.
+    fn rejudge(&mut self, from: EventIdx) -> Vec<Judgement> {
+        let mut judgements = Vec::new();
+        let mut open = BTreeSet::from([(self.graph.depth(from), from)]);
+        while let Some((_, idx)) = open.pop_first() {
+            let held = self.held(idx).expect("only held events are queued");
+            let (pdu, old, was) = (held.pdu.clone(), held.state_before.clone(), held.rejected.clone());
+            let new = self.state_before_of(&pdu);
+            self.held[idx.index()].as_mut().expect("held").claimed = false;
+            if old.as_ref() == Some(&new) {
+                continue;
+            }
+            self.resolutions.clear();
+            let rejected = self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &new)).err();
+            let verdict = match (&rejected, &self.held(idx).expect("held").soft_failed) {
+                (Some(reason), _) => Verdict::Rejected(reason.clone()),
+                (None, Some(reason)) => Verdict::SoftFailed(reason.clone()),
+                (None, None) => Verdict::Accepted,
+            };
+            self.place(pdu.clone(), new, &verdict, false);
+            if rejected.is_some() != was.is_some() {
+                judgements.push(Judgement { event_id: pdu.event_id().clone(), verdict });
+            }
+            let children = self.graph.children(idx).iter().copied();
+            let judged = children.filter(|child| {
+                self.held(*child).is_some_and(|held| held.state_before.is_some() && !held.claimed)
+            });
+            open.extend(judged.map(|child| (self.graph.depth(child), child)).collect::<Vec<_>>());
+        }
+        self.update_current();
+        judgements
+    }
+
+    /// A redaction takes effect when it and its target are both history and the sender may (rooms v3,
+    /// "Handling redactions"): in whichever order they come.
+    fn apply_redactions(&mut self, id: &EventId) {
+        let pdu = self.held_by_id(id).expect("it was just placed").pdu.clone();
+        if *pdu.kind() == TimelineEventType::RoomRedaction
+            && let Some(target) = pdu.redacts()
+        {
+            self.early_redactions.entry(target.to_owned()).or_default().insert(id.to_owned());
+            self.try_redact(&target.to_owned());
+        }
+        self.try_redact(id);
+    }
+
+    fn try_redact(&mut self, target: &EventId) {
+        let Some(idx) = self.graph.get(target).filter(|idx| self.graph.standing(*idx).is_history()) else {
+            return;
+        };
+        let redactions = self.early_redactions.remove(target).unwrap_or_default();
+        for redaction in redactions {
+            let held = self.held_by_id(&redaction).expect("only held redactions are remembered");
+            let event = self.held(idx).expect("history is held").pdu.clone();
+            if event.is_create() || !self.may_redact(&held.pdu, &event) {
+                continue;
+            }
+            self.held[idx.index()].as_mut().expect("history is held").redacted_by.get_or_insert(redaction);
+        }
+    }
+}
