@@ -1,6 +1,6 @@
 //! The keys of other servers: what they published, until when it holds, and the document that publishes one's own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use ruma_common::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedServerName, ServerName,
@@ -149,10 +149,10 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 }
 
 /// A retired key of one's own: until when it was used, in milliseconds since the epoch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RetiredKey {
     /// The key.
-    pub key: SigningKey,
+    pub key: Rc<SigningKey>,
     /// Its `expired_ts`.
     pub expired_ts: u64,
 }
