@@ -30,9 +30,8 @@ fn user(world: World<'_>, key: &str, user: &UserRef) -> Result<(), Mistake> {
 
 fn lasting(time: Option<SimDuration>) -> Result<(), Mistake> {
     match time {
-        Some(SimDuration::ZERO) => {
-            Err(Mistake::at("for", "a fault that lasts no time does nothing").help("write a longer time, or leave it out"))
-        }
+        Some(SimDuration::ZERO) => Err(Mistake::at("for", "a fault that lasts no time does nothing")
+            .help("write a longer time, or leave it out")),
         _ => Ok(()),
     }
 }

@@ -77,7 +77,9 @@ impl<'a> World<'a> {
         for (index, server) in servers.iter().enumerate() {
             self.server(server).map_err(|mistake| mistake.entry(index))?;
             if !seen.insert(server) {
-                return Err(Mistake::here(format!("`{server}` is named twice")).help("remove one").entry(index));
+                return Err(Mistake::here(format!("`{server}` is named twice"))
+                    .help("remove one")
+                    .entry(index));
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Lists and objects that are refused while they are read: too many entries, or the same key twice.
+//! Lists and objects that are refused while they are read: too many entries, the same key twice, a list of fields.
 //!
 //! serde's own collections keep the last of two equal keys and grow as far as the input goes; a scenario must not lose
 //! a server silently, nor take memory before its limits were looked at.
@@ -12,7 +12,9 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 use super::mistake::complaint;
 
 /// Reads an object of at most `MOST` entries, keeping their order; a repeated key is an error.
-pub(super) fn unique_map<'de, const MOST: usize, V, D>(deserializer: D) -> Result<IndexMap<String, V>, D::Error>
+pub(super) fn unique_map<'de, const MOST: usize, V, D>(
+    deserializer: D,
+) -> Result<IndexMap<String, V>, D::Error>
 where
     V: Deserialize<'de>,
     D: Deserializer<'de>,
@@ -43,12 +45,13 @@ impl<'de, const MOST: usize, V: Deserialize<'de>> Visitor<'de> for UniqueMap<MOS
         while let Some(key) = map.next_key::<String>()? {
             if entries.contains_key(&key) {
                 // In the words of serde's own structs, so that it is shown in one way.
-                return map.next_value_seed(Refuse::new(Error::custom(format_args!("duplicate field `{key}`"))));
+                return map
+                    .next_value_seed(Refuse::new(Error::custom(format_args!("duplicate field `{key}`"))));
             }
             if entries.len() == MOST {
                 return map.next_value_seed(Refuse::new(too_many(MOST)));
             }
-            let value = map.next_value()?;
+            let value = map.next_value_seed(Object::new())?;
             entries.insert(key, value);
         }
         Ok(entries)
@@ -96,4 +99,61 @@ impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for ShortList<MOS
 
 fn too_many(most: usize) -> ValueError {
     complaint(format_args!("there are more than {most} entries"), "leave some out, or split the scenario")
+}
+
+/// Reads a struct from an object only. serde's own structs can be written as lists of their fields too, which no
+/// reader of a scenario would understand.
+pub(super) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(ObjectOnly(deserializer))
+}
+
+/// The same as [`object`], for the value of a map.
+pub(super) struct Object<T>(PhantomData<T>);
+
+impl<T> Object<T> {
+    pub(super) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Object<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        object(deserializer)
+    }
+}
+
+/// Asks for an object where a struct is wanted. What lies inside is read as ever.
+struct ObjectOnly<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectOnly<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map identifier ignored_any
+    }
 }

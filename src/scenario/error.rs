@@ -45,9 +45,21 @@ impl ScenarioError {
     }
 
     /// A mistake at a byte of the text, where there is no JSON path yet.
-    pub(super) fn at_byte(file: &str, text: &str, offset: usize, what: impl Into<String>, help: &str) -> Self {
+    pub(super) fn at_byte(
+        file: &str,
+        text: &str,
+        offset: usize,
+        what: impl Into<String>,
+        help: &str,
+    ) -> Self {
         let place = Some(Place::of(text, offset));
-        Self { file: file.to_owned(), place, path: String::new(), what: what.into(), help: Some(help.to_owned()) }
+        Self {
+            file: file.to_owned(),
+            place,
+            path: String::new(),
+            what: what.into(),
+            help: Some(help.to_owned()),
+        }
     }
 
     /// A mistake in JSON that is otherwise well-formed.
@@ -71,8 +83,8 @@ impl ScenarioError {
         let what = format!("this is not JSON: {}", message.strip_suffix(&place).unwrap_or(&message));
         let help = if text.trim().is_empty() {
             "the file is empty; a scenario is a JSON object"
-        } else if message.starts_with("trailing comma") {
-            "remove the comma"
+        } else if follows_comma(text, offset) {
+            "remove the comma before it"
         } else if message.starts_with("EOF") {
             "a closing bracket, brace or quote is missing"
         } else {
@@ -89,6 +101,12 @@ fn byte_of(text: &str, line: usize, column: usize) -> usize {
         _ => text.match_indices('\n').nth(line - 2).map_or(text.len(), |(at, _)| at + 1),
     };
     (start + column.saturating_sub(1)).min(text.len())
+}
+
+/// Whether a closing bracket at `offset` comes right after a comma, which JSON does not allow.
+fn follows_comma(text: &str, offset: usize) -> bool {
+    let around = text.get(..offset).zip(text.get(offset..));
+    around.is_some_and(|(before, after)| before.trim_end().ends_with(',') && after.starts_with(['}', ']']))
 }
 
 impl Place {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{World, is_word};
+use super::collect::object;
 use super::mistake::{Mistake, quote};
 use super::names::ServerName;
 use super::time::SimDuration;
@@ -19,7 +20,7 @@ pub struct Expect {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<SimDuration>,
     /// The most requests that the whole run may make, by endpoint.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "is_default")]
     pub requests: RequestLimits,
     /// The marks that the run must reach.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::check::World;
-use super::collect::{short_list, unique_map};
+use super::collect::{object, short_list, unique_map};
 use super::error::ScenarioError;
 use super::expect::{Expect, is_default};
 use super::link::{self, LinkSettings, LinkSpeed, check_links};
@@ -47,7 +47,11 @@ pub struct Scenario {
     #[schemars(with = "std::collections::BTreeMap<ServerName, Server>")]
     pub servers: IndexMap<ServerName, Server>,
     /// The links: `default`, `a->b` for one direction, `a-b` for both. The most particular one decides.
-    #[serde(default, deserialize_with = "unique_map::<MAX_LINKS, _, _>", skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "unique_map::<MAX_LINKS, _, _>",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
     #[schemars(with = "std::collections::BTreeMap<String, LinkSettings>")]
     pub links: IndexMap<String, LinkSettings>,
     /// The room.
@@ -62,7 +66,7 @@ pub struct Scenario {
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub heal_at_end: bool,
     /// What must hold at the end.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "object", skip_serializing_if = "is_default")]
     pub expect: Expect,
     /// Where the scenario was read.
     #[serde(skip)]
@@ -85,8 +89,19 @@ pub struct RoomVersion(u8);
 
 impl RoomVersion {
     /// All versions, the oldest first.
-    pub const ALL: [Self; 11] =
-        [Self(2), Self(3), Self(4), Self(5), Self(6), Self(7), Self(8), Self(9), Self(10), Self(11), Self(12)];
+    pub const ALL: [Self; 11] = [
+        Self(2),
+        Self(3),
+        Self(4),
+        Self(5),
+        Self(6),
+        Self(7),
+        Self(8),
+        Self(9),
+        Self(10),
+        Self(11),
+        Self(12),
+    ];
 
     /// The version by its number; nothing if Backfire does not play it.
     pub fn new(number: u8) -> Option<Self> {
@@ -190,7 +205,10 @@ impl Scenario {
             return Err(ScenarioError::not_json(file, text, &error));
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let mut scenario: Self = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let mut track = serde_path_to_error::Track::new();
+        let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+        let read = object(tracked).map_err(|error| serde_path_to_error::Error::new(track.path(), error));
+        let mut scenario: Self = read.map_err(|error| {
             if error.inner().is_data() {
                 ScenarioError::of_mistake(file, text, explain(&error))
             } else {

@@ -111,7 +111,9 @@ fn check_key(
         return Err(Mistake::at(key, "a server has no link to itself").help("remove it"));
     }
     if !is_arrow && links.contains_key(&format!("{to}-{from}")) {
-        return Err(Mistake::at(key, format!("this is the same link as `{to}-{from}`")).help("remove one of them"));
+        return Err(
+            Mistake::at(key, format!("this is the same link as `{to}-{from}`")).help("remove one of them")
+        );
     }
     Ok(())
 }

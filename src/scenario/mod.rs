@@ -22,9 +22,9 @@ mod suggest;
 mod time;
 
 pub use action::{
-    Ban, Clock, Content, Crash, Cut, Heal, HistoryVisibilityChange, Invite, Join, JoinRuleChange, Kick, Latency,
-    Leave, Message, PageBack, Pages, Partition, PowerLevels, Profile, Redact, Restart, ServerAcl, Silence, State,
-    Topic, Unban,
+    Ban, Clock, Content, Crash, Cut, Heal, HistoryVisibilityChange, Invite, Join, JoinRuleChange, Kick,
+    Latency, Leave, Message, PageBack, Pages, Partition, PowerLevels, Profile, Redact, Restart, ServerAcl,
+    Silence, State, Topic, Unban,
 };
 pub use error::{Place, ScenarioError};
 pub use expect::{Expect, RequestLimits, Verdict};

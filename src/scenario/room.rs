@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::action::Content;
 use super::check::{World, event_object};
-use super::collect::unique_map;
+use super::collect::{object, unique_map};
 use super::expect::is_default;
 use super::mistake::{Mistake, complaint, quote};
 use super::names::{ServerName, UserRef};
@@ -51,7 +51,11 @@ pub struct ImportedRoom {
     /// The keys that the events are signed with; the path is relative to the scenario's file.
     pub keys: String,
     /// What each server holds of the room at the start; servers that are left out hold all of it.
-    #[serde(default, deserialize_with = "unique_map::<MAX_SERVERS, _, _>", skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "unique_map::<MAX_SERVERS, _, _>",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
     #[schemars(with = "std::collections::BTreeMap<ServerName, Holdings>")]
     pub holdings: IndexMap<ServerName, Holdings>,
 }
@@ -130,8 +134,12 @@ impl RoomFields {
             || self.power_levels.is_some();
         let only_imported = self.keys.is_some() || self.holdings.is_some();
         match (self.created_by, self.import) {
-            (Some(_), Some(_)) => Err(("a room is either created or imported", "remove `created_by` or `import`")),
-            (None, None) => Err(("the room comes from nowhere", "add \"created_by\": \"a\", or `import` and `keys`")),
+            (Some(_), Some(_)) => {
+                Err(("a room is either created or imported", "remove `created_by` or `import`"))
+            }
+            (None, None) => {
+                Err(("the room comes from nowhere", "add \"created_by\": \"a\", or `import` and `keys`"))
+            }
             (Some(_), None) if only_imported => {
                 Err(("`keys` and `holdings` belong to imported rooms", "remove them, or write `import`"))
             }
@@ -148,7 +156,10 @@ impl RoomFields {
             })),
             (None, Some(import)) => {
                 let Some(keys) = self.keys else {
-                    return Err(("the key `keys` is missing", "add \"keys\": \"keys.json\", the keys of the servers"));
+                    return Err((
+                        "the key `keys` is missing",
+                        "add \"keys\": \"keys.json\", the keys of the servers",
+                    ));
                 };
                 Ok(Room::Imported(ImportedRoom { import, keys, holdings: self.holdings.unwrap_or_default() }))
             }
@@ -158,7 +169,7 @@ impl RoomFields {
 
 impl<'de> Deserialize<'de> for Room {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        RoomFields::deserialize(deserializer)?.kind().map_err(|(what, help)| complaint(what, help))
+        object::<RoomFields, D>(deserializer)?.kind().map_err(|(what, help)| complaint(what, help))
     }
 }
 
@@ -190,7 +201,8 @@ impl CreatedRoom {
         for (index, member) in members.iter().enumerate() {
             world.user(member).map_err(|mistake| mistake.entry(index).under("members"))?;
             if members[..index].contains(member) {
-                let mistake = Mistake::here(format!("{} is named twice", quote(member.as_str()))).help("remove one");
+                let mistake =
+                    Mistake::here(format!("{} is named twice", quote(member.as_str()))).help("remove one");
                 return Err(mistake.entry(index).under("members"));
             }
         }
@@ -211,9 +223,9 @@ impl ImportedRoom {
             }
         }
         for (server, holdings) in &self.holdings {
-            world
-                .server(server)
-                .map_err(|mistake| mistake.under(server).under("holdings").shown_at(super::mistake::Target::Key))?;
+            world.server(server).map_err(|mistake| {
+                mistake.under(server).under("holdings").shown_at(super::mistake::Target::Key)
+            })?;
             if *holdings == Holdings::Last(0) {
                 return Err(Mistake::at("last", "a server in the room holds at least one event")
                     .help("write 1 or more")

@@ -75,7 +75,8 @@ fn unknown_key(rest: &str, keys: &mut Vec<&SerdeSegment>) -> Mistake {
     if ends_with(keys, wrong) {
         keys.pop();
     }
-    let is_step = matches!(keys[..], [SerdeSegment::Map { key }, SerdeSegment::Seq { .. }] if key == "timeline");
+    let is_step =
+        matches!(keys[..], [SerdeSegment::Map { key }, SerdeSegment::Seq { .. }] if key == "timeline");
     let what = if is_step { "there is no such step" } else { "there is no such key here" };
     let mistake = Mistake::at(wrong, what).shown_at(Target::Key);
     match suggest::advice(wrong, known.iter().copied()) {
@@ -122,10 +123,15 @@ fn wrong_type(message: &str) -> Option<Mistake> {
         .find_map(|prefix| message.strip_prefix(prefix))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
     if message.starts_with("invalid length") {
-        return Some(Mistake::here(format!("a list of {found} stands here")).help(format!("write {expected}")));
+        return Some(
+            Mistake::here(format!("a list of {found} stands here")).help(format!("write {expected}")),
+        );
     }
     let found = found_words(found);
-    Some(Mistake::here(format!("{found} cannot stand here")).help(format!("write {}", expected_words(expected))))
+    Some(
+        Mistake::here(format!("{found} cannot stand here"))
+            .help(format!("write {}", expected_words(expected))),
+    )
 }
 
 fn found_words(found: &str) -> String {
@@ -152,6 +158,7 @@ fn expected_words(expected: &str) -> &str {
         "u8" | "u16" | "u32" => "a whole number, 0 or more",
         "u64" | "usize" => "a whole number, 0 or more",
         "i64" | "i32" => "a whole number",
+        "an array of length 2" => "a list of 2",
         "a boolean" => "true or false",
         "a sequence" => "a list",
         "a map" => "an object",

@@ -45,10 +45,15 @@ pub(super) fn check_servers(servers: &IndexMap<ServerName, Server>) -> Result<()
                 .under(key));
         }
         let earlier = servers.iter().take(position);
-        if let Some((other, _)) = earlier.into_iter().find(|(k, s)| s.name.as_ref().unwrap_or(k) == matrix_name) {
-            return Err(Mistake::at("name", format!("server `{other}` has the Matrix name {matrix_name} already"))
-                .help("give each server a name of its own")
-                .under(key));
+        if let Some((other, _)) =
+            earlier.into_iter().find(|(k, s)| s.name.as_ref().unwrap_or(k) == matrix_name)
+        {
+            return Err(Mistake::at(
+                "name",
+                format!("server `{other}` has the Matrix name {matrix_name} already"),
+            )
+            .help("give each server a name of its own")
+            .under(key));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::action::{self, Checked};
 use super::check::{World, is_word};
-use super::collect::Refuse;
+use super::collect::{Object, Refuse};
 use super::mistake::{Mistake, complaint, quote};
 use super::suggest;
 use super::time::SimTime;
@@ -72,7 +72,7 @@ macro_rules! actions {
             /// Reads the value under an action's key; nothing if there is no such action, and the value is still there.
             fn read<'de, A: de::MapAccess<'de>>(key: &str, map: &mut A) -> Result<Option<Self>, A::Error> {
                 match key {
-                    $($key => map.next_value().map(|action| Some(Self::$variant(action))),)*
+                    $($key => map.next_value_seed(Object::new()).map(|action| Some(Self::$variant(action))),)*
                     _ => Ok(None),
                 }
             }
@@ -155,7 +155,9 @@ impl<'de> de::Visitor<'de> for StepVisitor {
                 }
                 _ => match Action::read(&key, &mut map)? {
                     Some(read) => action = Some(read),
-                    None => return map.next_value_seed(Refuse::new(de::Error::unknown_field(&key, STEP_KEYS))),
+                    None => {
+                        return map.next_value_seed(Refuse::new(de::Error::unknown_field(&key, STEP_KEYS)));
+                    }
                 },
             }
         }
@@ -183,7 +185,10 @@ fn second_action(first: &str, second: &str) -> ValueError {
     if first == second {
         return de::Error::custom(format_args!("duplicate field `{first}`"));
     }
-    complaint(format_args!("this step does `{first}` already"), "make it a step of its own, with the same `at`")
+    complaint(
+        format_args!("this step does `{first}` already"),
+        "make it a step of its own, with the same `at`",
+    )
 }
 
 impl JsonSchema for Step {
@@ -193,7 +198,8 @@ impl JsonSchema for Step {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let actions = Action::schemas(generator);
-        let one_of: Vec<_> = actions.iter().map(|(key, _)| serde_json::json!({ "required": [key] })).collect();
+        let one_of: Vec<_> =
+            actions.iter().map(|(key, _)| serde_json::json!({ "required": [key] })).collect();
         let mut properties: serde_json::Map<_, _> =
             actions.into_iter().map(|(key, schema)| (key.to_owned(), schema.to_value())).collect();
         properties.insert("at".to_owned(), generator.subschema_for::<SimTime>().to_value());
@@ -233,10 +239,17 @@ struct SoFar<'a> {
 }
 
 impl<'a> SoFar<'a> {
-    fn check(&mut self, index: usize, step: &'a Step, timeline: &[Step], world: World<'_>) -> Result<(), Mistake> {
+    fn check(
+        &mut self,
+        index: usize,
+        step: &'a Step,
+        timeline: &[Step],
+        world: World<'_>,
+    ) -> Result<(), Mistake> {
         if let Some(before) = index.checked_sub(1).filter(|before| timeline[*before].at > step.at) {
             let earlier = timeline[before].at;
-            let what = format!("timeline[{index}] at {} stands after timeline[{before}] at {earlier}", step.at);
+            let what =
+                format!("timeline[{index}] at {} stands after timeline[{before}] at {earlier}", step.at);
             return Err(Mistake::at("at", what).help("write the steps in the order of `at`"));
         }
         step.action.check(world).map_err(|mistake| mistake.under(step.action.key()))?;
@@ -248,13 +261,22 @@ impl<'a> SoFar<'a> {
         let Some(label) = step.label.as_deref() else { return Ok(()) };
         let wrong = |what: String, help: &str| Err(Mistake::at("as", what).help(help));
         if !is_word(label) {
-            return wrong(format!("{} cannot be a label", quote(label)), "labels are small letters, digits, `_` and `-`");
+            return wrong(
+                format!("{} cannot be a label", quote(label)),
+                "labels are small letters, digits, `_` and `-`",
+            );
         }
         if !step.action.makes_event() {
-            return wrong(format!("a `{}` makes no event that a label could name", step.action.key()), "remove `as`");
+            return wrong(
+                format!("a `{}` makes no event that a label could name", step.action.key()),
+                "remove `as`",
+            );
         }
         if matches!(&step.action, Action::Message(message) if message.count > 1) {
-            return wrong("this step makes more than one event".to_owned(), "send the labelled message in its own step");
+            return wrong(
+                "this step makes more than one event".to_owned(),
+                "send the labelled message in its own step",
+            );
         }
         if !self.labels.insert(label) {
             return wrong(format!("an earlier step has the label `{label}` already"), "choose another label");

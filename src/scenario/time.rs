@@ -86,10 +86,12 @@ impl SignedDuration {
 
 impl fmt::Display for SimDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 {
-            return f.write_str("0ms");
+        const MINUTE_MS: u64 = 60_000;
+        match self.0 {
+            // One number is easier to compare than "2s 500ms", and nearly all that scenarios say is this short.
+            ms if ms < MINUTE_MS && (ms == 0 || ms % 1000 != 0) => write!(f, "{ms}ms"),
+            _ => humantime::format_duration(self.to_duration()).fmt(f),
         }
-        humantime::format_duration(self.to_duration()).fmt(f)
     }
 }
 
@@ -116,13 +118,19 @@ fn parse_millis(text: &str) -> Result<u64, (String, String)> {
         return wrong("is negative", "durations here go forward only; drop the `-`".to_owned());
     }
     if !trimmed.is_empty() && trimmed.bytes().all(|b| b.is_ascii_digit()) && trimmed != "0" {
-        return wrong("needs a unit", format!("for example {:?} or {:?}", format!("{trimmed}ms"), format!("{trimmed}s")));
+        return wrong(
+            "needs a unit",
+            format!("for example {:?} or {:?}", format!("{trimmed}ms"), format!("{trimmed}s")),
+        );
     }
     let Ok(duration) = humantime::parse_duration(trimmed) else {
         return wrong("is not a duration", "write it as \"500ms\", \"2s\", \"1m 30s\" or \"2h\"".to_owned());
     };
     if duration.subsec_nanos() % 1_000_000 != 0 {
-        return wrong("is finer than a millisecond", "round it to whole milliseconds, such as \"1ms\"".to_owned());
+        return wrong(
+            "is finer than a millisecond",
+            "round it to whole milliseconds, such as \"1ms\"".to_owned(),
+        );
     }
     match u64::try_from(duration.as_millis()) {
         Ok(ms) if ms < MAX_DURATION_MS => Ok(ms),
@@ -170,7 +178,7 @@ macro_rules! duration_text {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(DurationText($parse)).map(Self)
+                deserializer.deserialize_any(DurationText($parse)).map(Self)
             }
         }
 

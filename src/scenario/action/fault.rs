@@ -121,7 +121,9 @@ impl Checked for Partition {
         let named: usize = self.groups.iter().map(Vec::len).sum();
         let rest = usize::from(named < world.0.len());
         if self.groups.len() + rest < 2 {
-            return Err(under(Mistake::here("one group of all servers is no partition").help("write two groups")));
+            return Err(under(
+                Mistake::here("one group of all servers is no partition").help("write two groups"),
+            ));
         }
         lasting(self.lasting)
     }

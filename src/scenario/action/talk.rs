@@ -162,7 +162,9 @@ impl Checked for State {
         user(world, "by", &self.by)?;
         for (key, text) in [("type", &self.event_type), ("state_key", &self.state_key)] {
             if text.len() > 255 {
-                return Err(Mistake::at(key, format!("{} is too long", quote(text))).help("255 bytes are the most"));
+                return Err(
+                    Mistake::at(key, format!("{} is too long", quote(text))).help("255 bytes are the most")
+                );
             }
         }
         if self.event_type.is_empty() {
