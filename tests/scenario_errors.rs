@@ -359,6 +359,66 @@ fn links_between_names_with_dashes_are_understood() {
     assert_eq!(speed("a", "a"), (20, 1));
 }
 
+/// Every action with every field, so that nothing is lost in writing.
+const EVERYTHING: &str = r#"{
+  "why": "Everything at once.",
+  "room_version": "6",
+  "servers": { "z": { "name": "z.example:8448", "clock_skew": "-2h", "planted": ["drops_every-3rd"] }, "a": {}, "b": {} },
+  "links": { "default": { "latency": "30ms" }, "z->a": { "jitter": "5ms" }, "a-b": { "latency": "1m", "jitter": "1m" } },
+  "room": {
+    "created_by": "@zoe:z.example:8448",
+    "members": ["z", "@zoe:z.example:8448"],
+    "join_rule": "knock_restricted",
+    "history_visibility": "joined",
+    "power_levels": { "ban": 7, "users": { "@zoe:z.example:8448": 100 } }
+  },
+  "timeline": [
+    { "at": "0ms", "message": { "by": "z", "text": "hello" }, "as": "hello", "note": "a note" },
+    { "at": "1ms", "state": { "by": "z", "type": "t", "state_key": "k", "content": { "x": [null, -1, {}] } } },
+    { "at": "2ms", "state": { "by": "z", "type": "t", "content": {} } },
+    { "at": "3ms", "power_levels": { "by": "z", "users": { "a": -5 }, "content": { "kick": 1 } } },
+    { "at": "4ms", "join_rule": { "by": "z", "rule": "restricted", "allow": [{ "room_id": "!r:a" }] } },
+    { "at": "5ms", "history_visibility": { "by": "z", "to": "world_readable" } },
+    { "at": "6ms", "server_acl": { "by": "z", "allow": [], "deny": ["a"], "allow_ip_literals": false } },
+    { "at": "7ms", "profile": { "by": "z", "displayname": "" } },
+    { "at": "8ms", "redact": { "by": "z", "event": "hello" } },
+    { "at": "9ms", "leave": { "by": "a" } },
+    { "at": "1s", "kick": { "by": "z", "user": "a" } },
+    { "at": "1s", "unban": { "by": "z", "user": "a" } },
+    { "at": "1s", "topic": { "by": "z", "text": "t" } },
+    { "at": "1500ms", "page_back": { "server": "a", "limit": 7, "pages": 3 } },
+    { "at": "2s", "cut": { "from": ["a", "b"], "to": "z", "for": "1m 1s 1ms" } },
+    { "at": "2s", "silence": { "from": ["a"], "to": ["z"], "both": true, "for": "1day" } },
+    { "at": "3s", "partition": { "groups": [["a", "b"]], "for": "1ms" } },
+    { "at": "3s", "heal": { "between": ["a", "b"] } },
+    { "at": "3s", "latency": { "from": "a", "to": "b", "latency": "10ms", "jitter": "1ms", "for": "1s" } },
+    { "at": "4s", "crash": { "server": "a", "after_writes": 0 } },
+    { "at": "4s", "restart": { "server": "a" } },
+    { "at": "4s", "clock": { "server": "a", "jump": "-1ms" } }
+  ],
+  "settle": "0ms",
+  "heal_at_end": false,
+  "expect": {
+    "verdict": "not_recovered",
+    "within": "1h",
+    "requests": { "send": 0, "backfill": 3, "total": 9 },
+    "marks": ["soft-failed"],
+    "differ": ["b"]
+  }
+}"#;
+
+#[test]
+fn everything_survives_being_written_and_read() {
+    let scenario = Scenario::parse(EVERYTHING, "everything.json").unwrap_or_else(|error| panic!("{error}"));
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(value(EVERYTHING), value(&scenario.to_json()));
+    assert_eq!(Scenario::parse(&scenario.to_json(), "").as_ref(), Ok(&scenario));
+    assert_eq!(scenario.name(), "everything");
+    assert_eq!(scenario.servers.keys().collect::<Vec<_>>(), ["z", "a", "b"]);
+    let members: Vec<_> = scenario.first_members().iter().map(|user| scenario.user_id(user)).collect();
+    assert_eq!(members, ["@zoe:z.example:8448", "@user:z.example:8448"]);
+}
+
 fn scenario_files() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());

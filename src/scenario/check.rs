@@ -31,6 +31,22 @@ impl<'a> World<'a> {
         }
     }
 
+    /// The full user id of a user.
+    pub(super) fn user_id(self, user: &UserRef) -> String {
+        match user.as_str() {
+            full if full.starts_with('@') => full.to_owned(),
+            server => format!("@user:{}", self.matrix_name(server)),
+        }
+    }
+
+    /// The Matrix name of a server; of a server that the scenario does not have, the name itself.
+    pub(super) fn matrix_name<'n>(self, server: &'n str) -> &'n str
+    where
+        'a: 'n,
+    {
+        self.0.get(server).and_then(|settings| settings.name.as_deref()).unwrap_or(server)
+    }
+
     /// Refuses a server that the scenario doesn't have; the mistake is in the value itself.
     pub(super) fn server(self, name: &str) -> Result<(), Mistake> {
         if self.0.contains_key(name) {

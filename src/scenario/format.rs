@@ -257,7 +257,7 @@ impl Scenario {
 
     /// The Matrix name of a server; of a server that the scenario does not have, the name itself.
     pub fn matrix_name<'a>(&'a self, server: &'a str) -> &'a str {
-        self.servers.get(server).and_then(|settings| settings.name.as_deref()).unwrap_or(server)
+        World(&self.servers).matrix_name(server)
     }
 
     /// The server that a user belongs to; nothing for users that a checked scenario cannot name.
@@ -267,10 +267,7 @@ impl Scenario {
 
     /// The full user id of a user.
     pub fn user_id(&self, user: &UserRef) -> String {
-        match user.as_str() {
-            full if full.starts_with('@') => full.to_owned(),
-            server => format!("@user:{}", self.matrix_name(server)),
-        }
+        World(&self.servers).user_id(user)
     }
 
     /// The users that join a created room during set-up, the creator first; none for an imported room.
@@ -278,7 +275,8 @@ impl Scenario {
         let Room::Created(room) = &self.room else { return Vec::new() };
         let default = || self.servers.keys().map(|server| UserRef(server.clone())).collect();
         let others = room.members.clone().unwrap_or_else(default);
-        let others = others.into_iter().filter(|member| *member != room.created_by);
+        let creator = self.user_id(&room.created_by);
+        let others = others.into_iter().filter(|member| self.user_id(member) != creator);
         std::iter::once(room.created_by.clone()).chain(others).collect()
     }
 }

@@ -1,5 +1,7 @@
 //! The room that a scenario plays in: created by its users, or imported from a dump of a real one.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -8,7 +10,7 @@ use super::action::Content;
 use super::check::{World, event_object};
 use super::collect::{object, unique_map};
 use super::expect::is_default;
-use super::mistake::{Mistake, complaint, quote};
+use super::mistake::{Mistake, Target, complaint, quote};
 use super::names::{ServerName, UserRef};
 use super::server::MAX_SERVERS;
 
@@ -198,15 +200,17 @@ impl CreatedRoom {
             event_object(content).map_err(|mistake| mistake.under("power_levels"))?;
         }
         let Some(members) = &self.members else { return Ok(()) };
+        // Ids, because one user can be named in two ways.
+        let mut seen = BTreeSet::new();
         for (index, member) in members.iter().enumerate() {
             world.user(member).map_err(|mistake| mistake.entry(index).under("members"))?;
-            if members[..index].contains(member) {
+            if !seen.insert(world.user_id(member)) {
                 let mistake =
                     Mistake::here(format!("{} is named twice", quote(member.as_str()))).help("remove one");
                 return Err(mistake.entry(index).under("members"));
             }
         }
-        if members.contains(&self.created_by) {
+        if seen.contains(&world.user_id(&self.created_by)) {
             return Ok(());
         }
         let creator = quote(self.created_by.as_str());
@@ -223,9 +227,9 @@ impl ImportedRoom {
             }
         }
         for (server, holdings) in &self.holdings {
-            world.server(server).map_err(|mistake| {
-                mistake.under(server).under("holdings").shown_at(super::mistake::Target::Key)
-            })?;
+            world
+                .server(server)
+                .map_err(|mistake| mistake.under(server).under("holdings").shown_at(Target::Key))?;
             if *holdings == Holdings::Last(0) {
                 return Err(Mistake::at("last", "a server in the room holds at least one event")
                     .help("write 1 or more")

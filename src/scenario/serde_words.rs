@@ -124,7 +124,8 @@ fn wrong_type(message: &str) -> Option<Mistake> {
     let (found, expected) = rest.rsplit_once(", expected ")?;
     if message.starts_with("invalid length") {
         return Some(
-            Mistake::here(format!("a list of {found} stands here")).help(format!("write {expected}")),
+            Mistake::here(format!("a list of {found} stands here"))
+                .help(format!("write {}", expected_words(expected))),
         );
     }
     let found = found_words(found);
