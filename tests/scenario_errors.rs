@@ -344,6 +344,24 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn a_file_that_is_not_utf8_is_told_where() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("latin1.json");
+    std::fs::write(&file, b"{\n  \"why\": \"caf\xe9\"\n}").unwrap();
+    let error = Scenario::read(&file).unwrap_err();
+    let place = error.place.unwrap();
+    assert_eq!((place.line, place.column, error.what.as_str()), (2, 14, "this is not UTF-8"));
+}
+
+#[test]
+fn long_lines_are_cut_around_the_mistake() {
+    let text = with_steps(&format!("{}{{ \"at\": 1 }}", "{\"at\":\"1s\",\"heal\":{}},".repeat(500)));
+    let error = Scenario::parse(&text, "s.json").unwrap_err();
+    let place = error.place.as_ref().unwrap();
+    assert_eq!(place.excerpt.chars().nth(place.caret), Some('1'), "{error}");
+    assert!(error.to_string().lines().all(|line| line.chars().count() < 140), "{error}");
+}
+
+#[test]
 fn links_between_names_with_dashes_are_understood() {
     let text = with_fields(&format!(
         "\"servers\": {{ \"a\": {{}}, \"b-c\": {{}} }}, {ROOM}, \"links\": {{ \"default\": {{ \"jitter\": \"1ms\" }}, \
@@ -466,8 +484,8 @@ fn next(seed: &mut u64) -> usize {
 #[test]
 fn damaged_files_never_panic_and_are_told_a_place_inside() {
     let mut seed = 0x5eed;
-    for file in scenario_files() {
-        let text = std::fs::read_to_string(&file).unwrap();
+    let files = scenario_files().into_iter().map(|file| std::fs::read_to_string(file).unwrap());
+    for text in files.chain([EVERYTHING.to_owned()]) {
         for _ in 0..500 {
             let mut bytes = text.clone().into_bytes();
             for _ in 0..=next(&mut seed) % 3 {

@@ -26,7 +26,7 @@ pub struct ScenarioError {
     /// The file, as it was named.
     pub file: String,
     /// Where in the file; nothing if the file could not be read at all.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// The path of the value in the JSON, such as `timeline[3].message.by`; empty for the whole file.
     pub path: String,
     /// What is wrong.
@@ -52,7 +52,7 @@ impl ScenarioError {
         what: impl Into<String>,
         help: &str,
     ) -> Self {
-        let place = Some(Place::of(text, offset));
+        let place = Some(Box::new(Place::of(text, offset)));
         Self {
             file: file.to_owned(),
             place,
@@ -68,7 +68,7 @@ impl ScenarioError {
         let offset = locate(text, &path, mistake.target).unwrap_or(0);
         Self {
             file: file.to_owned(),
-            place: Some(Place::of(text, offset)),
+            place: Some(Box::new(Place::of(text, offset))),
             path: print_path(&path),
             what: mistake.what,
             help: mistake.help,
