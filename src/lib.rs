@@ -2,4 +2,6 @@
 
 pub mod homeserver;
 pub mod matrix;
+pub mod network;
 pub mod room;
+pub mod scenario;

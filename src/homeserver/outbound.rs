@@ -20,7 +20,7 @@ use super::{
 };
 
 /// The most events of a transaction (SS-API /send).
-pub const TRANSACTION_PDUS_MAX: usize = 50;
+pub(super) const TRANSACTION_PDUS_MAX: usize = 50;
 /// After how long an outage a destination gets only the newest events. Synapse waits an hour; a scenario is shorter.
 const CATCH_UP_AFTER_MS: u64 = 3_000;
 /// The first and last back-off of a queue, in milliseconds.

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// The largest body that is read: 50 events of the largest size, and some room for the rest.
-pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 type Answer = Result<Value, MatrixError>;
 
