@@ -14,7 +14,7 @@ mod peers;
 pub mod ports;
 mod recovery;
 pub mod store;
-mod user;
+pub mod user;
 
 use std::{
     cell::RefCell,

@@ -28,7 +28,7 @@ pub use action::{
 };
 pub use error::{Place, ScenarioError};
 pub use expect::{Expect, RequestLimits, Verdict};
-pub use format::{MAX_FILE_BYTES, MAX_STEPS, Origin, RoomVersion, Scenario};
+pub use format::{MAX_FILE_BYTES, MAX_STEPS, Origin, Scenario};
 pub use link::{LinkSettings, LinkSpeed};
 pub use names::{ServerName, Servers, UserRef};
 pub use room::{CreatedRoom, HistoryVisibility, Holdings, ImportedRoom, JoinRule, Room};
