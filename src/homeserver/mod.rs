@@ -33,6 +33,7 @@ use tokio::{
 
 use crate::matrix::crypto::Crypto;
 use happening::Happening;
+use outbound::Queue;
 use peers::PeerHealth;
 use ports::{Clock, Network, Observer};
 use recovery::Hole;
@@ -72,7 +73,7 @@ pub struct Homeserver {
     holes: RefCell<BTreeMap<OwnedEventId, Hole>>,
     recovery_wanted: Notify,
     /// Wakes the task of each destination.
-    queues: RefCell<BTreeMap<OwnedServerName, Rc<Notify>>>,
+    queues: RefCell<BTreeMap<OwnedServerName, Rc<Queue>>>,
     /// From whom each waiting event came: whom to ask first for what it lacks.
     told_by: RefCell<BTreeMap<OwnedEventId, BTreeSet<OwnedServerName>>>,
     /// Tasks under way that the world should wait for before it calls the server idle.

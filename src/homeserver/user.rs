@@ -3,9 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use http::Method;
-use ruma_common::{
-    CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomId, UserId,
-};
+use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomId, UserId};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
@@ -146,10 +144,8 @@ impl Homeserver {
             return Err("another event came back".to_owned());
         }
         let source = Source::Peer { server: to.to_owned(), endpoint: "invite" };
-        let pdu = self
-            .verify_one(room_id, version, &text, &source)
-            .await
-            .map_err(|error| error.to_string())?;
+        let pdu =
+            self.verify_one(room_id, version, &text, &source).await.map_err(|error| error.to_string())?;
         self.take(room_id, pdu.clone(), Arrival::Live, &Source::OwnUser);
         self.enqueue(room_id, pdu.event_id(), self.servers_in(room_id));
         Ok(())

@@ -25,15 +25,15 @@ use crate::{
         crypto::{Crypto, SigningKey},
         version::RoomVersion,
     },
-    network::{
-        Boot, conditions::Conditions, streams::Streams, turmoil_fabric::TurmoilFabric,
-    },
+    network::{Boot, conditions::Conditions, streams::Streams, turmoil_fabric::TurmoilFabric},
     room::Room as ServerRoom,
     scenario::{Action, Room, Scenario, Servers},
 };
 
 /// How long set-up may take, in simulated milliseconds for each member.
 const SET_UP_MS_A_MEMBER: u64 = 60_000;
+/// How many events a page has with which first members complete the room.
+const SET_UP_PAGE: usize = 100;
 /// How often the player looks whether all servers are idle, in simulated milliseconds.
 const IDLE_CHECK_MS: u64 = 10;
 
@@ -88,8 +88,7 @@ impl<'a> Player<'a> {
             .iter()
             .map(|(host, name)| (host.clone(), name.clone(), scenario.servers[host].clock_skew.as_millis()))
             .collect();
-        let fabric =
-            TurmoilFabric::new(&skews, conditions.clone(), recorder.clone(), boot, options.tick);
+        let fabric = TurmoilFabric::new(&skews, conditions.clone(), recorder.clone(), boot, options.tick);
         Ok(Self {
             scenario,
             recorder,
@@ -230,6 +229,14 @@ impl<'a> Player<'a> {
                 for member in self.scenario.first_members().into_iter().skip(1) {
                     let member = self.user(&member);
                     self.first_join(&host, &creator, &room, &member)?;
+                }
+                // First members know the room from its creation on: no hole is there before the timeline makes one.
+                for node in self.nodes.values() {
+                    let server = node.running.borrow().clone();
+                    let server = server.filter(|server| server.store().read().rooms.contains_key(&room));
+                    if let Some(server) = server {
+                        server.page_back(room.clone(), SET_UP_PAGE, None);
+                    }
                 }
             }
         }
@@ -488,10 +495,8 @@ fn boot(
     streams: Streams,
 ) -> Boot {
     type Slot = Rc<RefCell<Option<Rc<Homeserver>>>>;
-    let slots: BTreeMap<String, (Rc<Store>, Slot)> = nodes
-        .iter()
-        .map(|(host, node)| (host.clone(), (node.store.clone(), node.running.clone())))
-        .collect();
+    let slots: BTreeMap<String, (Rc<Store>, Slot)> =
+        nodes.iter().map(|(host, node)| (host.clone(), (node.store.clone(), node.running.clone()))).collect();
     let names: BTreeMap<String, String> = names.iter().cloned().collect();
     let (crypto, recorder) = (crypto.clone(), recorder.clone());
     let lives = RefCell::new(BTreeMap::<String, u32>::new());

@@ -94,13 +94,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn draft(
-        &self,
-        server: &Homeserver,
-        step: usize,
-        time: u32,
-        action: &Action,
-    ) -> Result<Draft, String> {
+    fn draft(&self, server: &Homeserver, step: usize, time: u32, action: &Action) -> Result<Draft, String> {
         let sender = self.user(author(action).expect("only users' steps make events"));
         let sender = sender.as_str();
         let member = |user: &UserRef, membership: &str| {
@@ -110,8 +104,7 @@ impl Player<'_> {
         Ok(match action {
             Action::Message(message) => {
                 let number = time + 1;
-                let text =
-                    message.text.clone().unwrap_or_else(|| format!("step {step}, message {number}"));
+                let text = message.text.clone().unwrap_or_else(|| format!("step {step}, message {number}"));
                 Draft::message_like("m.room.message", sender, json!({ "msgtype": "m.text", "body": text }))
             }
             Action::State(state) => Draft {
