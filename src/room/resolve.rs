@@ -34,7 +34,7 @@ impl Room {
             |conflicted| Some(self.conflicted_subgraph(conflicted.values().flatten())),
         );
         match resolved {
-            Ok(map) => self.from_ruma(&map),
+            Ok(map) => self.state_of_ruma(&map),
             // Every event of every branch is held, so ruma finds all that it asks for.
             Err(error) => unreachable!("state resolution over held events failed: {error}"),
         }
@@ -48,7 +48,7 @@ impl Room {
         state.iter().map(entry).collect()
     }
 
-    fn from_ruma(&self, map: &RumaStateMap<OwnedEventId>) -> StateMap {
+    fn state_of_ruma(&self, map: &RumaStateMap<OwnedEventId>) -> StateMap {
         map.iter()
             .map(|((kind, key), id)| {
                 let slot = self.slots.find(kind, key).expect("only events of the branches are chosen");
