@@ -14,6 +14,7 @@ use super::{
     import::import_room,
     journal::{End, JOURNAL_VERSION, Journal, What},
     recorder::{Recorder, ServerObserver},
+    script::Scripts,
 };
 use crate::{
     homeserver::{
@@ -52,12 +53,13 @@ pub(super) struct Player<'a> {
     pub(super) version: RoomVersion,
     /// Events that steps have given a name.
     pub(super) labels: BTreeMap<String, OwnedEventId>,
+    pub(super) scripts: Rc<Scripts>,
     fabric: TurmoilFabric,
     conditions: Rc<RefCell<Conditions>>,
     /// Latency and jitter as they were before a step changed them.
     old_latencies: BTreeMap<usize, Vec<(String, String, u64, u64)>>,
     options: Options,
-    crypto: Rc<Crypto>,
+    pub(super) crypto: Rc<Crypto>,
 }
 
 impl<'a> Player<'a> {
@@ -88,7 +90,15 @@ impl<'a> Player<'a> {
             .iter()
             .map(|(host, name)| (host.clone(), name.clone(), scenario.servers[host].clock_skew.as_millis()))
             .collect();
-        let fabric = TurmoilFabric::new(&skews, conditions.clone(), recorder.clone(), boot, options.tick);
+        let scripts = Rc::new(Scripts::default());
+        let fabric = TurmoilFabric::new(
+            &skews,
+            conditions.clone(),
+            recorder.clone(),
+            scripts.clone(),
+            boot,
+            options.tick,
+        );
         Ok(Self {
             scenario,
             recorder,
@@ -96,6 +106,7 @@ impl<'a> Player<'a> {
             room: None,
             version,
             labels: BTreeMap::new(),
+            scripts,
             fabric,
             conditions,
             old_latencies: BTreeMap::new(),
@@ -308,6 +319,9 @@ impl<'a> Player<'a> {
             Action::Restart(restart) => Some(restart.server.clone()),
             Action::Clock(clock) => Some(clock.server.clone()),
             Action::PageBack(page) => Some(page.server.clone()),
+            Action::Push(push) => Some(push.from.clone()),
+            Action::Ask(ask) => Some(ask.from.clone()),
+            Action::Answer(answer) => Some(answer.server.clone()),
             _ => None,
         };
         host.or_else(|| Some(self.host_of(super::users::author(action)?)))
@@ -481,7 +495,7 @@ impl<'a> Player<'a> {
         self.nodes.get(host)?.running.borrow().clone()
     }
 
-    fn host_by_name(&self, name: &ServerName) -> String {
+    pub(super) fn host_by_name(&self, name: &ServerName) -> String {
         let host = self.scenario.servers.keys().find(|host| self.scenario.matrix_name(host) == name);
         host.expect("users are of servers of the scenario").clone()
     }
