@@ -82,7 +82,7 @@ impl Plain {
         let mut picked: BTreeSet<OwnedEventId> = BTreeSet::new();
         while picked.len() < limit.clamp(1, 100) {
             let parents = picked.iter().flat_map(|id| self.parents(id));
-            let open = seeds.iter().chain(parents).filter(|id| self.in_history(id) && !picked.contains(id));
+            let open = seeds.iter().chain(parents).filter(|id| self.in_history(id) && !picked.contains(*id));
             let Some(best) = open.min_by_key(|id| best_first(id)) else { break };
             picked.insert(best.clone());
         }
