@@ -5,6 +5,7 @@
 //! to ask for what is missing is the homeserver's business.
 
 mod access;
+pub mod dump;
 pub mod graph;
 mod judge;
 mod resolve;
