@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use ruma_common::{EventId, OwnedEventId};
+use ruma_events::TimelineEventType;
 use ruma_state_res::{StateMap as RumaStateMap, utils::event_id_set::EventIdSet};
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
     graph::EventIdx,
     state::{Slot, StateMap},
 };
+use crate::matrix::pdu::{JudgedPdu, Pdu};
 
 impl Room {
     /// The state that several branches agree on. Without conflict it is the one that they all have.
@@ -118,7 +120,21 @@ impl Room {
         on_path.into_iter().map(|idx| self.graph.id(idx).to_owned()).collect()
     }
 
-    fn judged(&self, id: &EventId) -> Option<crate::matrix::pdu::JudgedPdu<'_>> {
-        self.held(self.graph.get(id)?).map(super::Held::judged)
+    fn judged(&self, id: &EventId) -> Option<JudgedPdu<'_>> {
+        let default = &self.default_join_rules;
+        if *id == **default.event_id() {
+            return Some(JudgedPdu::good(default));
+        }
+        let held = self.held(self.graph.get(id)?)?;
+        let lacks_join_rules =
+            *held.pdu.kind() == TimelineEventType::RoomMember && !self.cites_join_rules(&held.pdu);
+        // Where neither the partial state nor the event itself has join rules, ruma would look no further.
+        let implied_auth = lacks_join_rules.then(|| default.event_id());
+        Some(JudgedPdu { implied_auth, ..held.judged() })
+    }
+
+    fn cites_join_rules(&self, pdu: &Pdu) -> bool {
+        let mut cited = pdu.auth_events().iter().filter_map(|id| self.held_by_id(id));
+        cited.any(|held| *held.pdu.kind() == TimelineEventType::RoomJoinRules)
     }
 }
