@@ -59,20 +59,32 @@ impl Room {
             .collect()
     }
 
-    /// The full auth chains of the branches, without what the unconflicted state brings into all of them: an event
-    /// in every chain is in no difference.
+    /// The full auth chains of the branches, without what is in all of them: an event in every chain is in no
+    /// difference.
+    ///
+    /// By the text (rooms v2, "Definitions"; matrix-spec#1041) an event is not in its own auth chain. Synapse counts
+    /// the events of a state as part of the state's chain, and that decides some conflicts: an event that all branches
+    /// have in their state, but that only one of them cites, is in no difference. A room has one state if its servers
+    /// agree, so this follows Synapse; `tests/real_rooms.rs` has states that come out otherwise by the letter.
     fn differing_auth_chains(&self, states: &[StateMap]) -> Vec<EventIdSet<OwnedEventId>> {
         let agreed = |slot: &Slot, idx: &EventIdx| states.iter().all(|state| state.get(slot) == Some(idx));
-        let (common, _): (Vec<_>, Vec<_>) = states[0].iter().partition(|entry| agreed(entry.0, entry.1));
-        let common = self.auth_chain(common.into_iter().map(|(_, idx)| *idx));
+        let common: Vec<EventIdx> =
+            states[0].iter().filter(|entry| agreed(entry.0, entry.1)).map(|(_, idx)| *idx).collect();
+        let common = self.with_auth_chain(common);
         states
             .iter()
             .map(|state| {
                 let own = state.iter().filter(|entry| !agreed(entry.0, entry.1)).map(|(_, idx)| *idx);
-                let chain = self.auth_chain(own);
+                let chain = self.with_auth_chain(own.collect());
                 chain.difference(&common).map(|idx| self.graph.id(*idx).to_owned()).collect()
             })
             .collect()
+    }
+
+    fn with_auth_chain(&self, events: Vec<EventIdx>) -> BTreeSet<EventIdx> {
+        let mut chain = self.auth_chain(events.iter().copied());
+        chain.extend(events);
+        chain
     }
 
     /// All events reached over auth events, the given ones excluded unless another reaches them. Events that are
