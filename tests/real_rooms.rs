@@ -15,14 +15,21 @@ use support::{Recorded, StateAt, ids, listed};
 /// Servers that never had a gap: the state at each of their events is a function of the graph.
 const WHOLE: [&str; 4] = ["v2.a", "v6.a", "members60.a", "faulty.a"];
 
+/// Those of them that never were behind. The server of `members60.a` once had a gap that it filled by `/backfill`, with
+/// a peer's word for the state above it until then: that decided soft failures, and the dump does not tell it.
+const NEVER_BEHIND: [&str; 3] = ["v2.a", "v6.a", "faulty.a"];
+
 /// Servers with a gap: what lies above it waits, since its state is not to be had from the dump alone.
 const TORN: [&str; 2] = ["v10.a", "v11.a"];
 
 /// Answers to `/state_ids` that leave out the slot of the event itself. Synapse does not store the state before an
 /// event: it takes the state after it, and puts back what the event replaced, which it knows only for events that
 /// replaced something in its own current state at the time. SS-API `/state_ids` wants the state prior to the event.
-const OWN_SLOT_LOST: [&str; 2] =
-    ["$un-b3CG2iv6EMwd-MaTvt4xv2CRQUFd0HGd1RXZ6_ns", "$Ie8AxAo8fNnrmZkuptSMilOMVo8Xmx1KASTBEVqVQd8"];
+const OWN_SLOT_LOST: [&str; 3] = [
+    "$un-b3CG2iv6EMwd-MaTvt4xv2CRQUFd0HGd1RXZ6_ns",
+    "$Ie8AxAo8fNnrmZkuptSMilOMVo8Xmx1KASTBEVqVQd8",
+    "$7tv9KWR-VLGx3sg7BxbVqmStXzt5NHDo_twQ045dY3w",
+];
 
 const SHUFFLES: u64 = 20;
 
@@ -67,7 +74,7 @@ fn the_state_after_the_extremities_is_the_servers() {
 
 #[test]
 fn as_they_came_the_same_events_soft_fail_and_the_same_tips_remain() {
-    for name in WHOLE {
+    for name in NEVER_BEHIND {
         let recorded = Recorded::load(name);
         let room = recorded.fed_as_they_came();
         assert_eq!(standing(&room, Standing::Rejected), recorded.meta.rejected, "{name}");
@@ -83,19 +90,30 @@ fn standing(room: &Room, wanted: Standing) -> BTreeSet<OwnedEventId> {
     those.map(|idx| graph.id(idx).to_owned()).collect()
 }
 
-#[test]
-fn the_order_of_arrival_changes_neither_rejections_nor_states() {
-    for name in WHOLE {
-        let recorded = Recorded::load(name);
-        let reference = Outcome::of(&recorded, &recorded.fed(&recorded.pdus));
-        let reversed = recorded.fed(recorded.pdus.iter().rev());
-        reference.check(&Outcome::of(&recorded, &reversed), &format!("{name} in reverse"));
-        for seed in 0..SHUFFLES {
-            let mut shuffled: Vec<Arc<Pdu>> = recorded.pdus.clone();
-            shuffled.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-            let outcome = Outcome::of(&recorded, &recorded.fed(&shuffled));
-            reference.check(&outcome, &format!("{name}, shuffle {seed}"));
-        }
+macro_rules! the_order_of_arrival_changes_neither_rejections_nor_states {
+    ($($test:ident: $name:literal;)*) => {
+        $(#[test] fn $test() { check_orders($name); })*
+    };
+}
+
+// A test a room, to use all cores.
+the_order_of_arrival_changes_neither_rejections_nor_states! {
+    orders_of_v2: "v2.a";
+    orders_of_v6: "v6.a";
+    orders_of_members60: "members60.a";
+    orders_of_faulty: "faulty.a";
+}
+
+fn check_orders(name: &'static str) {
+    let recorded = Recorded::load(name);
+    let reference = Outcome::of(&recorded, &recorded.fed(&recorded.pdus));
+    let reversed = recorded.fed(recorded.pdus.iter().rev());
+    reference.check(&Outcome::of(&recorded, &reversed), &format!("{name} in reverse"));
+    for seed in 0..SHUFFLES {
+        let mut shuffled: Vec<Arc<Pdu>> = recorded.pdus.clone();
+        shuffled.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let outcome = Outcome::of(&recorded, &recorded.fed(&shuffled));
+        reference.check(&outcome, &format!("{name}, shuffle {seed}"));
     }
 }
 

@@ -297,8 +297,10 @@ impl Room {
             standing,
         );
         self.held.resize_with(self.graph.len(), || None);
+        let auth_events = pdu.auth_events().iter().filter_map(|id| self.graph.get(id)).collect();
         let held = self.held[idx.index()].get_or_insert(Held {
             pdu,
+            auth_events,
             rejected: None,
             soft_failed: None,
             state_before: None,

@@ -69,6 +69,8 @@ pub struct Wants {
 #[derive(Clone, Debug)]
 struct Held {
     pdu: Arc<Pdu>,
+    /// Its auth events, all of which are held.
+    auth_events: Box<[EventIdx]>,
     rejected: Option<String>,
     soft_failed: Option<String>,
     /// The state before the event, once it is known.
