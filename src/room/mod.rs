@@ -5,6 +5,7 @@
 //! to ask for what is missing is the homeserver's business.
 
 mod access;
+pub mod dump;
 pub mod graph;
 mod judge;
 mod resolve;
@@ -68,6 +69,8 @@ pub struct Wants {
 #[derive(Clone, Debug)]
 struct Held {
     pdu: Arc<Pdu>,
+    /// Its auth events, all of which are held.
+    auth_events: Box<[EventIdx]>,
     rejected: Option<String>,
     soft_failed: Option<String>,
     /// The state before the event, once it is known.
@@ -80,7 +83,7 @@ struct Held {
 
 impl Held {
     fn judged(&self) -> JudgedPdu<'_> {
-        JudgedPdu { pdu: &self.pdu, rejected: self.rejected.is_some() }
+        JudgedPdu { rejected: self.rejected.is_some(), ..JudgedPdu::good(&self.pdu) }
     }
 }
 
@@ -100,6 +103,8 @@ pub struct Room {
     /// By index in the graph.
     held: Vec<Option<Held>>,
     slots: Slots,
+    /// Stands in for the join rules where a state has none.
+    default_join_rules: Arc<Pdu>,
     current: StateMap,
     /// Events that can't be judged yet.
     waiting: BTreeMap<OwnedEventId, Waiting>,
@@ -120,6 +125,7 @@ impl Room {
             graph: EventGraph::new(),
             held: Vec::new(),
             slots: Slots::default(),
+            default_join_rules: Arc::new(Pdu::default_join_rules(room_id, version)),
             current: StateMap::new(),
             waiting: BTreeMap::new(),
             blocked: BTreeMap::new(),

@@ -220,7 +220,7 @@ impl<'a> Player<'a> {
         self.step()?;
         match &self.scenario.room {
             Room::Imported(imported) => {
-                let (room, version) = import_room(self.scenario, imported, &self.nodes, &self.crypto)
+                let (room, version) = import_room(self.scenario, imported, &self.nodes, &self.recorder)
                     .map_err(SimulationError::Import)?;
                 self.room = Some(room);
                 self.version = version;

@@ -18,7 +18,7 @@ use crate::{
         ports::{Cause, Observer},
     },
     matrix::{
-        pdu::{Road, UnverifiedPdu},
+        pdu::{Pdu, Road, UnverifiedPdu},
         version::RoomVersion,
     },
     network::traffic::{Failure, RequestId, Traffic},
@@ -78,6 +78,12 @@ impl Recorder {
             record.t -= zero;
         }
         records
+    }
+
+    /// The event itself, if this run has not seen it before.
+    pub(super) fn first_sight(&self, pdu: &Pdu) -> Option<Box<RawValue>> {
+        let first = self.seen_events.borrow_mut().insert(pdu.event_id().clone());
+        first.then(|| pdu.json().to_owned())
     }
 
     /// A server's name in the scenario.
@@ -255,12 +261,9 @@ impl Observer for ServerObserver {
         let recorder = &self.recorder;
         let what = match happening {
             Happening::Received { pdu, source } => {
-                let first = recorder.seen_events.borrow_mut().insert(pdu.event_id().clone());
-                What::Received {
-                    event: pdu.event_id().clone(),
-                    from: recorder.from(&source),
-                    pdu: first.then(|| pdu.json().to_owned()),
-                }
+                let first = recorder.first_sight(&pdu);
+                let event = pdu.event_id().clone();
+                What::Received { event, from: recorder.from(&source), pdu: first }
             }
             Happening::Dropped { event_id, source, reason } => {
                 What::Dropped { event: event_id, from: recorder.from(&source), reason }
