@@ -179,7 +179,7 @@ impl UnverifiedPdu {
     pub fn verify(&self, keys: &KeyRing, crypto: &Crypto) -> Result<Arc<Pdu>, PduError> {
         let rules = self.pdu.version.rules();
         let servers = required_server_signatures_to_verify_event(&self.object, &rules.signatures)
-            .map_err(|error| field("sender", error.to_string()))?;
+            .map_err(|error| field("content", error.to_string()))?;
         let message = signed_bytes(&self.object, self.pdu.version)?;
         for server in servers {
             self.verify_signature(&server, message.as_bytes(), keys, crypto)?;
