@@ -287,12 +287,19 @@ impl Pdu {
             Road::Ordinary => (MAX_PREV_EVENTS, MAX_AUTH_EVENTS),
             Road::Backfill => (usize::MAX, usize::MAX),
         };
+        let auth_events = references(object, "auth_events", most_auth, version)?;
+        if version.has_hash_room_ids() && auth_events.iter().any(|id| creates(id, &room_id)) {
+            return Err(field(
+                "auth_events",
+                "cites the create event, which is implied in this room version",
+            ));
+        }
         Ok(Self {
             version,
             origin_server_ts: timestamp(object)?,
             depth: depth(object, version)?,
             prev_events: references(object, "prev_events", most_prev, version)?,
-            auth_events: references(object, "auth_events", most_auth, version)?,
+            auth_events,
             redacts: redacts(object, content),
             membership: membership(&kind, content),
             content: JsonText::new(content.to_string()),
@@ -556,6 +563,11 @@ fn room_id(
         return Ok(RoomId::parse(format!("!{hash}")).expect("a hash makes a room id"));
     }
     RoomId::parse(text(object, "room_id")?).map_err(|e| field("room_id", e.to_string()))
+}
+
+/// Whether an event is the one that the id of a room names (room version 12).
+fn creates(event_id: &EventId, room_id: &RoomId) -> bool {
+    event_id.as_str().trim_start_matches('$') == room_id.as_str().trim_start_matches('!')
 }
 
 fn timestamp(object: &CanonicalJsonObject) -> Result<MilliSecondsSinceUnixEpoch, PduError> {
