@@ -121,15 +121,22 @@ fn check_orders(name: &'static str) {
 struct Outcome {
     rejected: BTreeSet<OwnedEventId>,
     history: BTreeSet<OwnedEventId>,
-    /// The ids of the state before each event.
-    before: Vec<BTreeSet<OwnedEventId>>,
+    /// The state before each event, as positions in the dump.
+    before: Vec<BTreeSet<usize>>,
     after: BTreeSet<OwnedEventId>,
 }
 
 impl Outcome {
     fn of(recorded: &Recorded, room: &Room) -> Self {
         let state = room.state_after_all(&recorded.end.forward_extremities).unwrap();
-        let before = recorded.pdus.iter().map(|pdu| ids(room, room.state_before(pdu.event_id()).unwrap()));
+        let mut positions = vec![usize::MAX; room.graph().len()];
+        for (position, pdu) in recorded.pdus.iter().enumerate() {
+            positions[room.graph().get(pdu.event_id()).unwrap().index()] = position;
+        }
+        let before = recorded.pdus.iter().map(|pdu| {
+            let state = room.state_before(pdu.event_id()).unwrap();
+            state.values().map(|idx| positions[idx.index()]).collect()
+        });
         let mut history = standing(room, Standing::Accepted);
         history.extend(standing(room, Standing::SoftFailed));
         Self {

@@ -179,7 +179,7 @@ impl UnverifiedPdu {
     pub fn verify(&self, keys: &KeyRing, crypto: &Crypto) -> Result<Arc<Pdu>, PduError> {
         let rules = self.pdu.version.rules();
         let servers = required_server_signatures_to_verify_event(&self.object, &rules.signatures)
-            .map_err(|error| field("sender", error.to_string()))?;
+            .map_err(|error| field("content", error.to_string()))?;
         let message = signed_bytes(&self.object, self.pdu.version)?;
         for server in servers {
             self.verify_signature(&server, message.as_bytes(), keys, crypto)?;
@@ -288,12 +288,19 @@ impl Pdu {
             Road::Ordinary => (MAX_PREV_EVENTS, MAX_AUTH_EVENTS),
             Road::Backfill => (usize::MAX, usize::MAX),
         };
+        let auth_events = references(object, "auth_events", most_auth, version)?;
+        if version.has_hash_room_ids() && auth_events.iter().any(|id| creates(id, &room_id)) {
+            return Err(field(
+                "auth_events",
+                "cites the create event, which is implied in this room version",
+            ));
+        }
         Ok(Self {
             version,
             origin_server_ts: timestamp(object)?,
             depth: depth(object, version)?,
             prev_events: references(object, "prev_events", most_prev, version)?,
-            auth_events: references(object, "auth_events", most_auth, version)?,
+            auth_events,
             redacts: redacts(object, content),
             membership: membership(&kind, content),
             content: JsonText::new(content.to_string()),
@@ -557,6 +564,11 @@ fn room_id(
         return Ok(RoomId::parse(format!("!{hash}")).expect("a hash makes a room id"));
     }
     RoomId::parse(text(object, "room_id")?).map_err(|e| field("room_id", e.to_string()))
+}
+
+/// Whether an event is the one that the id of a room names (room version 12).
+fn creates(event_id: &EventId, room_id: &RoomId) -> bool {
+    event_id.as_str().trim_start_matches('$') == room_id.as_str().trim_start_matches('!')
 }
 
 fn timestamp(object: &CanonicalJsonObject) -> Result<MilliSecondsSinceUnixEpoch, PduError> {

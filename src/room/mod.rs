@@ -75,6 +75,8 @@ struct Held {
     soft_failed: Option<String>,
     /// The state before the event, once it is known.
     state_before: Option<StateMap>,
+    /// Names the state after the event, once that is known.
+    after: Option<StateName>,
     /// Whether `state_before` is a peer's word instead of being computed from the events before.
     claimed: bool,
     /// The redaction that applies to it.
@@ -85,6 +87,18 @@ impl Held {
     fn judged(&self) -> JudgedPdu<'_> {
         JudgedPdu { rejected: self.rejected.is_some(), ..JudgedPdu::good(&self.pdu) }
     }
+}
+
+/// The name of one state of the room, never given to another: events that change nothing share it, which tells
+/// without a look at the states that there is nothing to resolve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct StateName(u64);
+
+/// A state with its name.
+#[derive(Clone, Debug)]
+struct NamedState {
+    name: StateName,
+    state: StateMap,
 }
 
 /// An event that is held but can't be judged yet.
@@ -112,8 +126,9 @@ pub struct Room {
     blocked: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
     /// Redactions whose target is not held yet.
     early_redactions: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
-    /// Resolutions over several branches, by the branches: the events of one moment cite the same.
-    resolutions: BTreeMap<Vec<EventIdx>, StateMap>,
+    /// Resolutions over the states of several branches: the events of one moment have the same.
+    resolutions: BTreeMap<Vec<StateName>, NamedState>,
+    states_named: u64,
 }
 
 impl Room {
@@ -131,6 +146,7 @@ impl Room {
             blocked: BTreeMap::new(),
             early_redactions: BTreeMap::new(),
             resolutions: BTreeMap::new(),
+            states_named: 0,
         }
     }
 

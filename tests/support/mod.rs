@@ -1,5 +1,10 @@
 //! The recorded rooms: what real servers stored and answered (`tests/fixtures/rooms/README.md`).
-#![allow(dead_code, reason = "every test file uses another part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "every test file uses another part, none is an API"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
