@@ -5,3 +5,4 @@ pub mod matrix;
 pub mod network;
 pub mod room;
 pub mod scenario;
+pub mod simulation;

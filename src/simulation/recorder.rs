@@ -203,7 +203,9 @@ impl Asked {
         let body: Body = serde_json::from_slice(request.body()).unwrap_or_default();
         let query = request.uri().query().unwrap_or_default();
         let query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let parameter = |name: &str| query.iter().filter(move |(key, _)| key == name).map(|(_, v)| v.clone());
+        let parameter = |name: &'static str| {
+            query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.clone())
+        };
         let last = request.uri().path().rsplit('/').next().unwrap_or_default();
         let in_path = percent_encoding::percent_decode_str(last).decode_utf8_lossy().into_owned();
         let mut events: Vec<String> = parameter("v").chain(parameter("event_id")).collect();
