@@ -210,7 +210,7 @@ impl Room {
 
     /// Step 4: against the event's own auth events.
     fn check_auth_events(&self, pdu: &Pdu) -> Result<(), String> {
-        let event = JudgedPdu { pdu, rejected: false };
+        let event = JudgedPdu::good(pdu);
         let rules = &self.version.rules().authorization;
         let held = |id: &EventId| self.held_by_id(id).map(Held::judged);
         check_state_independent_auth_rules(rules, event, held)
@@ -226,7 +226,7 @@ impl Room {
             let fills = |held: &&&Held| {
                 held.pdu.state_key() == Some(key) && held.pdu.kind().to_string() == kind.to_string()
             };
-            auth.iter().find(fills).map(|held| held.judged())
+            auth.iter().find(fills).map(|held| held.judged()).or_else(|| self.default_for(kind))
         };
         check_state_dependent_auth_rules(rules, event, find)
             .map_err(|reason| format!("not allowed by its auth events: {reason}"))
@@ -235,12 +235,17 @@ impl Room {
     /// Steps 5 and 6: against a state.
     fn check_state(&self, pdu: &Pdu, state: &StateMap) -> Result<(), String> {
         let find = |kind: &StateEventType, key: &str| {
-            let idx = state.get(&self.slots.find(kind, key)?)?;
-            self.held(*idx).map(Held::judged)
+            let idx = self.slots.find(kind, key).and_then(|slot| state.get(&slot));
+            idx.and_then(|idx| self.held(*idx)).map(Held::judged).or_else(|| self.default_for(kind))
         };
-        let event = JudgedPdu { pdu, rejected: false };
+        let event = JudgedPdu::good(pdu);
         check_state_dependent_auth_rules(&self.version.rules().authorization, event, find)
             .map_err(|reason| format!("not allowed by the state before it: {reason}"))
+    }
+
+    /// What stands in for an event that a state lacks: ruma knows no default for the join rules.
+    pub(super) fn default_for(&self, kind: &StateEventType) -> Option<JudgedPdu<'_>> {
+        (*kind == StateEventType::RoomJoinRules).then(|| JudgedPdu::good(&self.default_join_rules))
     }
 
     fn check_current(&self, pdu: &Pdu, arrival: Arrival) -> Result<(), String> {
@@ -305,7 +310,9 @@ impl Room {
     }
 
     fn update_current(&mut self) {
-        let heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
+        let mut heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
+        // In the order by which events that cite all of them remember the same resolution.
+        heads.sort();
         self.current = self.state_after_heads(heads);
     }
 

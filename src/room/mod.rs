@@ -5,6 +5,7 @@
 //! to ask for what is missing is the homeserver's business.
 
 mod access;
+pub mod dump;
 pub mod graph;
 mod judge;
 mod resolve;
@@ -80,7 +81,7 @@ struct Held {
 
 impl Held {
     fn judged(&self) -> JudgedPdu<'_> {
-        JudgedPdu { pdu: &self.pdu, rejected: self.rejected.is_some() }
+        JudgedPdu { rejected: self.rejected.is_some(), ..JudgedPdu::good(&self.pdu) }
     }
 }
 
@@ -100,6 +101,8 @@ pub struct Room {
     /// By index in the graph.
     held: Vec<Option<Held>>,
     slots: Slots,
+    /// Stands in for the join rules where a state has none.
+    default_join_rules: Arc<Pdu>,
     current: StateMap,
     /// Events that can't be judged yet.
     waiting: BTreeMap<OwnedEventId, Waiting>,
@@ -120,6 +123,7 @@ impl Room {
             graph: EventGraph::new(),
             held: Vec::new(),
             slots: Slots::default(),
+            default_join_rules: Arc::new(Pdu::default_join_rules(room_id, version)),
             current: StateMap::new(),
             waiting: BTreeMap::new(),
             blocked: BTreeMap::new(),

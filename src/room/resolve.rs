@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use ruma_common::{EventId, OwnedEventId};
+use ruma_events::TimelineEventType;
 use ruma_state_res::{StateMap as RumaStateMap, utils::event_id_set::EventIdSet};
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
     graph::EventIdx,
     state::{Slot, StateMap},
 };
+use crate::matrix::pdu::{JudgedPdu, Pdu};
 
 impl Room {
     /// The state that several branches agree on. Without conflict it is the one that they all have.
@@ -57,20 +59,32 @@ impl Room {
             .collect()
     }
 
-    /// The full auth chains of the branches, without what the unconflicted state brings into all of them: an event
-    /// in every chain is in no difference.
+    /// The full auth chains of the branches, without what is in all of them: an event in every chain is in no
+    /// difference.
+    ///
+    /// By the text (rooms v2, "Definitions"; matrix-spec#1041) an event is not in its own auth chain. Synapse counts
+    /// the events of a state as part of the state's chain, and that decides some conflicts: an event that all branches
+    /// have in their state, but that only one of them cites, is in no difference. A room has one state if its servers
+    /// agree, so this follows Synapse; `tests/real_rooms.rs` has states that come out otherwise by the letter.
     fn differing_auth_chains(&self, states: &[StateMap]) -> Vec<EventIdSet<OwnedEventId>> {
         let agreed = |slot: &Slot, idx: &EventIdx| states.iter().all(|state| state.get(slot) == Some(idx));
-        let (common, _): (Vec<_>, Vec<_>) = states[0].iter().partition(|entry| agreed(entry.0, entry.1));
-        let common = self.auth_chain(common.into_iter().map(|(_, idx)| *idx));
+        let common: Vec<EventIdx> =
+            states[0].iter().filter(|entry| agreed(entry.0, entry.1)).map(|(_, idx)| *idx).collect();
+        let common = self.with_auth_chain(common);
         states
             .iter()
             .map(|state| {
                 let own = state.iter().filter(|entry| !agreed(entry.0, entry.1)).map(|(_, idx)| *idx);
-                let chain = self.auth_chain(own);
+                let chain = self.with_auth_chain(own.collect());
                 chain.difference(&common).map(|idx| self.graph.id(*idx).to_owned()).collect()
             })
             .collect()
+    }
+
+    fn with_auth_chain(&self, events: Vec<EventIdx>) -> BTreeSet<EventIdx> {
+        let mut chain = self.auth_chain(events.iter().copied());
+        chain.extend(events);
+        chain
     }
 
     /// All events reached over auth events, the given ones excluded unless another reaches them. Events that are
@@ -118,7 +132,21 @@ impl Room {
         on_path.into_iter().map(|idx| self.graph.id(idx).to_owned()).collect()
     }
 
-    fn judged(&self, id: &EventId) -> Option<crate::matrix::pdu::JudgedPdu<'_>> {
-        self.held(self.graph.get(id)?).map(super::Held::judged)
+    fn judged(&self, id: &EventId) -> Option<JudgedPdu<'_>> {
+        let default = &self.default_join_rules;
+        if *id == **default.event_id() {
+            return Some(JudgedPdu::good(default));
+        }
+        let held = self.held(self.graph.get(id)?)?;
+        let lacks_join_rules =
+            *held.pdu.kind() == TimelineEventType::RoomMember && !self.cites_join_rules(&held.pdu);
+        // Where neither the partial state nor the event itself has join rules, ruma would look no further.
+        let implied_auth = lacks_join_rules.then(|| default.event_id());
+        Some(JudgedPdu { implied_auth, ..held.judged() })
+    }
+
+    fn cites_join_rules(&self, pdu: &Pdu) -> bool {
+        let mut cited = pdu.auth_events().iter().filter_map(|id| self.held_by_id(id));
+        cited.any(|held| *held.pdu.kind() == TimelineEventType::RoomJoinRules)
     }
 }

@@ -1,0 +1,1 @@
+//! What people and scripts look at after a run.
