@@ -79,7 +79,9 @@ impl Answer<'_, '_> {
             .or_else(|| self.other_room())
             .or_else(|| self.any(|id| latest.contains(id), "is one of `latest_events` itself"))
             .or_else(|| self.any(|id| earliest.contains(id), "is one of `earliest_events` itself"))
-            .or_else(|| self.unreachable(&latest, &earliest, "is not between `earliest_events` and `latest_events`"))
+            .or_else(|| {
+                self.unreachable(&latest, &earliest, "is not between `earliest_events` and `latest_events`")
+            })
             .or_else(|| self.child_before_parent())
     }
 

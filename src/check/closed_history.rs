@@ -41,11 +41,13 @@ fn hole(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Opti
             }
             let (short, by) = (super::short(parent), super::short(id));
             if end.backward_extremities.binary_search(parent).is_err() {
-                let message = format!("{name} lacks {short}, which {by} cites, and does not know that it does");
+                let message =
+                    format!("{name} lacks {short}, which {by} cites, and does not know that it does");
                 return Some(Finding::on(name, message).about(parent));
             }
             if !evidence.is_edge(host, parent) {
-                let message = format!("the history of {name} breaks off at {short}, which is younger than its join");
+                let message =
+                    format!("the history of {name} breaks off at {short}, which is younger than its join");
                 return Some(Finding::on(name, message).about(parent));
             }
         }

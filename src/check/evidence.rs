@@ -188,9 +188,8 @@ impl<'a> Evidence<'a> {
             return Err(EvidenceError::NoRun);
         };
         let version = RoomVersion::from_str(&room_version.to_string());
-        let hosts = servers
-            .iter()
-            .map(|(host, name)| (host.as_str(), Host { matrix_name: name, ..Host::default() }));
+        let hosts =
+            servers.iter().map(|(host, name)| (host.as_str(), Host { matrix_name: name, ..Host::default() }));
         let mut evidence = Self {
             expect: &scenario.expect,
             version: version.map_err(|_| EvidenceError::RoomVersion(*room_version))?,

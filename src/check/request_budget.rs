@@ -60,7 +60,8 @@ fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
     let over = made.into_iter().filter_map(|(server, made)| {
         let allowed = budget(evidence, server);
         (made > allowed).then(|| {
-            let message = format!("{server} made {made} requests to recover; what it lacked explains {allowed}");
+            let message =
+                format!("{server} made {made} requests to recover; what it lacked explains {allowed}");
             Finding::on(server, message)
         })
     });

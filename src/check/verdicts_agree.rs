@@ -29,7 +29,8 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
             if standing == Standing::Rejected { rejecting.push(name) } else { others.push(name) }
         }
     }
-    let split = verdicts.into_iter().filter(|(_, (rejecting, others))| !rejecting.is_empty() && !others.is_empty());
+    let split =
+        verdicts.into_iter().filter(|(_, (rejecting, others))| !rejecting.is_empty() && !others.is_empty());
     let mut findings: Vec<_> = split
         .map(|(id, (rejecting, others))| {
             let message = format!("rejected by {} but not by {}", list(rejecting.clone()), list(others));

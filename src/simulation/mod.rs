@@ -59,9 +59,15 @@ pub struct Simulated {
 /// Why a scenario could not be played to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
-    /// The player is not there yet.
+    /// The room could not be set up: a first member could not join, or the rules forbid what the scenario asks for.
     #[error("set-up: {0}")]
     SetUp(String),
+    /// The room that is to be imported can't be read.
+    #[error("import: {0}")]
+    Import(String),
+    /// The software of a host failed: a bug of Backfire's.
+    #[error(transparent)]
+    Host(#[from] crate::network::turmoil_fabric::HostFailed),
 }
 
 /// Plays a scenario.
