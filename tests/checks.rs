@@ -13,7 +13,7 @@ use backfire::{
     },
     room::graph::Standing,
     scenario::{Scenario, Verdict},
-    simulation::journal::{End, From, Journal, Record, What},
+    simulation::journal::{End, Expectation, From, Journal, Record, What},
 };
 use ruma_common::{OwnedEventId, ServerName, serde::Base64};
 use serde_json::{Value, json, value::RawValue};
@@ -235,6 +235,18 @@ type Change = fn(&mut Run);
 
 /// What spoils a good run, by the invariant that must notice.
 const BAD: &[(&str, &str, Change)] = &[
+    ("expectations", "an answer is not what a step expects", |run| {
+        let unmet = Expectation { step: 0, met: false, message: "status 200, not 404".to_owned() };
+        run.tell(70, "b", What::Expected(unmet));
+    }),
+    ("expectations", "an event stands otherwise", |run| {
+        run.expect = json!({ "events": { "b": { "four": "not_history" } } });
+        let event = run.id(4);
+        run.tell(40, "c", What::Labelled { label: "four".to_owned(), event });
+    }),
+    ("expectations", "an event was never made", |run| {
+        run.expect = json!({ "events": { "b": { "four": "absent" } } });
+    }),
     ("integrity", "changed content", |run| run.stored(1, |pdu| pdu["content"]["body"] = "lie".into())),
     ("integrity", "changed depth", |run| run.stored(1, |pdu| pdu["depth"] = 7.into())),
     ("integrity", "not an event", |run| run.stored(1, |pdu| pdu["sender"] = 7.into())),
@@ -384,6 +396,12 @@ const GOOD: &[(&str, Change)] = &[
         run.tell(70, "b", What::Started);
         let record = judged(&run.events[3], Standing::Accepted);
         run.tell(71, "b", record);
+    }),
+    ("expectations are met", |run| {
+        run.expect = json!({ "events": { "b": { "four": "history" }, "c": { "four": "accepted" } } });
+        let event = run.id(4);
+        run.tell(40, "c", What::Labelled { label: "four".to_owned(), event });
+        run.tell(70, "b", What::Expected(Expectation { step: 0, met: true, message: String::new() }));
     }),
     ("an event is stored redacted", |run| {
         let redacted: Value = serde_json::from_str(run.events[1].redacted_json().get()).unwrap();

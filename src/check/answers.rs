@@ -28,8 +28,9 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for asked in evidence.requests.values() {
         let Some(answer) = asked.answer.as_ref().filter(|answer| answer.status == 200) else { continue };
-        // Only the simulated servers are judged.
-        if !evidence.hosts.contains_key(asked.to) {
+        // Only servers that answer for themselves are judged.
+        let is_told = evidence.scripted.contains(&(asked.to, asked.endpoint));
+        if is_told || !evidence.hosts.contains_key(asked.to) {
             continue;
         }
         let answer = Answer { evidence, asked, events: answer.events };

@@ -17,8 +17,8 @@ use crate::{
         version::RoomVersion,
     },
     room::graph::Standing,
-    scenario::{Expect, Scenario},
-    simulation::journal::{End, From, Journal, Record, What},
+    scenario::{Action, Expect, Scenario},
+    simulation::journal::{End, Expectation, From, Journal, Record, What},
 };
 
 /// Why a journal is no evidence.
@@ -170,6 +170,14 @@ pub struct Evidence<'a> {
     pub judged: Vec<Judged<'a>>,
     /// All holes, in the order in which they were noticed.
     pub gaps: Vec<Gap<'a>>,
+    /// Events that a script made to measure, with the server that signed them.
+    pub crafted: BTreeMap<&'a EventId, &'a str>,
+    /// Events that steps have given a name.
+    pub labels: BTreeMap<&'a str, &'a EventId>,
+    /// What steps expect of answers, with the server that looked.
+    pub expectations: Vec<(&'a str, &'a Expectation)>,
+    /// Servers that a script tells what to answer, with the endpoint.
+    pub scripted: BTreeSet<(&'a str, &'a str)>,
     /// When the last fault was over: the final heal, or else the last step that ended one.
     pub healed: Option<i64>,
     /// The time of the last record.
@@ -199,6 +207,10 @@ impl<'a> Evidence<'a> {
             requests: BTreeMap::new(),
             judged: Vec::new(),
             gaps: Vec::new(),
+            crafted: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            expectations: Vec::new(),
+            scripted: scripted(scenario),
             healed: None,
             ended: 0,
         };
@@ -209,6 +221,7 @@ impl<'a> Evidence<'a> {
             evidence.take_world(record);
             evidence.take_event(record);
             evidence.take_gap(record, &mut open_gaps);
+            evidence.take_script(record);
         }
         Ok(evidence)
     }
@@ -307,6 +320,20 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    fn take_script(&mut self, record: &'a Record) {
+        let server = record.server.as_deref().unwrap_or_default();
+        match &record.what {
+            What::Crafted { event, .. } => {
+                self.crafted.insert(event, server);
+            }
+            What::Labelled { label, event } => {
+                self.labels.insert(label, event);
+            }
+            What::Expected(expectation) => self.expectations.push((server, expectation)),
+            _ => {}
+        }
+    }
+
     // --- Servers.
 
     /// The servers that must agree at the end: joined, and not expected to differ.
@@ -386,4 +413,14 @@ impl<'a> Evidence<'a> {
         let covered = self.reach(below, passes);
         tops.filter(|id| !covered.contains(id)).collect()
     }
+}
+
+fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {
+    let steps = scenario.timeline.iter();
+    steps
+        .filter_map(|step| match &step.action {
+            Action::Answer(answer) => Some((answer.server.as_str(), answer.endpoint.as_str())),
+            _ => None,
+        })
+        .collect()
 }

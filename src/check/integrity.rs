@@ -1,5 +1,7 @@
 //! Every event is what its author signed.
 
+use ruma_common::EventId;
+
 use super::{Finding, Invariant, When, evidence::Evidence};
 use crate::matrix::{
     crypto::{Crypto, Scheme},
@@ -27,9 +29,19 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
             Ok(pdu) if pdu.event_id() != *id => Some(format!("by its hash it is {}", pdu.event_id())),
             Ok(pdu) => ring.as_ref().and_then(|ring| signature_problem(pdu, ring, &cryptos)),
         };
-        findings.extend(problem.map(|problem| Finding::on(seen.server, problem).about(id)));
+        let Some(problem) = problem else { continue };
+        if let Some(server) = who_took_it(evidence, id, seen.server) {
+            findings.push(Finding::on(server, problem).about(id));
+        }
     }
     findings
+}
+
+/// Who should not have stored an event: the first that did. A server that a script made sign it does not count.
+fn who_took_it<'a>(evidence: &Evidence<'a>, id: &EventId, first: &'a str) -> Option<&'a str> {
+    let Some(crafter) = evidence.crafted.get(id) else { return Some(first) };
+    let mut takers = evidence.hosts.iter().filter(|(_, host)| host.received.contains_key(id));
+    takers.find(|(name, _)| *name != crafter).map(|(name, _)| *name)
 }
 
 /// The keys of the run; nothing if the journal has none, and then signatures can't be checked.

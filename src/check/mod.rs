@@ -8,6 +8,7 @@ pub mod verdict;
 
 mod answers;
 mod closed_history;
+mod expectations;
 mod frontier;
 mod idempotence;
 mod integrity;
@@ -68,6 +69,7 @@ impl Invariant {
 
 /// All invariants, in the order in which they are checked and shown: causes before what follows from them.
 pub const ALL: &[Invariant] = &[
+    expectations::INVARIANT,
     integrity::INVARIANT,
     signs_own_only::INVARIANT,
     answers::INVARIANT,

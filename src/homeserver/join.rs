@@ -29,9 +29,8 @@ impl Homeserver {
     pub fn join(self: &Rc<Self>, room: &RoomId, user: &UserId, via: &ServerName) {
         let (server, room, user, via) = (self.clone(), room.to_owned(), user.to_owned(), via.to_owned());
         self.spawn_busy(async move {
-            let joined_already = server.store.read().rooms.get(&room).is_some_and(|room| {
-                room.is_joined(&server.name)
-            });
+            let joined_already =
+                server.store.read().rooms.get(&room).is_some_and(|room| room.is_joined(&server.name));
             let result = if joined_already {
                 server.send(&room, own_join(&user)).map(|_| ())
             } else {
@@ -51,8 +50,7 @@ impl Homeserver {
     ) -> Result<(), String> {
         let versions: String = RoomVersion::all().map(|version| format!("&ver={version}")).collect();
         let (room_part, user_part) = (encode(room.as_str()), encode(user.as_str()));
-        let path =
-            format!("/_matrix/federation/v1/make_join/{room_part}/{user_part}?{}", &versions[1..]);
+        let path = format!("/_matrix/federation/v1/make_join/{room_part}/{user_part}?{}", &versions[1..]);
         let template: JoinTemplate = self
             .ask(via, Method::GET, path, None, "join")
             .await
@@ -75,8 +73,7 @@ impl Homeserver {
             encode(join.event_id().as_str())
         );
         let body = serde_json::to_value(join.json()).expect("it is JSON");
-        let answer: Result<StatePdus, AskError> =
-            self.ask(via, Method::PUT, path, Some(body), "join").await;
+        let answer: Result<StatePdus, AskError> = self.ask(via, Method::PUT, path, Some(body), "join").await;
         let answer = answer.map_err(|error| format!("send_join by {via}: {error}"))?;
         self.enter(room, version, &join, answer, via).await
     }
@@ -116,8 +113,7 @@ impl Homeserver {
             self.see(Happening::Received { pdu: pdu.clone(), source: source.clone() });
         }
         let judgements = self.store.write(|durable| {
-            let room =
-                durable.rooms.entry(room_id.to_owned()).or_insert_with(|| Room::new(room_id, version));
+            let room = durable.rooms.entry(room_id.to_owned()).or_insert_with(|| Room::new(room_id, version));
             let mut judgements = room.add_outliers(chain.into_iter().chain(state));
             judgements.extend(room.start_from_join(join.clone(), &ids));
             judgements
@@ -158,22 +154,23 @@ impl Homeserver {
             return Err(MatrixError::forbidden(format!("{user} is banned")));
         }
         let rules = room.state_event(state, &StateEventType::RoomJoinRules, "");
-        let content: Value = rules
-            .and_then(|pdu| serde_json::from_str(pdu.content().get()).ok())
-            .unwrap_or_default();
+        let content: Value =
+            rules.and_then(|pdu| serde_json::from_str(pdu.content().get()).ok()).unwrap_or_default();
         let is_in = matches!(membership, Some("invite" | "join"));
         match content["join_rule"].as_str() {
             Some("public") => Ok(None),
             _ if is_in => Ok(None),
             Some("restricted" | "knock_restricted") => {
                 if !self.may_enter_by(&content, user)? {
-                    return Err(MatrixError::forbidden(format!("{user} is in none of the rooms that would do")));
+                    return Err(MatrixError::forbidden(format!(
+                        "{user} is in none of the rooms that would do"
+                    )));
                 }
                 let mut own = room.members(state, "join").filter(|user| user.server_name() == self.name);
                 let authorising = own.find(|user| room.power(state, user) >= room.power_to_invite(state));
-                authorising.map(|user| Some(user.to_owned())).ok_or_else(|| {
-                    MatrixError::unable_to_authorise_join("no user of this server may invite")
-                })
+                authorising
+                    .map(|user| Some(user.to_owned()))
+                    .ok_or_else(|| MatrixError::unable_to_authorise_join("no user of this server may invite"))
             }
             _ => Err(MatrixError::forbidden(format!("{user} is not invited"))),
         }
@@ -194,17 +191,15 @@ impl Homeserver {
             }
         }
         if unknown {
-            return Err(MatrixError::unable_to_authorise_join("this server is not in all the rooms that would do"));
+            return Err(MatrixError::unable_to_authorise_join(
+                "this server is not in all the rooms that would do",
+            ));
         }
         Ok(false)
     }
 
     /// Puts a join of an own user into the room that it has just made or is in.
-    pub(super) fn take_own(
-        self: &Rc<Self>,
-        room: &RoomId,
-        pdu: std::sync::Arc<crate::matrix::pdu::Pdu>,
-    ) {
+    pub(super) fn take_own(self: &Rc<Self>, room: &RoomId, pdu: std::sync::Arc<crate::matrix::pdu::Pdu>) {
         self.take(room, pdu, Arrival::Live, &Source::OwnUser);
     }
 }

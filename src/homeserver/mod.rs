@@ -14,7 +14,7 @@ mod peers;
 pub mod ports;
 mod recovery;
 pub mod store;
-mod user;
+pub mod user;
 
 use std::{
     cell::RefCell,
@@ -33,6 +33,7 @@ use tokio::{
 
 use crate::matrix::crypto::Crypto;
 use happening::Happening;
+use outbound::Queue;
 use peers::PeerHealth;
 use ports::{Clock, Network, Observer};
 use recovery::Hole;
@@ -72,7 +73,7 @@ pub struct Homeserver {
     holes: RefCell<BTreeMap<OwnedEventId, Hole>>,
     recovery_wanted: Notify,
     /// Wakes the task of each destination.
-    queues: RefCell<BTreeMap<OwnedServerName, Rc<Notify>>>,
+    queues: RefCell<BTreeMap<OwnedServerName, Rc<Queue>>>,
     /// From whom each waiting event came: whom to ask first for what it lacks.
     told_by: RefCell<BTreeMap<OwnedEventId, BTreeSet<OwnedServerName>>>,
     /// Tasks under way that the world should wait for before it calls the server idle.
@@ -151,7 +152,8 @@ impl Homeserver {
         self.observer.see(happening);
     }
 
-    fn now(&self) -> u64 {
+    /// The time by the server's own clock, in milliseconds since the epoch.
+    pub fn now(&self) -> u64 {
         self.clock.now()
     }
 }

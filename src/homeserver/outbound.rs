@@ -22,9 +22,18 @@ use super::{
 /// The most events of a transaction (SS-API /send).
 pub(super) const TRANSACTION_PDUS_MAX: usize = 50;
 /// After how long an outage a destination gets only the newest events. Synapse waits an hour; a scenario is shorter.
-const CATCH_UP_AFTER_MS: u64 = 3_000;
+const CATCH_UP_AFTER_MS: u64 = 1_000;
 /// The first and last back-off of a queue, in milliseconds.
 const RETRY_MS: (u64, u64) = (400, 10_000);
+
+/// What the task of one destination waits for.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// There is something to send.
+    filled: Notify,
+    /// The destination, thought dead, was heard from: no need to wait any longer.
+    pub(super) alive: Notify,
+}
 
 impl Homeserver {
     /// Puts an event into the queues of these servers.
@@ -48,21 +57,19 @@ impl Homeserver {
 
     pub(super) fn wake_queue(self: &Rc<Self>, destination: &ServerName) {
         let known = self.queues.borrow().get(destination).cloned();
-        match known {
-            Some(queue) => queue.notify_one(),
-            None => {
-                let wake = Rc::new(Notify::new());
-                wake.notify_one();
-                self.queues.borrow_mut().insert(destination.to_owned(), wake.clone());
-                self.spawn(self.clone().send_forever(destination.to_owned(), wake));
-            }
-        }
+        let queue = known.unwrap_or_else(|| {
+            let queue = Rc::new(Queue::default());
+            self.queues.borrow_mut().insert(destination.to_owned(), queue.clone());
+            self.spawn(self.clone().send_forever(destination.to_owned(), queue.clone()));
+            queue
+        });
+        queue.filled.notify_one();
     }
 
-    async fn send_forever(self: Rc<Self>, destination: OwnedServerName, wake: Rc<Notify>) {
+    async fn send_forever(self: Rc<Self>, destination: OwnedServerName, queue: Rc<Queue>) {
         let mut failures = 0;
         loop {
-            wake.notified().await;
+            queue.filled.notified().await;
             while let Some(transaction) = self.next_transaction(&destination) {
                 match self.send_transaction(&destination, &transaction).await {
                     Ok(()) => {
@@ -76,8 +83,7 @@ impl Homeserver {
                         failures += 1;
                         self.fall_behind(&destination);
                         let wait = self.retry_after(failures, &error);
-                        // A sign of life from there ends the wait.
-                        select(Box::pin(wake.notified()), self.clock.sleep(wait)).await;
+                        select(Box::pin(queue.alive.notified()), self.clock.sleep(wait)).await;
                     }
                 }
             }

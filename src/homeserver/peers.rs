@@ -31,7 +31,8 @@ impl Homeserver {
         let mut peers = self.peers.borrow_mut();
         let peer = peers.entry(server.to_owned()).or_default();
         peer.failures += 1;
-        let own = backoff_ms(peer.failures, BACKOFF_FIRST_MS, BACKOFF_LAST_MS, &mut *self.random.borrow_mut());
+        let own =
+            backoff_ms(peer.failures, BACKOFF_FIRST_MS, BACKOFF_LAST_MS, &mut *self.random.borrow_mut());
         let asked = match error {
             AskError::Denied { retry_after_ms: Some(ms), .. } => *ms,
             _ => 0,
@@ -48,9 +49,10 @@ impl Homeserver {
         if self.peers.borrow_mut().remove(server).is_some() {
             self.recovery_wanted.notify_one();
         }
-        let waits = self.store.read().outboxes.get(server).is_some_and(|outbox| outbox.failing_since.is_some());
+        let waits =
+            self.store.read().outboxes.get(server).is_some_and(|outbox| outbox.failing_since.is_some());
         if waits && let Some(queue) = self.queues.borrow().get(server) {
-            queue.notify_one();
+            queue.alive.notify_one();
         }
     }
 

@@ -95,8 +95,7 @@ impl Homeserver {
                 if !known.contains_key(missing) {
                     let backfilled =
                         |id: &OwnedEventId| room.arrival_of_waiting(id) == Some(Arrival::Backfilled);
-                    let rest =
-                        if waiters.iter().all(backfilled) { BACKFILLED_HOLE_RESTS_MS } else { 0 };
+                    let rest = if waiters.iter().all(backfilled) { BACKFILLED_HOLE_RESTS_MS } else { 0 };
                     let hole = Hole {
                         room: room.room_id().to_owned(),
                         failures: 0,
@@ -164,14 +163,11 @@ impl Homeserver {
         let tellers: BTreeSet<_> =
             waiters.iter().filter_map(|id| told_by.get(id)).flatten().cloned().collect();
         let in_room = room.joined_servers(room.current_state());
-        let wanted_as_auth = waiters
-            .iter()
-            .filter_map(|id| room.wants(id))
-            .any(|wants| wants.auth_events.contains(missing));
+        let wanted_as_auth =
+            waiters.iter().filter_map(|id| room.wants(id)).any(|wants| wants.auth_events.contains(missing));
         let below_horizon = waiters.iter().all(|id| depth(id) <= room.horizon());
         let backfilled = waiters.iter().all(|id| room.arrival_of_waiting(id) == Some(Arrival::Backfilled));
-        let senders =
-            waiters.iter().filter_map(|id| Some(room.event(id)?.sender().server_name().to_owned()));
+        let senders = waiters.iter().filter_map(|id| Some(room.event(id)?.sender().server_name().to_owned()));
         Some(Plan {
             room: hole.room.clone(),
             version: room.version(),
@@ -373,10 +369,7 @@ impl Homeserver {
         let Some(room) = durable.rooms.get(&plan.room) else { return false };
         let cited = |id: &OwnedEventId| room.waiting().any(|pdu| pdu.prev_events().contains(id));
         plan.waiters.iter().all(|id| cited(id) || room.graph().get(id).is_some())
-            || plan
-                .waiters
-                .iter()
-                .all(|id| room.arrival_of_waiting(id) == Some(Arrival::Backfilled))
+            || plan.waiters.iter().all(|id| room.arrival_of_waiting(id) == Some(Arrival::Backfilled))
     }
 
     async fn take_state_from(&self, plan: &Plan, server: &OwnedServerName) -> bool {
@@ -416,8 +409,7 @@ impl Homeserver {
             let room = durable.rooms.get_mut(&plan.room)?;
             let held = |id: &OwnedEventId| room.graph().get(id).is_some_and(|i| room.event_at(i).is_some());
             // A state with holes would be another state: then rather none.
-            (held(&plan.missing) && state.iter().all(held))
-                .then(|| room.claim_state(&plan.missing, state))
+            (held(&plan.missing) && state.iter().all(held)).then(|| room.claim_state(&plan.missing, state))
         });
         let Some(judgements) = judgements else { return false };
         self.see(Happening::StateTaken {

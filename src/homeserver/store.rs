@@ -9,13 +9,13 @@ use std::{
     rc::Rc,
 };
 
-use ruma_common::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedServerName};
+use ruma_common::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
 use serde_json::Value;
 
 use crate::{
     matrix::{
         crypto::SigningKey,
-        keys::{KeyRing, RetiredKey},
+        keys::{KeyRing, PublicKey, RetiredKey},
     },
     room::Room,
 };
@@ -23,6 +23,8 @@ use crate::{
 /// What a homeserver keeps.
 #[derive(Clone, Debug)]
 pub struct Durable {
+    /// The server's name.
+    pub name: OwnedServerName,
     /// The key that it signs with.
     pub signing_key: Rc<SigningKey>,
     /// Keys that it used before.
@@ -45,11 +47,15 @@ pub struct Durable {
 
 impl Durable {
     /// An empty store of a server with this key.
-    pub fn new(signing_key: SigningKey) -> Self {
+    pub fn new(name: &ServerName, signing_key: SigningKey) -> Self {
+        let mut keys = KeyRing::default();
+        let own = PublicKey { bytes: signing_key.public().to_vec(), valid_until: u64::MAX, expired: false };
+        keys.insert(name, signing_key.id().as_str(), own);
         Self {
+            name: name.to_owned(),
             signing_key: Rc::new(signing_key),
             retired_keys: Vec::new(),
-            keys: KeyRing::default(),
+            keys,
             key_documents: BTreeMap::new(),
             rooms: BTreeMap::new(),
             outboxes: BTreeMap::new(),

@@ -3,9 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use http::Method;
-use ruma_common::{
-    CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomId, UserId,
-};
+use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomId, UserId};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
@@ -146,12 +144,25 @@ impl Homeserver {
             return Err("another event came back".to_owned());
         }
         let source = Source::Peer { server: to.to_owned(), endpoint: "invite" };
-        let pdu = self
-            .verify_one(room_id, version, &text, &source)
-            .await
-            .map_err(|error| error.to_string())?;
+        let pdu =
+            self.verify_one(room_id, version, &text, &source).await.map_err(|error| error.to_string())?;
         self.take(room_id, pdu.clone(), Arrival::Live, &Source::OwnUser);
         self.enqueue(room_id, pdu.event_id(), self.servers_in(room_id));
+        Ok(())
+    }
+
+    /// Takes an event that was made to measure as an own one, so that it is served like any other.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a verifiable event of the room.
+    pub fn keep_crafted(self: &Rc<Self>, room_id: &RoomId, text: &RawValue) -> Result<(), String> {
+        let version = self.version_of(room_id)?;
+        let unverified =
+            UnverifiedPdu::parse(text.get(), version, Road::Ordinary).map_err(|error| error.to_string())?;
+        let keys = self.store.read().keys.clone();
+        let pdu = unverified.verify(&keys, &self.crypto).map_err(|error| error.to_string())?;
+        self.take(room_id, pdu, Arrival::Live, &Source::OwnUser);
         Ok(())
     }
 
@@ -188,7 +199,11 @@ impl Homeserver {
     }
 
     /// Places a draft on top of the forward extremities.
-    pub(super) fn place_draft(&self, room_id: &RoomId, draft: Draft) -> Result<CanonicalJsonObject, String> {
+    ///
+    /// # Errors
+    ///
+    /// When nothing of the room is known.
+    pub fn place_draft(&self, room_id: &RoomId, draft: Draft) -> Result<CanonicalJsonObject, String> {
         let chosen = self.choose_event_id();
         let durable = self.store.read();
         let room = durable.rooms.get(room_id).ok_or("the room is not known here")?;

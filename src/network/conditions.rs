@@ -43,11 +43,7 @@ pub struct Conditions {
 
 impl Conditions {
     /// Links between all of `hosts`, with `latency` giving latency and jitter of each direction in milliseconds.
-    pub fn new(
-        hosts: &[String],
-        streams: &Streams,
-        latency: impl Fn(&str, &str) -> (u64, u64),
-    ) -> Self {
+    pub fn new(hosts: &[String], streams: &Streams, latency: impl Fn(&str, &str) -> (u64, u64)) -> Self {
         let pairs = hosts.iter().flat_map(|from| hosts.iter().map(move |to| (from.clone(), to.clone())));
         let link = |(from, to): (String, String)| {
             let (latency_ms, jitter_ms) = latency(&from, &to);

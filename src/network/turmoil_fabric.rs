@@ -26,7 +26,7 @@ use turmoil::net::{TcpListener, TcpStream};
 use super::{
     Boot,
     conditions::{Conditions, Departure},
-    traffic::{Failure, RequestId, Traffic},
+    traffic::{Failure, RequestId, Script, Scripted, Traffic},
 };
 use crate::homeserver::{
     Homeserver,
@@ -45,6 +45,7 @@ pub const EPOCH_MS: u64 = 1_700_000_000_000;
 struct World {
     conditions: Rc<RefCell<Conditions>>,
     traffic: Rc<dyn Traffic>,
+    script: Rc<dyn Script>,
     /// Names of servers in the scenario by their Matrix names.
     hosts: BTreeMap<String, String>,
     flights: RefCell<BTreeMap<RequestId, Flight>>,
@@ -97,6 +98,7 @@ impl TurmoilFabric {
         hosts: &[(String, String, i64)],
         conditions: Rc<RefCell<Conditions>>,
         traffic: Rc<dyn Traffic>,
+        script: Rc<dyn Script>,
         boot: Boot,
         tick: Duration,
     ) -> Self {
@@ -113,6 +115,7 @@ impl TurmoilFabric {
         let world = Rc::new(World {
             conditions,
             traffic,
+            script,
             hosts: hosts.iter().map(|(host, name, _)| (name.clone(), host.clone())).collect(),
             flights: RefCell::default(),
             skew_ms: RefCell::new(hosts.iter().map(|(host, _, skew)| (host.clone(), *skew)).collect()),
@@ -188,7 +191,8 @@ type HostResult = Result<(), Box<dyn std::error::Error>>;
 
 async fn run_host(world: Rc<World>, boot: Boot, host: String) -> HostResult {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
-    let network = Rc::new(HostNetwork { host: host.clone(), world: world.clone(), server: RefCell::default() });
+    let network =
+        Rc::new(HostNetwork { host: host.clone(), world: world.clone(), server: RefCell::default() });
     let clock = Rc::new(HostClock { host: host.clone(), world: world.clone() });
     let (server, runner) = boot(&host, network.clone(), clock);
     *network.server.borrow_mut() = Some(server.clone());
@@ -236,17 +240,24 @@ async fn answer(
     let Some(flight) = world.flights.borrow().get(&id).cloned() else { return pending().await };
 
     world.wait_until(flight.arrives).await;
-    if world.conditions.borrow().was_lost(&flight.from, &flight.to, flight.sent) {
+    let lost = world.conditions.borrow().was_lost(&flight.from, &flight.to, flight.sent);
+    if lost {
         world.traffic.failed(id, Failure::RequestLost);
         return pending().await;
     }
     world.traffic.arrived(id);
-    let response = server.handle(Request::from_parts(parts, body.to_bytes())).await;
+    let request = Request::from_parts(parts, body.to_bytes());
+    let response = match world.script.answer(&flight.to, &flight.from, &request) {
+        Some(Scripted::Answer(response)) => response,
+        Some(Scripted::Hang) => return pending().await,
+        None => server.handle(request).await,
+    };
     if server.store().has_lost_power() {
         return pending().await;
     }
     let now = world.now();
-    match world.conditions.borrow_mut().send_answer(&flight.to, &flight.from, now) {
+    let departure = world.conditions.borrow_mut().send_answer(&flight.to, &flight.from, now);
+    match departure {
         Departure::ArrivesAt(arrives) => {
             if let Some(flight) = world.flights.borrow_mut().get_mut(&id) {
                 flight.answer = Some((now, arrives));
@@ -334,27 +345,25 @@ async fn send(
 
     let response = exchange(to, request).await;
     let answer = world.flights.borrow().get(&id).and_then(|flight| flight.answer);
+    let went_down = world.conditions.borrow().went_down_since(to, sent);
     match (response, answer) {
         (Ok(response), Some((left, arrives))) => {
             world.wait_until(arrives).await;
-            if world.conditions.borrow().was_lost(to, from, left) {
+            let lost = world.conditions.borrow().was_lost(to, from, left);
+            if lost {
                 world.traffic.failed(id, Failure::AnswerLost);
                 return pending().await;
             }
             Ok(response)
         }
         // The connection ended without an answer: the host went down, and its kernel says so if the way is open.
-        (_, _) if world.conditions.borrow().went_down_since(to, sent) => broken(world, from, to).await,
+        (_, _) if went_down => broken(world, from, to).await,
         // The way broke under the connection; TCP would resend until somebody gives up.
         (_, _) => pending().await,
     }
 }
 
-async fn broken(
-    world: &World,
-    from: &str,
-    to: &str,
-) -> Result<Response<Bytes>, NetworkError> {
+async fn broken(world: &World, from: &str, to: &str) -> Result<Response<Bytes>, NetworkError> {
     let now = world.now();
     let departure = world.conditions.borrow_mut().send_answer(to, from, now);
     match departure {

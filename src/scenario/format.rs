@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::check::World;
 use super::collect::{object, short_list, unique_map};
@@ -20,6 +20,7 @@ use super::serde_words::explain;
 use super::server::{MAX_SERVERS, Server, check_servers};
 use super::step::{Step, check_timeline};
 use super::time::SimDuration;
+use crate::matrix::version::{RoomVersion, RoomVersionError};
 
 /// The largest file that is read, in bytes: 8 MiB.
 pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
@@ -40,7 +41,8 @@ pub struct Scenario {
     /// What the scenario shows, in a sentence or two.
     pub why: String,
     /// The version of the room.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "room_version", skip_serializing_if = "is_default")]
+    #[schemars(schema_with = "room_version_schema")]
     pub room_version: RoomVersion,
     /// The servers by name, 1 to 64. Names are a small letter and up to 30 small letters, digits and `-`.
     #[serde(deserialize_with = "unique_map::<MAX_SERVERS, _, _>")]
@@ -83,59 +85,8 @@ impl PartialEq for Origin {
     }
 }
 
-/// The version of a room: 2 to 12.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RoomVersion(u8);
-
-impl RoomVersion {
-    /// All versions, the oldest first.
-    pub const ALL: [Self; 11] = [
-        Self(2),
-        Self(3),
-        Self(4),
-        Self(5),
-        Self(6),
-        Self(7),
-        Self(8),
-        Self(9),
-        Self(10),
-        Self(11),
-        Self(12),
-    ];
-
-    /// The version by its number; nothing if Backfire does not play it.
-    pub fn new(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|version| version.0 == number)
-    }
-
-    /// The version's number.
-    pub fn number(self) -> u8 {
-        self.0
-    }
-}
-
-impl Default for RoomVersion {
-    fn default() -> Self {
-        Self(11)
-    }
-}
-
-impl fmt::Display for RoomVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for RoomVersion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for RoomVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(RoomVersionText)
-    }
+fn room_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RoomVersion, D::Error> {
+    deserializer.deserialize_str(RoomVersionText)
 }
 
 struct RoomVersionText;
@@ -148,26 +99,21 @@ impl de::Visitor<'_> for RoomVersionText {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<RoomVersion, E> {
-        if let Some(version) = RoomVersion::ALL.into_iter().find(|version| version.to_string() == text) {
-            return Ok(version);
-        }
         let help = "write \"2\" to \"12\"";
-        if text == "1" {
-            return Err(complaint("room version 1 needs state resolution v1, which is not built", help));
-        }
-        Err(complaint(format_args!("there is no room version {}", quote(text)), help))
+        text.parse().map_err(|error| match error {
+            RoomVersionError::One => {
+                complaint("room version 1 needs state resolution v1, which is not built", help)
+            }
+            RoomVersionError::Unknown(_) => {
+                complaint(format_args!("there is no room version {}", quote(text)), help)
+            }
+        })
     }
 }
 
-impl JsonSchema for RoomVersion {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "RoomVersion".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let versions = RoomVersion::ALL.map(|version| version.to_string());
-        json_schema!({ "description": "The version of a room, `2` to `12`.", "type": "string", "enum": versions })
-    }
+fn room_version_schema(_: &mut SchemaGenerator) -> Schema {
+    let versions: Vec<String> = RoomVersion::all().map(|version| version.to_string()).collect();
+    json_schema!({ "description": "The version of the room.", "type": "string", "enum": versions })
 }
 
 impl Scenario {

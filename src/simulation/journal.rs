@@ -241,6 +241,22 @@ pub enum What {
         /// The server that let it in.
         via: String,
     },
+    /// A step gave an event a name.
+    Labelled {
+        /// The name.
+        label: String,
+        /// The event.
+        event: OwnedEventId,
+    },
+    /// A script made an event to measure; the server signed what it was told to.
+    Crafted {
+        /// The event.
+        event: OwnedEventId,
+        /// The event itself.
+        pdu: Box<RawValue>,
+    },
+    /// An answer that a script waited for came.
+    Expected(Expectation),
     /// The server's software started.
     Started,
     /// The server went down.
@@ -254,6 +270,18 @@ pub enum What {
         /// What was violated.
         violations: Vec<Violation>,
     },
+}
+
+/// Whether an answer was what a step expects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// The step's place in the timeline.
+    pub step: usize,
+    /// Whether it was.
+    pub met: bool,
+    /// What was different.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// How a server stands at the end of a run, in one room.

@@ -1,11 +1,17 @@
-//! Plays one scenario with one seed: hosts, timeline, journal. Whether what came of it is good is not judged here.
+//! Plays one scenario with one seed on one fabric: hosts, set-up, timeline, heal, settling; what came of it is in
+//! the journal. Whether that is good is not judged here.
 
+mod agenda;
+mod import;
 pub mod journal;
+mod player;
 pub mod recorder;
+mod script;
+mod users;
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
-use crate::scenario::Scenario;
+use crate::{matrix::crypto::Scheme, scenario::Scenario};
 use journal::Journal;
 
 /// What carries requests between servers.
@@ -37,14 +43,27 @@ impl FromStr for Fabric {
 }
 
 /// How a scenario is played.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Decides everything that is left to chance.
     pub seed: u64,
     /// What carries requests.
     pub fabric: Fabric,
     /// The kind of signatures.
-    pub signatures: crate::matrix::crypto::Scheme,
+    pub signatures: Scheme,
+    /// The grain of time on turmoil.
+    pub tick: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            fabric: Fabric::default(),
+            signatures: Scheme::default(),
+            tick: Duration::from_millis(1),
+        }
+    }
 }
 
 /// A run that was played to its end.
@@ -75,6 +94,6 @@ pub enum SimulationError {
 /// # Errors
 ///
 /// [`SimulationError`], when it can't be played to its end. That servers don't recover is no error.
-pub fn simulate(_scenario: &Scenario, _options: &Options) -> Result<Simulated, SimulationError> {
-    Err(SimulationError::SetUp("the player is not merged yet".to_owned()))
+pub fn simulate(scenario: &Scenario, options: &Options) -> Result<Simulated, SimulationError> {
+    player::Player::new(scenario, options)?.play()
 }

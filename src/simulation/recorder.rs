@@ -101,8 +101,13 @@ impl Recorder {
     }
 }
 
+/// The ids of the events that a request names in its path, query or body.
+pub(super) fn events_named(request: &Request<Bytes>) -> Vec<String> {
+    Asked::read(request, |_| String::new()).events
+}
+
 /// The last part of a path that names the endpoint, such as `backfill`.
-fn endpoint(path: &str) -> &str {
+pub(super) fn endpoint(path: &str) -> &str {
     let mut parts = path.split('/').skip(2);
     match (parts.next(), parts.nth(1)) {
         (Some("key"), _) => "key",

@@ -13,8 +13,7 @@ impl Homeserver {
         let idx = room.graph().get(&id).filter(|idx| room.event_at(*idx).is_some());
         let idx = idx.ok_or_else(|| MatrixError::not_found(format!("{id} is not known here")))?;
         let chain = room.auth_chain([idx].into_iter());
-        let chain: Vec<_> =
-            chain.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect();
+        let chain: Vec<_> = chain.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect();
         Ok(json!({ "auth_chain": chain }))
     }
 }

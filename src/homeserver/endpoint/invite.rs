@@ -24,7 +24,8 @@ impl Homeserver {
         let version = version.ok_or_else(|| MatrixError::missing_param("`room_version` is missing"))?;
         let version: RoomVersion =
             version.parse().map_err(|error| MatrixError::incompatible_room_version(format!("{error}")))?;
-        let event = asked.body.get("event").ok_or_else(|| MatrixError::missing_param("`event` is missing"))?;
+        let event =
+            asked.body.get("event").ok_or_else(|| MatrixError::missing_param("`event` is missing"))?;
         let invalid = |reason: String| MatrixError::invalid_param(reason);
         let invite = UnverifiedPdu::parse(&event.to_string(), version, Road::Ordinary)
             .map_err(|error| invalid(error.to_string()))?;

@@ -20,8 +20,9 @@ impl Homeserver {
     }
 
     pub(super) fn answer_key_query(&self, server: &str) -> Answer {
-        let server = <&ServerName>::try_from(server)
-            .map_err(|error| MatrixError::invalid_param(format!("`{server}` is not a server name: {error}")))?;
+        let server = <&ServerName>::try_from(server).map_err(|error| {
+            MatrixError::invalid_param(format!("`{server}` is not a server name: {error}"))
+        })?;
         if *server == self.name {
             return Ok(json!({ "server_keys": [self.answer_key()] }));
         }

@@ -15,12 +15,10 @@ impl Homeserver {
 
         let durable = self.store.read();
         let room = readable_room(&durable, room, &asked.origin)?;
-        let find = |ids: &[OwnedEventId]| -> Vec<_> {
-            ids.iter().filter_map(|id| room.graph().get(id)).collect()
-        };
+        let find =
+            |ids: &[OwnedEventId]| -> Vec<_> { ids.iter().filter_map(|id| room.graph().get(id)).collect() };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let events =
-            walk::missing_events(room.graph(), &find(&latest), &find(&earliest), limit, min_depth);
+        let events = walk::missing_events(room.graph(), &find(&latest), &find(&earliest), limit, min_depth);
         let events: Vec<Box<RawValue>> =
             events.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect();
         Ok(json!({ "events": events }))

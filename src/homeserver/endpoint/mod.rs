@@ -176,11 +176,7 @@ impl Asked {
 
 /// A room that `origin` may read: this server has it, the asker has a joined user in it and is not shut out
 /// (SS-API, "Server Access Control Lists").
-fn readable_room<'a>(
-    durable: &'a Durable,
-    room: &str,
-    origin: &ServerName,
-) -> Result<&'a Room, MatrixError> {
+fn readable_room<'a>(durable: &'a Durable, room: &str, origin: &ServerName) -> Result<&'a Room, MatrixError> {
     let id = <&RoomId>::try_from(room)
         .map_err(|error| MatrixError::invalid_param(format!("`{room}` is not a room id: {error}")))?;
     let room = durable.rooms.get(id).filter(|room| room.is_joined(origin));

@@ -67,7 +67,8 @@ impl Homeserver {
             Ok(unverified) => unverified.event_id().to_owned(),
             Err(error) => return drop(&error.to_string()),
         };
-        let shut_out = !self.store.read().rooms.get(&room_id).is_some_and(|room| room.acl_allows(&asked.origin));
+        let shut_out =
+            !self.store.read().rooms.get(&room_id).is_some_and(|room| room.acl_allows(&asked.origin));
         let result = if shut_out {
             drop("the sending server is shut out by the room's ACL");
             Err(format!("{} is shut out of the room by its ACL", asked.origin))

@@ -72,8 +72,7 @@ impl Homeserver {
             return Ok(join.claims().json().to_owned());
         }
         let key = self.store.read().signing_key.clone();
-        let signed =
-            countersign(join, &self.name, &key, &self.crypto).map_err(|error| error.to_string())?;
+        let signed = countersign(join, &self.name, &key, &self.crypto).map_err(|error| error.to_string())?;
         Ok(signed.json().to_owned())
     }
 }

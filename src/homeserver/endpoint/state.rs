@@ -8,7 +8,10 @@ use super::{Answer, Asked, event_id, readable_room};
 use crate::{
     homeserver::Homeserver,
     matrix::error::MatrixError,
-    room::{Room, graph::{EventIdx, Standing}},
+    room::{
+        Room,
+        graph::{EventIdx, Standing},
+    },
 };
 
 impl Homeserver {
@@ -36,9 +39,8 @@ impl Homeserver {
 /// 404 for an event that is not history of this room: of outliers and rejected events no state is given out.
 fn state_and_chain(room: &Room, id: &str) -> Result<(BTreeSet<EventIdx>, BTreeSet<EventIdx>), MatrixError> {
     let id = event_id(id)?;
-    let known = room.standing(&id).filter(|standing| {
-        matches!(standing, Standing::Accepted | Standing::SoftFailed)
-    });
+    let known =
+        room.standing(&id).filter(|standing| matches!(standing, Standing::Accepted | Standing::SoftFailed));
     let state = known.and_then(|_| room.state_before(&id));
     let state = state.ok_or_else(|| MatrixError::not_found(format!("no state at {id} is known here")))?;
     let state: BTreeSet<EventIdx> = state.values().copied().collect();
