@@ -149,12 +149,23 @@ impl Answer<'_, '_> {
             .then(|| (Some(first.clone()), format!("{} comes before the event asked for", cut(first))))
     }
 
+    /// A parent with one child only is found through that child, by every walk, and so comes before it. Where the
+    /// graph forks, the order is open (matrix-spec#1512).
     fn child_before_parent(&self) -> Option<Problem> {
         let places: BTreeMap<&str, usize> =
             self.events.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+        let mut children: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for child in self.events.iter().chain(self.asked.events).filter_map(|id| parse(id)) {
+            for parent in self.evidence.parents(child) {
+                children.entry(parent.as_str()).or_default().insert(child.as_str());
+            }
+        }
+        let is_only_child = |parent: &str| children.get(parent).is_some_and(|children| children.len() == 1);
         let too_early = |id: &str| {
             let parents = parse(id).map_or(&[][..], |id| self.evidence.parents(id));
-            parents.iter().any(|parent| places.get(parent.as_str()) > places.get(id))
+            let mut bound =
+                parents.iter().map(|parent| parent.as_str()).filter(|parent| is_only_child(parent));
+            bound.any(|parent| places.get(parent) > places.get(id))
         };
         self.any(too_early, "comes before its own parent")
     }
