@@ -40,9 +40,9 @@ fn within_limits(evidence: &Evidence<'_>, limits: &[(&'static str, u32)]) -> Vec
     let over = limits.iter().filter_map(|(endpoint, most)| {
         let counts = |asked: &&Asked<'_>| *endpoint == "total" || asked.endpoint == *endpoint;
         let made = evidence.requests.values().filter(counts).count();
-        let what = if *endpoint == "total" { "of all kinds" } else { endpoint };
+        let what = if *endpoint == "total" { "all in all" } else { endpoint };
         (made > *most as usize).then(|| {
-            let message = format!("{} {what}, the scenario allows {most}", count(made, "request"));
+            let message = format!("{what}: {}, the scenario allows {most}", count(made, "request"));
             Finding { server: None, event: None, message }
         })
     });

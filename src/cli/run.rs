@@ -46,9 +46,7 @@ impl Run {
         if self.journal.is_some() && self.scenarios.len() > 1 {
             return Err(Failure::usage("--journal takes one scenario"));
         }
-        let scenarios = self.scenarios.iter().map(|path| Scenario::read(path)).collect::<Result<Vec<_>, _>>();
-        let scenarios =
-            scenarios.map_err(|error| Failure { code: exit::USAGE, message: error.to_string() })?;
+        let Some(scenarios) = self.read_all() else { return Ok(exit::USAGE) };
         let mut codes = Vec::new();
         let mut summaries = Vec::new();
         for scenario in &scenarios {
@@ -72,6 +70,18 @@ impl Run {
         }
         let worst = WORST_FIRST.into_iter().find(|code| codes.contains(code));
         Ok(worst.unwrap_or(exit::HOLDS))
+    }
+
+    /// All scenarios, or none when there is a mistake in any; each mistake is shown.
+    fn read_all(&self) -> Option<Vec<Scenario>> {
+        let mut scenarios = Vec::new();
+        for path in &self.scenarios {
+            match Scenario::read(path) {
+                Ok(scenario) => scenarios.push(scenario),
+                Err(error) => anstream::eprintln!("{error}"),
+            }
+        }
+        (scenarios.len() == self.scenarios.len()).then_some(scenarios)
     }
 
     fn describe<'a>(&self, scenario: &'a Scenario, played: &'a Played) -> report::Run<'a> {

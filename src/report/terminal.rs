@@ -88,7 +88,7 @@ fn told(run: &Run<'_>) -> String {
     let set_up = run.journal.records.iter().filter(|record| record.t < 0);
     let requests = set_up.filter(|record| matches!(record.what, What::Request { .. })).count();
     let mut out =
-        format!("{}\n", paint(DIM, &format!("{:>10}  the room is set up by {requests} requests", "")));
+        format!("{}\n", paint(DIM, &format!("{:>10}  the room is set up with {requests} requests", "")));
     let lines = timeline(run.journal);
     let who = lines.iter().map(|line| line.who.chars().count()).max().unwrap_or(0).min(30);
     let skipped = lines.len().saturating_sub(TIMELINE_LINES);
@@ -126,7 +126,7 @@ fn timeline_line(line: &Line, who_width: usize) -> String {
     let room = WIDTH.saturating_sub(10 + 2 + who_width + 2 + 2);
     let what = cut(&printable(&format!("{}{times}", line.what)), room);
     let ending = printable(&line.ending());
-    let gap = 34_usize.saturating_sub(what.chars().count()).max(2);
+    let gap = 46_usize.saturating_sub(what.chars().count()).max(2);
     let left = room.saturating_sub(what.chars().count() + gap);
     let ending = if ending.is_empty() || left < 8 {
         String::new()
@@ -173,20 +173,29 @@ fn brief(value: &serde_json::Value) -> String {
 
 // --- Whether it was good.
 
+/// The table of invariants: so many columns, so wide.
+const COLUMNS: usize = 5;
+const COLUMN: usize = 21;
+
 fn invariants(run: &Run<'_>) -> String {
     let mut out = String::new();
-    let mut column = 0;
+    let (mut column, mut width) = (0, 0);
     for (invariant, outcome) in &run.judgement.outcomes {
         let (sign, style) = match outcome {
             Outcome::Holds => ("✓", GOOD),
             Outcome::Violated => ("✗", BAD),
             Outcome::Unknown => ("?", DIM),
         };
-        if column == 5 {
-            out.push('\n');
-            column = 0;
+        match column {
+            0 => {}
+            COLUMNS => {
+                out.push('\n');
+                column = 0;
+            }
+            _ => out.push_str(&" ".repeat(COLUMN - width)),
         }
-        let _ = write!(out, "{} {:<19} ", paint(style, sign), invariant.name);
+        let _ = write!(out, "{} {}", paint(style, sign), invariant.name);
+        width = 2 + invariant.name.len();
         column += 1;
     }
     out.push('\n');

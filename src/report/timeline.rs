@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     check::short,
     room::graph::Standing,
-    simulation::journal::{From, Journal, Record, What},
+    simulation::journal::{Expectation, From, Journal, Record, What},
 };
 
 /// How a line is meant.
@@ -39,18 +39,23 @@ pub(super) struct Line {
     pub(super) times: usize,
     pub(super) tone: Tone,
     events: usize,
+    /// The shortest and the longest that it took, in milliseconds.
+    took: Option<(i64, i64)>,
 }
 
 /// How far apart two like lines may be to become one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fold {
     /// Only neighbours: the order matters.
-    Neighbours,
+    Near,
     /// All up to the next fault or heal.
     Phase,
     /// Never, and nothing is folded across it.
     Barrier,
 }
+
+/// Up to so many lines back are neighbours: two servers that each find a gap and ask, again and again, make four.
+const NEAR: usize = 4;
 
 /// The lines of a run from the start of its timeline.
 pub(super) fn timeline(journal: &Journal) -> Vec<Line> {
@@ -133,8 +138,8 @@ impl Teller<'_> {
             Some(Outcome::Answer { status: 200, .. }) if is_ordinary => return,
             Some(Outcome::Answer { t, status: 200, events, .. }) => {
                 told.events = *events;
-                told.detail = format!("{} ms", t - record.t);
-                Fold::Neighbours
+                told.took = Some((t - record.t, t - record.t));
+                Fold::Near
             }
             Some(Outcome::Answer { status, errcode, .. }) => {
                 told.tone = Tone::Bad;
@@ -157,53 +162,11 @@ impl Teller<'_> {
     }
 
     fn happening(&mut self, record: &Record, who: &str) {
-        let (what, detail, tone, fold) = match &record.what {
-            What::Dropped { event, from, reason } => {
-                let event = event.as_deref().map_or("an event".to_owned(), short);
-                (format!("drops {event}{}", source(from)), reason.clone(), Tone::Bad, Fold::Neighbours)
-            }
-            What::Judged { verdict: Standing::SoftFailed, reason, .. } => {
-                let reason = reason.clone().unwrap_or_default();
-                ("soft-fails an event".into(), reason, Tone::Bad, Fold::Phase)
-            }
-            What::Judged { verdict: Standing::Rejected, reason, .. } => {
-                let reason = reason.clone().unwrap_or_default();
-                ("rejects an event".into(), reason, Tone::Bad, Fold::Phase)
-            }
-            What::GapOpened { missing, .. } => {
-                ("finds an event missing".into(), short(missing), Tone::Work, Fold::Neighbours)
-            }
-            What::GapStuck { missing, failures, .. } => {
-                let tries = if *failures == 1 { "1 try".to_owned() } else { format!("{failures} tries") };
-                (format!("still lacks {}", short(missing)), tries, Tone::Bad, Fold::Phase)
-            }
-            What::StateTaken { event, from, events } => {
-                let what = format!("takes the state at {} from {from}", short(event));
-                (what, format!("{events} events"), Tone::Work, Fold::Neighbours)
-            }
-            What::PagedBack { events, complete } => {
-                let end = if *complete { "to the beginning of the room" } else { "and more is to come" };
-                (format!("has paged back {end}"), format!("{events} events"), Tone::Work, Fold::Neighbours)
-            }
-            What::FellBehind { to, dropped } => {
-                let what = format!("gives up the queue for {to} but for the newest");
-                (what, format!("{dropped} events dropped"), Tone::Bad, Fold::Phase)
-            }
-            What::Undeliverable { to, event, reason } => {
-                let what = format!("can't deliver {} to {to}", short(event));
-                (what, reason.clone(), Tone::Bad, Fold::Phase)
-            }
-            What::UserFailed { action, reason } => {
-                (format!("a user can't {}", words(action)), reason.clone(), Tone::Bad, Fold::Phase)
-            }
-            What::Joined { via, .. } => {
-                (format!("joins via {via}"), String::new(), Tone::Plain, Fold::Neighbours)
-            }
-            _ => return,
-        };
-        // Details that differ each time can't be folded into one line; the first stands for all.
+        let Some(told) = trouble(&record.what).or_else(|| progress(&record.what)) else { return };
+        let Told { what, detail, events, tone, fold } = told;
+        // Details may differ from one to the next; the first stands for all.
         let key = format!("{who} {what}");
-        self.fold(key, Line { detail, ..line(record.t, who, what, tone) }, fold);
+        self.fold(key, Line { detail, events, ..line(record.t, who, what, tone) }, fold);
     }
 
     fn put(&mut self, t: i64, who: &str, what: String, tone: Tone, fold: Fold) {
@@ -212,7 +175,7 @@ impl Teller<'_> {
 
     fn fold(&mut self, key: String, line: Line, fold: Fold) {
         let place = self.open.get(&key).copied().filter(|place| match fold {
-            Fold::Neighbours => *place + 1 == self.lines.len(),
+            Fold::Near => *place + NEAR >= self.lines.len(),
             Fold::Phase => true,
             Fold::Barrier => false,
         });
@@ -221,6 +184,10 @@ impl Teller<'_> {
             told.times += 1;
             told.until = line.t;
             told.events += line.events;
+            told.took = match (told.took, line.took) {
+                (Some((least, most)), Some((ms, _))) => Some((least.min(ms), most.max(ms))),
+                (took, other) => took.or(other),
+            };
             return;
         }
         if fold == Fold::Barrier {
@@ -232,20 +199,34 @@ impl Teller<'_> {
 }
 
 impl Line {
-    /// The end of the line: events, detail.
+    /// The end of the line: how many events, how long, what else.
     pub(super) fn ending(&self) -> String {
         let events = match self.events {
             0 => None,
             1 => Some("1 event".to_owned()),
             events => Some(format!("{events} events")),
         };
+        let took = self.took.map(|(least, most)| match most - least {
+            0 => format!("{least} ms"),
+            _ => format!("{least} to {most} ms"),
+        });
         let detail = (!self.detail.is_empty()).then(|| self.detail.clone());
-        events.into_iter().chain(detail).collect::<Vec<_>>().join(", ")
+        events.into_iter().chain(took).chain(detail).collect::<Vec<_>>().join(", ")
     }
 }
 
 fn line(t: i64, who: &str, what: String, tone: Tone) -> Line {
-    Line { t, until: t, who: who.to_owned(), what, detail: String::new(), times: 1, tone, events: 0 }
+    Line {
+        t,
+        until: t,
+        who: who.to_owned(),
+        what,
+        detail: String::new(),
+        times: 1,
+        tone,
+        events: 0,
+        took: None,
+    }
 }
 
 fn words(key: &str) -> String {
@@ -262,15 +243,14 @@ fn source(from: &From) -> String {
 /// The arguments of a step that say more than who acts and how often.
 fn said(arguments: &Value) -> String {
     let Some(arguments) = arguments.as_object() else { return String::new() };
-    let rest =
-        arguments.iter().filter(|(key, _)| !matches!(key.as_str(), "by" | "count" | "every" | "server"));
-    rest.map(|(key, value)| match key.as_str() {
+    let told = ["by", "count", "every", "server", "from", "to"];
+    let rest = arguments.iter().filter(|(key, _)| !told.contains(&key.as_str()));
+    let rest = rest.map(|(key, value)| match key.as_str() {
         "groups" => format!("  {}", groups(value)),
-        "from" => format!("  {}", plain(value)),
-        "to" => format!(" → {}", plain(value)),
         _ => format!("  {} {}", words(key), plain(value)),
-    })
-    .collect()
+    });
+    let way = |(from, to)| format!("  {} → {}", plain(from), plain(to));
+    arguments.get("from").zip(arguments.get("to")).map(way).into_iter().chain(rest).collect()
 }
 
 fn groups(value: &Value) -> String {
@@ -284,4 +264,74 @@ fn plain(value: &Value) -> String {
         Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
+}
+
+/// What a server tells of itself.
+struct Told {
+    what: String,
+    detail: String,
+    events: usize,
+    tone: Tone,
+    fold: Fold,
+}
+
+impl Told {
+    fn bad(what: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { what: what.into(), detail: detail.into(), events: 0, tone: Tone::Bad, fold: Fold::Phase }
+    }
+
+    fn work(what: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { tone: Tone::Work, fold: Fold::Near, ..Self::bad(what, detail) }
+    }
+
+    fn with(self, events: usize) -> Self {
+        Self { events, ..self }
+    }
+}
+
+/// What went wrong.
+fn trouble(what: &What) -> Option<Told> {
+    Some(match what {
+        What::Dropped { event, from, reason } => {
+            let event = event.as_deref().map_or("an event".to_owned(), short);
+            Told::bad(format!("drops {event}{}", source(from)), reason)
+        }
+        What::Judged { verdict: Standing::SoftFailed, reason, .. } => {
+            Told::bad("soft-fails an event", reason.as_deref().unwrap_or_default())
+        }
+        What::Judged { verdict: Standing::Rejected, reason, .. } => {
+            Told::bad("rejects an event", reason.as_deref().unwrap_or_default())
+        }
+        What::GapStuck { missing, failures, .. } => {
+            let tries = if *failures == 1 { "1 try".to_owned() } else { format!("{failures} tries") };
+            Told::bad(format!("still lacks {}", short(missing)), tries)
+        }
+        What::FellBehind { to, dropped } => {
+            Told::bad(format!("keeps only the newest in its queue for {to}"), "dropped").with(*dropped)
+        }
+        What::Undeliverable { to, event, reason } => {
+            Told::bad(format!("can't deliver {} to {to}", short(event)), reason)
+        }
+        What::UserFailed { action, reason } => Told::bad(format!("a user can't {}", words(action)), reason),
+        What::Expected(Expectation { step, met: false, message }) => {
+            Told::bad(format!("gets another answer than step {step} expects"), message)
+        }
+        _ => return None,
+    })
+}
+
+/// What went on.
+fn progress(what: &What) -> Option<Told> {
+    Some(match what {
+        What::GapOpened { missing, .. } => Told::work("finds an event missing", short(missing)),
+        What::StateTaken { event, from, events } => {
+            Told::work(format!("takes the state at {} from {from}", short(event)), "").with(*events)
+        }
+        What::PagedBack { events, complete } => {
+            let end = if *complete { "to the beginning of the room" } else { "and more is to come" };
+            Told::work(format!("has paged back {end}"), "").with(*events)
+        }
+        What::Joined { via, .. } => Told { tone: Tone::Plain, ..Told::work(format!("joins via {via}"), "") },
+        _ => return None,
+    })
 }
