@@ -3,6 +3,7 @@
 pub mod campaign;
 pub mod check;
 pub mod cli;
+pub mod fuzz;
 pub mod homeserver;
 pub mod matrix;
 pub mod network;
