@@ -46,7 +46,6 @@ fn scenarios(folder: &Path) -> Vec<PathBuf> {
         if path.is_dir() {
             found.extend(scenarios(&path));
         } else if path.extension().is_some_and(|kind| kind == "json")
-            && path.file_name() != Some("schema.json".as_ref())
         {
             found.push(path);
         }
