@@ -60,6 +60,16 @@ impl KeyRing {
         }
     }
 
+    /// All keys: server, key id, key.
+    pub fn iter(&self) -> impl Iterator<Item = (&ServerName, &str, &PublicKey)> {
+        let of = |(server, keys)| {
+            let keys: &BTreeMap<String, PublicKey> = keys;
+            let server: &OwnedServerName = server;
+            keys.iter().map(move |(id, key)| (&**server, id.as_str(), key))
+        };
+        self.servers.iter().flat_map(of)
+    }
+
     /// A key, whenever it was valid.
     pub fn get(&self, server: &ServerName, key_id: &str) -> Option<&PublicKey> {
         self.servers.get(server)?.get(key_id)

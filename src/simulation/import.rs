@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
     sync::Arc,
 };
 
@@ -14,7 +13,7 @@ use super::{
     recorder::Recorder,
 };
 use crate::{
-    matrix::{pdu::Pdu, version::RoomVersion},
+    matrix::{keys::KeyRing, pdu::Pdu, version::RoomVersion},
     room::{
         Arrival, Room,
         dump::{self, Dump, Verified},
@@ -22,13 +21,16 @@ use crate::{
     scenario::{Holdings, ImportedRoom, Scenario},
 };
 
-/// Reads the dump and fills the stores of all servers.
-pub(super) fn import_room(
-    scenario: &Scenario,
-    imported: &ImportedRoom,
-    nodes: &BTreeMap<String, Node>,
-    recorder: &Rc<Recorder>,
-) -> Result<(OwnedRoomId, RoomVersion), String> {
+/// A room that was read and not handed out yet.
+pub(super) struct Import<'a> {
+    imported: &'a ImportedRoom,
+    verified: Verified,
+    /// The keys that its events are signed with.
+    pub(super) keys: KeyRing,
+}
+
+/// Reads the dump and its keys.
+pub(super) fn read_import<'a>(scenario: &Scenario, imported: &'a ImportedRoom) -> Result<Import<'a>, String> {
     let read = |path: &str| {
         let path = scenario.resolve(path);
         let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -41,25 +43,34 @@ pub(super) fn import_room(
     if let Some(invalid) = verified.invalid.first() {
         return Err(format!("{file}:{}: {}", invalid.line, invalid.reason));
     }
-    let whole = verified.judge();
-    for (host, node) in nodes {
-        let room = match imported.holdings.get(host).copied().unwrap_or(Holdings::All) {
-            Holdings::All => whole.clone(),
-            Holdings::Last(count) => last_part(&whole, &verified, count as usize),
-        };
-        for idx in room.graph().iter() {
-            if let Some(pdu) = room.event_at(idx) {
-                let first = recorder.first_sight(pdu);
-                let event = pdu.event_id().clone();
+    Ok(Import { imported, verified, keys })
+}
+
+impl Import<'_> {
+    /// The room's version.
+    pub(super) fn version(&self) -> RoomVersion {
+        self.verified.version
+    }
+
+    /// Fills the stores of all servers.
+    pub(super) fn hand_out(&self, nodes: &BTreeMap<String, Node>, recorder: &Recorder) -> OwnedRoomId {
+        let whole = self.verified.judge();
+        for (host, node) in nodes {
+            let room = match self.imported.holdings.get(host).copied().unwrap_or(Holdings::All) {
+                Holdings::All => whole.clone(),
+                Holdings::Last(count) => last_part(&whole, &self.verified, count as usize),
+            };
+            for pdu in room.graph().iter().filter_map(|idx| room.event_at(idx)) {
+                let (event, first) = (pdu.event_id().clone(), recorder.first_sight(pdu));
                 recorder.record(Some(host), What::Received { event, from: From::Import, pdu: first });
             }
+            node.store.write(|durable| {
+                durable.keys.extend(&self.keys);
+                durable.rooms.insert(room.room_id().to_owned(), room);
+            });
         }
-        node.store.write(|durable| {
-            durable.keys.extend(&keys);
-            durable.rooms.insert(room.room_id().to_owned(), room);
-        });
+        self.verified.room_id.clone()
     }
-    Ok((verified.room_id.clone(), verified.version))
 }
 
 /// The last events of the dump's order with the state before the oldest of them, as a server has it that joined

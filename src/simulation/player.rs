@@ -11,7 +11,7 @@ use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
 use super::{
     Options, Simulated, SimulationError,
     agenda::{Deed, agenda},
-    import::import_room,
+    import::{Import, read_import},
     journal::{End, JOURNAL_VERSION, Journal, What},
     recorder::{Recorder, ServerObserver},
     script::Scripts,
@@ -117,8 +117,19 @@ impl<'a> Player<'a> {
     }
 
     pub(super) fn play(mut self) -> Result<Simulated, SimulationError> {
-        self.record_run();
-        self.set_up()?;
+        let scenario = self.scenario;
+        let import = match &scenario.room {
+            Room::Imported(imported) => {
+                Some(read_import(scenario, imported).map_err(SimulationError::Import)?)
+            }
+            Room::Created(_) => None,
+        };
+        if let Some(import) = &import {
+            self.version = import.version();
+            self.recorder.set_version(self.version);
+        }
+        self.record_run(import.as_ref());
+        self.set_up(import.as_ref())?;
         let zero = self.fabric.now().next_multiple_of(1_000);
         let agenda = agenda(self.scenario);
         for (at, deeds) in agenda {
@@ -136,7 +147,7 @@ impl<'a> Player<'a> {
         Ok(Simulated { journal: Journal { records: self.recorder.finish(zero) }, simulated_ms })
     }
 
-    fn record_run(&self) {
+    fn record_run(&self, import: Option<&Import<'_>>) {
         let servers = self.scenario.servers.keys();
         let definition = serde_json::from_str(&self.scenario.to_json()).expect("scenarios are JSON");
         self.recorder.record(
@@ -150,23 +161,23 @@ impl<'a> Player<'a> {
                     .map(|host| (host.clone(), self.scenario.matrix_name(host).to_owned()))
                     .collect(),
                 room_version: self.version.number(),
-                keys: self.public_keys(),
+                keys: self.public_keys(import),
                 definition,
             },
         );
     }
 
-    /// The keys that the servers sign with. Events of an imported room are signed by other keys.
-    fn public_keys(&self) -> Vec<(String, String, String)> {
-        if matches!(self.scenario.room, Room::Imported(_)) {
-            return Vec::new();
-        }
+    /// The keys that events are signed with: those of the servers, and of those whose room is imported.
+    fn public_keys(&self, import: Option<&Import<'_>>) -> Vec<(String, String, String)> {
+        let imported = import.into_iter().flat_map(|import| import.keys.iter());
+        let imported =
+            imported.map(|(server, id, key)| (server.to_string(), id.to_owned(), encode(&key.bytes)));
         let key = |node: &Node| {
             let durable = node.store.read();
             let public = encode(&durable.signing_key.public());
             (durable.name.to_string(), durable.signing_key.id().to_string(), public)
         };
-        self.nodes.values().map(key).collect()
+        self.nodes.values().map(key).chain(imported).collect()
     }
 
     // --- Time.
@@ -231,14 +242,12 @@ impl<'a> Player<'a> {
 
     // --- Set-up.
 
-    fn set_up(&mut self) -> Result<(), SimulationError> {
+    fn set_up(&mut self, import: Option<&Import<'_>>) -> Result<(), SimulationError> {
         self.step()?;
         match &self.scenario.room {
-            Room::Imported(imported) => {
-                let (room, version) = import_room(self.scenario, imported, &self.nodes, &self.recorder)
-                    .map_err(SimulationError::Import)?;
-                self.room = Some(room);
-                self.version = version;
+            Room::Imported(_) => {
+                let import = import.expect("it was read before");
+                self.room = Some(import.hand_out(&self.nodes, &self.recorder));
             }
             Room::Created(created) => {
                 let host = self.host_of(&created.created_by);

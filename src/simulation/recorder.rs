@@ -29,7 +29,7 @@ use crate::{
 pub struct Recorder {
     records: RefCell<Vec<Record>>,
     now: Cell<u64>,
-    version: RoomVersion,
+    version: Cell<RoomVersion>,
     /// Names in the scenario by Matrix names.
     names: BTreeMap<String, String>,
     seen_events: RefCell<BTreeSet<OwnedEventId>>,
@@ -49,7 +49,7 @@ impl Recorder {
         Self {
             records: RefCell::default(),
             now: Cell::new(0),
-            version,
+            version: Cell::new(version),
             names: names.iter().map(|(host, name)| (name.clone(), host.clone())).collect(),
             seen_events: RefCell::default(),
             requests: RefCell::default(),
@@ -60,6 +60,11 @@ impl Recorder {
     /// Sets the time of the records to come, in milliseconds of the run.
     pub fn set_now(&self, now: u64) {
         self.now.set(now);
+    }
+
+    /// Says of which version the room is, once an import has shown it.
+    pub fn set_version(&self, version: RoomVersion) {
+        self.version.set(version);
     }
 
     /// Adds a record.
@@ -102,7 +107,7 @@ impl Recorder {
     }
 
     fn id_of(&self, pdu: &RawValue) -> String {
-        let id = UnverifiedPdu::parse(pdu.get(), self.version, Road::Backfill);
+        let id = UnverifiedPdu::parse(pdu.get(), self.version.get(), Road::Backfill);
         id.map_or_else(|_| "?".to_owned(), |pdu| pdu.event_id().to_string())
     }
 }
