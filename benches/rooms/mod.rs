@@ -8,7 +8,7 @@ const LANES: usize = 20;
 
 /// How the events of a room hang together.
 #[derive(Clone, Copy, Debug)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// Every event has one parent.
     Linear,
     /// Twenty events share each depth, and each has three of the depth before as parents.
@@ -17,10 +17,10 @@ pub enum Shape {
 
 impl Shape {
     /// Every shape there is.
-    pub const ALL: [Self; 2] = [Self::Linear, Self::Forked];
+    pub(crate) const ALL: [Self; 2] = [Self::Linear, Self::Forked];
 
     /// The shape's name in reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Linear => "linear",
             Self::Forked => "forked",
@@ -41,7 +41,7 @@ impl Shape {
 }
 
 /// A room of `events` accepted events, inserted parents first.
-pub fn room(shape: Shape, events: usize) -> EventGraph {
+pub(crate) fn room(shape: Shape, events: usize) -> EventGraph {
     let mut graph = EventGraph::new();
     for n in 0..events {
         let (depth, parents) = shape.place(n);
@@ -52,7 +52,7 @@ pub fn room(shape: Shape, events: usize) -> EventGraph {
 }
 
 /// The tips of a room, as a request would name them.
-pub fn tips(graph: &EventGraph) -> Vec<EventIdx> {
+pub(crate) fn tips(graph: &EventGraph) -> Vec<EventIdx> {
     graph.forward_extremities().collect()
 }
 

@@ -1,6 +1,6 @@
 //! The keys of other servers: what they published, until when it holds, and the document that publishes one's own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use ruma_common::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedServerName, ServerName,
@@ -51,6 +51,13 @@ impl KeyRing {
     /// Adds or replaces one key.
     pub fn insert(&mut self, server: &ServerName, key_id: &str, key: PublicKey) {
         self.servers.entry(server.to_owned()).or_default().insert(key_id.to_owned(), key);
+    }
+
+    /// Adds all keys of another ring.
+    pub fn extend(&mut self, other: &Self) {
+        for (server, keys) in &other.servers {
+            self.servers.entry(server.clone()).or_default().extend(keys.clone());
+        }
     }
 
     /// A key, whenever it was valid.
@@ -149,10 +156,10 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 }
 
 /// A retired key of one's own: until when it was used, in milliseconds since the epoch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RetiredKey {
     /// The key.
-    pub key: SigningKey,
+    pub key: Rc<SigningKey>,
     /// Its `expired_ts`.
     pub expired_ts: u64,
 }

@@ -245,7 +245,8 @@ impl UnverifiedPdu {
         if verified { Ok(()) } else { Err(PduError::UnknownKey { server: server.to_owned() }) }
     }
 
-    fn hash_holds(&self) -> bool {
+    /// Whether the content hash is that of the content: not so in a redacted copy.
+    pub fn hash_holds(&self) -> bool {
         let claimed =
             self.object.get("hashes").and_then(|hashes| decode(hashes.as_object()?.get("sha256")?.as_str()?));
         let actual = content_hash(&self.object);

@@ -70,6 +70,12 @@ impl RoomVersion {
     }
 }
 
+impl Default for RoomVersion {
+    fn default() -> Self {
+        Self::V11
+    }
+}
+
 impl fmt::Display for RoomVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)

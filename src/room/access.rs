@@ -132,6 +132,11 @@ impl Room {
         self.power_levels(state).and_then(|levels| level(levels.get("redact")?)).unwrap_or(50)
     }
 
+    /// The power that it takes to invite in a state.
+    pub fn power_to_invite(&self, state: &StateMap) -> i64 {
+        self.power_levels(state).and_then(|levels| level(levels.get("invite")?)).unwrap_or(0)
+    }
+
     fn power_levels(&self, state: &StateMap) -> Option<CanonicalJsonObject> {
         let event = self.state_event(state, &StateEventType::RoomPowerLevels, "")?;
         serde_json::from_str(event.content().get()).ok()

@@ -128,6 +128,7 @@ impl Room {
         for id in ids {
             push(self, &mut open, id);
         }
+        let past = self.waiting_below_history();
         while let Some((_, id)) = open.pop_first() {
             let waiting = &self.waiting[&id];
             let wants = self.wants_of(&waiting.pdu);
@@ -138,6 +139,7 @@ impl Room {
                 continue;
             }
             let Waiting { pdu, arrival } = self.waiting.remove(&id).expect("it was just seen");
+            let arrival = if past.contains(&id) { Arrival::Backfilled } else { arrival };
             let verdict = self.judge(pdu, arrival);
             judgements.push(Judgement { event_id: id.clone(), verdict });
             judgements.extend(self.recheck_claims_above(&id));
@@ -146,6 +148,21 @@ impl Room {
             }
         }
         judgements
+    }
+
+    /// Waiting events that history is built on: by whatever road they come, they are its past, not news.
+    fn waiting_below_history(&self) -> BTreeSet<OwnedEventId> {
+        let mut past = BTreeSet::new();
+        let mut open: Vec<OwnedEventId> =
+            self.graph.backward_extremities().map(|idx| self.graph.id(idx).to_owned()).collect();
+        while let Some(id) = open.pop() {
+            if let Some(waiting) = self.waiting.get(&id)
+                && past.insert(id)
+            {
+                open.extend(waiting.pdu.prev_events().iter().cloned());
+            }
+        }
+        past
     }
 
     pub(super) fn wants_of(&self, pdu: &Pdu) -> Wants {

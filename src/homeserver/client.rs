@@ -1,0 +1,282 @@
+//! Requests to other servers: signed, limited in time and size, counted against the peer's health.
+
+use std::{rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http::{Method, Request, Response, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ruma_common::{CanonicalJsonObject, EventId, OwnedEventId, RoomId, ServerName};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    Homeserver,
+    ports::{Cause, NetworkError},
+};
+use crate::matrix::request_auth;
+
+/// How long an answer may take. Real servers wait 10 to 60 seconds; a simulated day is not cheaper for waiting.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of an answer that are read: room for 100 events of the largest size, and for a large room's state.
+pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What may stand in a path segment or query value as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Percent-encodes one path segment or query value.
+pub fn encode(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
+}
+
+/// Why a question got no useful answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// No answer.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// No answer in time.
+    #[error("no answer within {} s", REQUEST_TIMEOUT.as_secs())]
+    Timeout,
+    /// An answer other than 200.
+    #[error("{status} {errcode}")]
+    Denied {
+        /// The status.
+        status: u16,
+        /// The `errcode`, if there is one.
+        errcode: String,
+        /// `retry_after_ms`, if there is one.
+        retry_after_ms: Option<u64>,
+    },
+    /// 200 with something that is not the JSON asked for.
+    #[error("malformed answer: {0}")]
+    Malformed(String),
+}
+
+impl AskError {
+    /// Whether it speaks against the server as such, and not only against this question.
+    pub fn is_the_servers_fault(&self) -> bool {
+        match self {
+            Self::Network(_) | Self::Timeout => true,
+            Self::Denied { status, .. } => matches!(status, 401 | 429 | 500..),
+            Self::Malformed(_) => false,
+        }
+    }
+}
+
+/// An answer with a list of events, each still as text: one that is malformed spoils no other.
+#[derive(Debug, Deserialize)]
+pub struct Pdus {
+    /// The events.
+    #[serde(alias = "events", alias = "auth_chain")]
+    pub pdus: Vec<Box<RawValue>>,
+}
+
+/// The answer to `/state_ids`.
+#[derive(Debug, Deserialize)]
+pub struct StateIds {
+    /// The state before the event.
+    pub pdu_ids: Vec<OwnedEventId>,
+    /// The auth chains of these.
+    pub auth_chain_ids: Vec<OwnedEventId>,
+}
+
+/// The answer to `/state`, and most of the one to `send_join`.
+#[derive(Debug, Deserialize)]
+pub struct StatePdus {
+    /// The state before the event.
+    #[serde(alias = "state")]
+    pub pdus: Vec<Box<RawValue>>,
+    /// The auth chains of these.
+    pub auth_chain: Vec<Box<RawValue>>,
+    /// The join as the resident server signed it.
+    #[serde(default)]
+    pub event: Option<Box<RawValue>>,
+}
+
+/// The answer to `make_join`.
+#[derive(Debug, Deserialize)]
+pub struct JoinTemplate {
+    /// The event to sign.
+    pub event: Value,
+    /// The room's version; 1 or 2 if absent.
+    pub room_version: Option<String>,
+}
+
+impl Homeserver {
+    /// `GET /backfill/{room}?v=…&limit=…`
+    pub async fn ask_backfill(
+        &self,
+        to: &ServerName,
+        room: &RoomId,
+        from: &[OwnedEventId],
+        limit: usize,
+        cause: &str,
+    ) -> Result<Pdus, AskError> {
+        let mut path = format!("/_matrix/federation/v1/backfill/{}?limit={limit}", encode(room.as_str()));
+        for id in from {
+            path.push_str("&v=");
+            path.push_str(&encode(id.as_str()));
+        }
+        self.ask(to, Method::GET, path, None, cause).await
+    }
+
+    /// `POST /get_missing_events/{room}`
+    pub async fn ask_missing_events(
+        &self,
+        to: &ServerName,
+        room: &RoomId,
+        latest: &[OwnedEventId],
+        earliest: &[OwnedEventId],
+        limit: usize,
+        cause: &str,
+    ) -> Result<Pdus, AskError> {
+        let path = format!("/_matrix/federation/v1/get_missing_events/{}", encode(room.as_str()));
+        let body =
+            json!({ "latest_events": latest, "earliest_events": earliest, "limit": limit, "min_depth": 0 });
+        self.ask(to, Method::POST, path, Some(body), cause).await
+    }
+
+    /// `GET /event/{id}`
+    pub async fn ask_event(&self, to: &ServerName, id: &EventId, cause: &str) -> Result<Pdus, AskError> {
+        let path = format!("/_matrix/federation/v1/event/{}", encode(id.as_str()));
+        self.ask(to, Method::GET, path, None, cause).await
+    }
+
+    /// `GET /event_auth/{room}/{id}`
+    pub async fn ask_event_auth(
+        &self,
+        to: &ServerName,
+        room: &RoomId,
+        id: &EventId,
+        cause: &str,
+    ) -> Result<Pdus, AskError> {
+        let path =
+            format!("/_matrix/federation/v1/event_auth/{}/{}", encode(room.as_str()), encode(id.as_str()));
+        self.ask(to, Method::GET, path, None, cause).await
+    }
+
+    /// `GET /state_ids/{room}?event_id=…`
+    pub async fn ask_state_ids(
+        &self,
+        to: &ServerName,
+        room: &RoomId,
+        id: &EventId,
+        cause: &str,
+    ) -> Result<StateIds, AskError> {
+        let (room, id) = (encode(room.as_str()), encode(id.as_str()));
+        let path = format!("/_matrix/federation/v1/state_ids/{room}?event_id={id}");
+        self.ask(to, Method::GET, path, None, cause).await
+    }
+
+    /// `GET /state/{room}?event_id=…`
+    pub async fn ask_state(
+        &self,
+        to: &ServerName,
+        room: &RoomId,
+        id: &EventId,
+        cause: &str,
+    ) -> Result<StatePdus, AskError> {
+        let (room, id) = (encode(room.as_str()), encode(id.as_str()));
+        let path = format!("/_matrix/federation/v1/state/{room}?event_id={id}");
+        self.ask(to, Method::GET, path, None, cause).await
+    }
+
+    /// One request: signs it, waits for the answer, notes how the peer does.
+    pub(super) async fn ask<T: for<'de> Deserialize<'de>>(
+        &self,
+        to: &ServerName,
+        method: Method,
+        path: String,
+        body: Option<Value>,
+        cause: &str,
+    ) -> Result<T, AskError> {
+        let result = self.ask_bytes(to, method, path, body, cause).await;
+        match &result {
+            Err(error) if error.is_the_servers_fault() => self.note_failure(to, error),
+            _ => self.note_success(to),
+        }
+        serde_json::from_slice(&result?).map_err(|error| AskError::Malformed(error.to_string()))
+    }
+
+    /// Sends one request as it is told, good or bad, and hands on the answer, good or bad.
+    pub fn ask_as_told(
+        self: &Rc<Self>,
+        to: &ServerName,
+        method: Method,
+        path: String,
+        body: Bytes,
+        signed: bool,
+        then: impl FnOnce(Result<(u16, Bytes), AskError>) + 'static,
+    ) {
+        let (server, to) = (self.clone(), to.to_owned());
+        self.spawn_busy(async move {
+            let request = server.request(&to, method, path, body, signed, "script");
+            let answer = server.exchange(&to, request).await;
+            then(answer.map(|response| (response.status().as_u16(), response.into_body())));
+        });
+    }
+
+    async fn ask_bytes(
+        &self,
+        to: &ServerName,
+        method: Method,
+        path: String,
+        body: Option<Value>,
+        cause: &str,
+    ) -> Result<Bytes, AskError> {
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let request = self.request(to, method, path, body, true, cause);
+        let response = self.exchange(to, request).await?;
+        if response.body().len() > ANSWER_BYTES_MAX {
+            return Err(AskError::Malformed(format!("more than {ANSWER_BYTES_MAX} bytes")));
+        }
+        if response.status() == StatusCode::OK {
+            return Ok(response.into_body());
+        }
+        let error: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        Err(AskError::Denied {
+            status: response.status().as_u16(),
+            errcode: error["errcode"].as_str().unwrap_or_default().to_owned(),
+            retry_after_ms: error["retry_after_ms"].as_u64(),
+        })
+    }
+
+    fn request(
+        &self,
+        to: &ServerName,
+        method: Method,
+        path: String,
+        body: Bytes,
+        signed: bool,
+        cause: &str,
+    ) -> Request<Bytes> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, to.as_str())
+            .extension(Cause(cause.to_owned()))
+            .body(body)
+            .expect("own requests are well-formed");
+        if !request.body().is_empty() {
+            let json = http::HeaderValue::from_static("application/json");
+            request.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        }
+        // A body that is not JSON can't be signed; scripts send such ones to see what comes back.
+        let signable = request.body().is_empty()
+            || serde_json::from_slice::<CanonicalJsonObject>(request.body()).is_ok();
+        if signed && signable {
+            let key = self.store.read().signing_key.clone();
+            request_auth::sign(&mut request, &self.name, to, &key, &self.crypto);
+        }
+        request
+    }
+
+    async fn exchange(&self, to: &ServerName, request: Request<Bytes>) -> Result<Response<Bytes>, AskError> {
+        let answer = self.network.request(to, request);
+        match select(answer, self.clock.sleep(REQUEST_TIMEOUT)).await {
+            Either::Left((answer, _)) => Ok(answer?),
+            Either::Right(_) => Err(AskError::Timeout),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `GET /_matrix/key/v2/server`, and `GET /_matrix/key/v2/query/{server}` for those who can't reach that server.
+
+use ruma_common::ServerName;
+use serde_json::{Value, json};
+
+use super::Answer;
+use crate::{
+    homeserver::Homeserver,
+    matrix::{error::MatrixError, keys::key_document},
+};
+
+/// For how long an own key is published as valid: a day, as Synapse does.
+const KEY_VALIDITY_MS: u64 = 24 * 3_600_000;
+
+impl Homeserver {
+    pub(super) fn answer_key(&self) -> Value {
+        let durable = self.store.read();
+        let valid_until = self.now() + KEY_VALIDITY_MS;
+        key_document(&self.name, &durable.signing_key, &durable.retired_keys, valid_until, &self.crypto)
+    }
+
+    pub(super) fn answer_key_query(&self, server: &str) -> Answer {
+        let server = <&ServerName>::try_from(server).map_err(|error| {
+            MatrixError::invalid_param(format!("`{server}` is not a server name: {error}"))
+        })?;
+        if *server == self.name {
+            return Ok(json!({ "server_keys": [self.answer_key()] }));
+        }
+        let durable = self.store.read();
+        let known: Vec<_> = durable.key_documents.get(server).into_iter().collect();
+        Ok(json!({ "server_keys": known }))
+    }
+}

@@ -1,0 +1,221 @@
+//! What a server answers: one file an endpoint, behind one gate that routes, reads bodies and checks signatures.
+//!
+//! Every answer is JSON; every mistake of the asker is a 4xx with an `errcode` (SS-API, "API standards").
+
+mod backfill;
+mod event;
+mod event_auth;
+mod invite;
+mod key;
+mod make_join;
+mod missing_events;
+mod send;
+mod send_join;
+mod state;
+mod version;
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+use ruma_common::{EventId, OwnedEventId, OwnedServerName, RoomId, ServerName};
+use serde_json::Value;
+
+use super::{Homeserver, store::Durable};
+use crate::{
+    matrix::{
+        error::{MatrixError, json_response},
+        request_auth::Credentials,
+    },
+    room::Room,
+};
+
+/// The largest body that is read: 50 events of the largest size, and some room for the rest.
+pub(super) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+type Answer = Result<Value, MatrixError>;
+
+/// What was asked, with the path's parameters.
+#[derive(Debug)]
+enum Route {
+    Version,
+    Key,
+    KeyQuery(String),
+    Send(String),
+    Event(String),
+    Backfill(String),
+    MissingEvents(String),
+    State(String),
+    StateIds(String),
+    EventAuth(String, String),
+    MakeJoin(String, String),
+    SendJoin(String, String),
+    Invite(String, String),
+}
+
+/// A request that passed the gate.
+struct Asked {
+    origin: OwnedServerName,
+    query: Vec<(String, String)>,
+    body: Value,
+}
+
+impl Route {
+    fn find(method: &Method, path: &str) -> Result<Self, MatrixError> {
+        let decode = |segment: &str| percent_decode_str(segment).decode_utf8().map(|text| text.into_owned());
+        let segments = path.trim_start_matches('/').split('/').map(decode).collect::<Result<Vec<_>, _>>();
+        let segments =
+            segments.map_err(|_| MatrixError::invalid_param("the path is not UTF-8 once decoded"))?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let text = |segment: &&str| (*segment).to_owned();
+        let (expected, route) = match &segments[..] {
+            ["_matrix", "key", "v2", "server"] => (Method::GET, Self::Key),
+            ["_matrix", "key", "v2", "query", server] => (Method::GET, Self::KeyQuery(text(server))),
+            ["_matrix", "federation", version, rest @ ..] => match (*version, rest) {
+                ("v1", ["version"]) => (Method::GET, Self::Version),
+                ("v1", ["send", id]) => (Method::PUT, Self::Send(text(id))),
+                ("v1", ["event", id]) => (Method::GET, Self::Event(text(id))),
+                ("v1", ["backfill", room]) => (Method::GET, Self::Backfill(text(room))),
+                ("v1", ["get_missing_events", room]) => (Method::POST, Self::MissingEvents(text(room))),
+                ("v1", ["state", room]) => (Method::GET, Self::State(text(room))),
+                ("v1", ["state_ids", room]) => (Method::GET, Self::StateIds(text(room))),
+                ("v1", ["event_auth", room, id]) => (Method::GET, Self::EventAuth(text(room), text(id))),
+                ("v1", ["make_join", room, user]) => (Method::GET, Self::MakeJoin(text(room), text(user))),
+                ("v2", ["send_join", room, id]) => (Method::PUT, Self::SendJoin(text(room), text(id))),
+                ("v2", ["invite", room, id]) => (Method::PUT, Self::Invite(text(room), text(id))),
+                _ => return Err(MatrixError::unrecognized_path("no such endpoint")),
+            },
+            _ => return Err(MatrixError::unrecognized_path("no such endpoint")),
+        };
+        if *method != expected {
+            return Err(MatrixError::unrecognized_method(format!("this endpoint takes {expected}")));
+        }
+        Ok(route)
+    }
+}
+
+impl Homeserver {
+    /// Answers one request.
+    pub async fn handle(self: &Rc<Self>, request: Request<Bytes>) -> Response<Bytes> {
+        match self.answer(request).await {
+            Ok(body) => json_response(StatusCode::OK, &body),
+            Err(error) => error.response(),
+        }
+    }
+
+    async fn answer(self: &Rc<Self>, request: Request<Bytes>) -> Answer {
+        let route = Route::find(request.method(), request.uri().path())?;
+        match &route {
+            Route::Version => return Ok(version::answer()),
+            Route::Key => return Ok(self.answer_key()),
+            Route::KeyQuery(server) => return self.answer_key_query(server),
+            _ => {}
+        }
+        let body = read_body(&request)?;
+        let origin = self.authenticate(&request).await?;
+        self.note_sign_of_life(&origin);
+        let query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+        let asked = Asked { origin, query: query.into_owned().collect(), body };
+        match &route {
+            Route::Version | Route::Key | Route::KeyQuery(_) => unreachable!("answered above"),
+            Route::Send(id) => self.answer_send(asked, id).await,
+            Route::Event(id) => self.answer_event(&asked, id),
+            Route::Backfill(room) => self.answer_backfill(&asked, room),
+            Route::MissingEvents(room) => self.answer_missing_events(&asked, room),
+            Route::State(room) => self.answer_state(&asked, room),
+            Route::StateIds(room) => self.answer_state_ids(&asked, room),
+            Route::EventAuth(room, id) => self.answer_event_auth(&asked, room, id),
+            Route::MakeJoin(room, user) => self.answer_make_join(&asked, room, user),
+            Route::SendJoin(room, id) => self.answer_send_join(asked, room, id).await,
+            Route::Invite(room, id) => self.answer_invite(asked, room, id).await,
+        }
+    }
+
+    /// Who sent the request, proven by its signature; asks the sender for its keys if they are not known.
+    async fn authenticate(&self, request: &Request<Bytes>) -> Result<OwnedServerName, MatrixError> {
+        let credentials = Credentials::read(request, &self.name)?;
+        let now = self.now();
+        let knows = |server: &Self| {
+            let durable = server.store.read();
+            durable.keys.for_request(credentials.origin(), credentials.key_id(), now).is_some()
+        };
+        if !knows(self) {
+            self.fetch_keys(credentials.origin()).await;
+        }
+        let durable = self.store.read();
+        credentials.verify(request, &self.name, &durable.keys, now, &self.crypto)
+    }
+}
+
+fn read_body(request: &Request<Bytes>) -> Result<Value, MatrixError> {
+    let takes_body = matches!(*request.method(), Method::POST | Method::PUT);
+    if request.body().len() > BODY_BYTES_MAX {
+        return Err(MatrixError::too_large(format!("the body is larger than {BODY_BYTES_MAX} bytes")));
+    }
+    if !takes_body {
+        return Ok(Value::Null);
+    }
+    let body: Value =
+        serde_json::from_slice(request.body()).map_err(|error| MatrixError::not_json(error.to_string()))?;
+    if !body.is_object() {
+        return Err(MatrixError::bad_json("the body must be an object"));
+    }
+    Ok(body)
+}
+
+impl Asked {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    fn required(&self, name: &str) -> Result<&str, MatrixError> {
+        self.parameter(name).ok_or_else(|| MatrixError::missing_param(format!("`{name}` is missing")))
+    }
+}
+
+/// A room that `origin` may read: this server has it, the asker has a joined user in it and is not shut out
+/// (SS-API, "Server Access Control Lists").
+fn readable_room<'a>(durable: &'a Durable, room: &str, origin: &ServerName) -> Result<&'a Room, MatrixError> {
+    let id = <&RoomId>::try_from(room)
+        .map_err(|error| MatrixError::invalid_param(format!("`{room}` is not a room id: {error}")))?;
+    let room = durable.rooms.get(id).filter(|room| room.is_joined(origin));
+    let room = room.ok_or_else(|| MatrixError::forbidden(format!("{origin} is not in {id}")))?;
+    check_acl(room, origin)?;
+    Ok(room)
+}
+
+fn check_acl(room: &Room, origin: &ServerName) -> Result<(), MatrixError> {
+    if room.acl_allows(origin) {
+        return Ok(());
+    }
+    Err(MatrixError::forbidden(format!("{origin} is shut out of {} by its ACL", room.room_id())))
+}
+
+fn event_id(text: &str) -> Result<OwnedEventId, MatrixError> {
+    EventId::parse(text)
+        .map_err(|error| MatrixError::invalid_param(format!("`{text}` is not an event id: {error}")))
+}
+
+/// A list of event ids in a body.
+fn event_ids(body: &Value, name: &str) -> Result<Vec<OwnedEventId>, MatrixError> {
+    let list = body.get(name).ok_or_else(|| MatrixError::missing_param(format!("`{name}` is missing")))?;
+    let list = list.as_array().ok_or_else(|| MatrixError::bad_json(format!("`{name}` must be an array")))?;
+    let id = |entry: &Value| {
+        let text = entry.as_str();
+        let text = text.ok_or_else(|| MatrixError::bad_json(format!("`{name}` must hold strings")))?;
+        event_id(text)
+    };
+    list.iter().map(id).collect()
+}
+
+/// An integer in a body, not negative.
+fn count(body: &Value, name: &str, default: u64) -> Result<u64, MatrixError> {
+    match body.get(name) {
+        None => Ok(default),
+        Some(Value::Number(number)) => number.as_u64().ok_or_else(|| {
+            MatrixError::invalid_param(format!("`{name}` is {number}; it must be an integer, not negative"))
+        }),
+        Some(_) => Err(MatrixError::bad_json(format!("`{name}` must be an integer"))),
+    }
+}

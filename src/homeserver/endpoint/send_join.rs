@@ -1,0 +1,95 @@
+//! `PUT /_matrix/federation/v2/send_join/{room}/{event}`: a join that the joining server has signed.
+
+use std::rc::Rc;
+
+use ruma_common::RoomId;
+use serde_json::{json, value::RawValue};
+
+use super::{Answer, Asked, check_acl};
+use crate::{
+    homeserver::{Homeserver, happening::Source},
+    matrix::{
+        draft::countersign,
+        error::MatrixError,
+        pdu::{Road, UnverifiedPdu},
+    },
+    room::{Arrival, graph::Standing},
+};
+
+impl Homeserver {
+    pub(super) async fn answer_send_join(self: &Rc<Self>, asked: Asked, room: &str, id: &str) -> Answer {
+        let room_id = RoomId::parse(room).map_err(|error| MatrixError::invalid_param(error.to_string()))?;
+        let version = {
+            let durable = self.store.read();
+            let room = durable.rooms.get(&room_id).filter(|room| room.is_joined(&self.name));
+            let room = room.ok_or_else(|| MatrixError::not_found(format!("{room_id} is not known here")))?;
+            check_acl(room, &asked.origin)?;
+            room.version()
+        };
+        let invalid = |reason: String| MatrixError::invalid_param(reason);
+        let unverified = UnverifiedPdu::parse(&asked.body.to_string(), version, Road::Ordinary)
+            .map_err(|error| invalid(error.to_string()))?;
+        check_is_join_of(&unverified, &asked, id).map_err(invalid)?;
+        let text = self.with_own_signature(&unverified).map_err(invalid)?;
+        let source = Source::Peer { server: asked.origin.clone(), endpoint: "send_join" };
+        let join = self
+            .verify_one(&room_id, version, &text, &source)
+            .await
+            .map_err(|error| MatrixError::forbidden(error.to_string()))?;
+        self.take(&room_id, join.clone(), Arrival::Live, &source);
+
+        let durable = self.store.read();
+        let room = &durable.rooms[&room_id];
+        if room.standing(join.event_id()) != Some(Standing::Accepted) {
+            let reason = room.reason(join.event_id()).unwrap_or("it cites events that are not known here");
+            return Err(MatrixError::forbidden(reason));
+        }
+        let state = room.state_before(join.event_id()).expect("accepted events have a state");
+        let servers = room.joined_servers(state);
+        let json = |idx| room.json_for(idx, &asked.origin);
+        let chain = room.auth_chain(state.values().copied().chain(room.graph().get(join.event_id())));
+        let answer = json!({
+            "origin": self.name,
+            "state": state.values().copied().filter_map(json).collect::<Vec<_>>(),
+            "auth_chain": chain.into_iter().filter_map(json).collect::<Vec<_>>(),
+            "event": join.json(),
+            "members_omitted": false,
+            "servers_in_room": servers,
+        });
+        drop(durable);
+        // The joining server does not know yet who is in the room: the resident tells the others.
+        self.enqueue(&room_id, join.event_id(), servers.into_iter().filter(|server| *server != asked.origin));
+        Ok(answer)
+    }
+
+    /// A restricted join needs the signature of the server whose user allowed it (room version 8 on).
+    fn with_own_signature(&self, join: &UnverifiedPdu) -> Result<Box<RawValue>, String> {
+        let authorised_by = join.claims().content_str("join_authorised_via_users_server");
+        let own = authorised_by.is_some_and(|user| {
+            <&ruma_common::UserId>::try_from(user.as_str()).is_ok_and(|user| user.server_name() == self.name)
+        });
+        if !own {
+            return Ok(join.claims().json().to_owned());
+        }
+        let key = self.store.read().signing_key.clone();
+        let signed = countersign(join, &self.name, &key, &self.crypto).map_err(|error| error.to_string())?;
+        Ok(signed.json().to_owned())
+    }
+}
+
+fn check_is_join_of(join: &UnverifiedPdu, asked: &Asked, id: &str) -> Result<(), String> {
+    let claims = join.claims();
+    if join.event_id() != id {
+        return Err(format!("the event's id is {}, the path says {id}", join.event_id()));
+    }
+    if claims.membership() != Some("join") {
+        return Err("the event is not a join".to_owned());
+    }
+    if claims.state_key() != Some(claims.sender().as_str()) {
+        return Err("the event's sender joins somebody else".to_owned());
+    }
+    if join.sender_server() != asked.origin {
+        return Err(format!("{} is not a user of {}", claims.sender(), asked.origin));
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! `GET /_matrix/federation/v1/version`
+
+use serde_json::{Value, json};
+
+pub(super) fn answer() -> Value {
+    json!({ "server": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") } })
+}

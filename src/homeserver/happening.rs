@@ -1,0 +1,129 @@
+//! What a homeserver lets others know of its inner life: the source of half of the journal.
+
+use std::sync::Arc;
+
+use ruma_common::{OwnedEventId, OwnedServerName};
+
+use crate::{matrix::pdu::Pdu, room::Verdict};
+
+/// By which road an event reached a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// An own user made it.
+    OwnUser,
+    /// `server` sent it, by the named endpoint: in a request, or in its answer to one.
+    Peer {
+        /// Who sent it.
+        server: OwnedServerName,
+        /// `send`, `backfill`, `get_missing_events`, `event`, `state_ids`, `send_join`, …
+        endpoint: &'static str,
+    },
+    /// It was imported before the run.
+    Import,
+}
+
+/// Something that happened inside a homeserver.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// An event was taken: verified and stored, whatever will become of it.
+    Received {
+        /// The event.
+        pdu: Arc<Pdu>,
+        /// How it came.
+        source: Source,
+    },
+    /// An event was refused before it was stored (steps 1 and 2 of the checks on receipt).
+    Dropped {
+        /// Its id, if it could be told.
+        event_id: Option<OwnedEventId>,
+        /// How it came.
+        source: Source,
+        /// Why.
+        reason: String,
+    },
+    /// A verdict was reached.
+    Judged {
+        /// The event.
+        event_id: OwnedEventId,
+        /// What became of it.
+        verdict: Verdict,
+    },
+    /// An event can't be judged yet.
+    Waits {
+        /// The event.
+        event_id: OwnedEventId,
+        /// The events before it whose state is not known.
+        prev_events: Vec<OwnedEventId>,
+        /// The auth events of it that are not held.
+        auth_events: Vec<OwnedEventId>,
+    },
+    /// A hole in the graph was noticed.
+    GapOpened {
+        /// The event that is missing.
+        missing: OwnedEventId,
+        /// An event that waits for it.
+        wanted_by: OwnedEventId,
+    },
+    /// A hole was filled.
+    GapClosed {
+        /// The event that was missing.
+        missing: OwnedEventId,
+    },
+    /// No server could fill a hole; it is tried again later.
+    GapStuck {
+        /// The event that is missing.
+        missing: OwnedEventId,
+        /// How often it has failed.
+        failures: u32,
+        /// When it is tried again, in milliseconds from now.
+        retry_in_ms: u64,
+    },
+    /// The state at the far side of a hole was taken from a peer.
+    StateTaken {
+        /// The event whose state it is.
+        event_id: OwnedEventId,
+        /// The peer.
+        from: OwnedServerName,
+        /// How many state events.
+        events: usize,
+    },
+    /// A user scrolled back and got this far.
+    PagedBack {
+        /// How many events came.
+        events: usize,
+        /// Whether the creation of the room was reached.
+        complete: bool,
+    },
+    /// Events for a server that was away too long were dropped from its queue but for the newest.
+    FellBehind {
+        /// The server.
+        destination: OwnedServerName,
+        /// How many were dropped.
+        dropped: usize,
+    },
+    /// A peer refused an event for good; it is not sent to it again.
+    Undeliverable {
+        /// The peer.
+        destination: OwnedServerName,
+        /// The event.
+        event_id: OwnedEventId,
+        /// Its answer.
+        reason: String,
+    },
+    /// What an own user wanted could not be done.
+    UserFailed {
+        /// What it was.
+        action: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A server joined a room.
+    Joined {
+        /// The join event.
+        event_id: OwnedEventId,
+        /// The server that let it in.
+        via: OwnedServerName,
+    },
+    /// The server read its store and works again.
+    Started,
+}

@@ -1,0 +1,160 @@
+//! How events from others enter: parsed, verified (fetching keys where they are missing), given to the room.
+
+use std::sync::Arc;
+
+use http::Method;
+use ruma_common::{CanonicalJsonObject, OwnedEventId, OwnedServerName, RoomId, ServerName};
+use serde_json::value::RawValue;
+
+use super::{
+    Homeserver,
+    happening::{Happening, Source},
+};
+use crate::{
+    matrix::{
+        pdu::{Pdu, PduError, Road, UnverifiedPdu},
+        version::RoomVersion,
+    },
+    room::{Arrival, Judgement},
+};
+
+impl Homeserver {
+    /// Verifies events of an answer; those that fail are dropped and spoil no other. Events of another room are
+    /// dropped too.
+    pub(super) async fn verify_all(
+        &self,
+        room: &RoomId,
+        version: RoomVersion,
+        pdus: &[Box<RawValue>],
+        source: &Source,
+    ) -> Vec<Arc<Pdu>> {
+        let mut verified = Vec::with_capacity(pdus.len());
+        for text in pdus {
+            if let Ok(pdu) = self.verify_one(room, version, text, source).await {
+                verified.push(pdu);
+            }
+        }
+        verified
+    }
+
+    /// Verifies one event (steps 1 to 3 of the checks on receipt), fetching keys that are missing.
+    pub(super) async fn verify_one(
+        &self,
+        room: &RoomId,
+        version: RoomVersion,
+        text: &RawValue,
+        source: &Source,
+    ) -> Result<Arc<Pdu>, PduError> {
+        let road = match source {
+            Source::Peer { endpoint: "backfill", .. } => Road::Backfill,
+            _ => Road::Ordinary,
+        };
+        let result = match UnverifiedPdu::parse(text.get(), version, road) {
+            Ok(unverified) if unverified.room_id() != room => {
+                let problem = format!("is of room {}", unverified.room_id());
+                Err((Some(unverified.event_id().to_owned()), PduError::Field { field: "room_id", problem }))
+            }
+            Ok(unverified) => {
+                let id = unverified.event_id().to_owned();
+                self.verify_with_keys(&unverified, source).await.map_err(|error| (Some(id), error))
+            }
+            Err(error) => Err((None, error)),
+        };
+        result.map_err(|(event_id, error)| {
+            self.see(Happening::Dropped { event_id, source: source.clone(), reason: error.to_string() });
+            error
+        })
+    }
+
+    async fn verify_with_keys(
+        &self,
+        unverified: &UnverifiedPdu,
+        source: &Source,
+    ) -> Result<Arc<Pdu>, PduError> {
+        let first = unverified.verify(&self.store.read().keys, &self.crypto);
+        let Err(PduError::UnknownKey { server }) = first else { return first };
+        self.fetch_keys(&server).await;
+        let second = unverified.verify(&self.store.read().keys, &self.crypto);
+        if let (Err(PduError::UnknownKey { server }), Source::Peer { server: teller, .. }) = (&second, source)
+            && server != teller
+        {
+            self.fetch_keys_from_notary(server, teller).await;
+            return unverified.verify(&self.store.read().keys, &self.crypto);
+        }
+        second
+    }
+
+    /// Gets the keys of a server from itself (SS-API /key/v2/server).
+    pub(super) async fn fetch_keys(&self, server: &ServerName) {
+        if *server == self.name || self.backoff_left(server) > 0 {
+            return;
+        }
+        let path = "/_matrix/key/v2/server".to_owned();
+        let answer = self.ask::<CanonicalJsonObject>(server, Method::GET, path, None, "keys").await;
+        if let Ok(document) = answer {
+            self.learn_keys(server, &document);
+        }
+    }
+
+    /// Gets the keys of a server from another that knows them (SS-API /key/v2/query).
+    async fn fetch_keys_from_notary(&self, server: &ServerName, notary: &ServerName) {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            server_keys: Vec<CanonicalJsonObject>,
+        }
+        let path = format!("/_matrix/key/v2/query/{}", super::client::encode(server.as_str()));
+        let answer = self.ask::<Answer>(notary, Method::GET, path, None, "keys").await;
+        for document in answer.map(|answer| answer.server_keys).unwrap_or_default() {
+            self.learn_keys(server, &document);
+        }
+    }
+
+    fn learn_keys(&self, server: &ServerName, document: &CanonicalJsonObject) {
+        let now = self.now();
+        self.store.write(|durable| {
+            // A document that does not convince teaches nothing; what needed it fails for want of a key.
+            let _ = durable.keys.learn(server, document, now, &self.crypto);
+            durable.key_documents.insert(server.to_owned(), document.clone());
+        });
+    }
+
+    /// Gives a verified event to its room and tells what came of it.
+    pub(super) fn take(&self, room: &RoomId, pdu: Arc<Pdu>, arrival: Arrival, source: &Source) -> bool {
+        let id = pdu.event_id().clone();
+        let judgements = self.store.write(|durable| {
+            let room = durable.rooms.get_mut(room)?;
+            (!room.is_settled(&id)).then(|| room.receive(pdu.clone(), arrival))
+        });
+        let Some(judgements) = judgements else { return false };
+        self.see(Happening::Received { pdu, source: source.clone() });
+        if let Source::Peer { server, .. } = source {
+            self.remember_teller(&id, server);
+        }
+        self.tell(judgements);
+        self.tell_if_waiting(room, &id);
+        true
+    }
+
+    pub(super) fn remember_teller(&self, id: &OwnedEventId, server: &OwnedServerName) {
+        self.told_by.borrow_mut().entry(id.clone()).or_default().insert(server.clone());
+    }
+
+    pub(super) fn tell(&self, judgements: Vec<Judgement>) {
+        for Judgement { event_id, verdict } in judgements {
+            self.told_by.borrow_mut().remove(&event_id);
+            self.see(Happening::Judged { event_id, verdict });
+        }
+    }
+
+    fn tell_if_waiting(&self, room: &RoomId, id: &OwnedEventId) {
+        let wants = self.store.read().rooms.get(room).and_then(|room| room.wants(id));
+        if let Some(wants) = wants {
+            self.see(Happening::Waits {
+                event_id: id.clone(),
+                prev_events: wants.prev_events,
+                auth_events: wants.auth_events,
+            });
+            self.recovery_wanted.notify_one();
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! How a server enters a room: `make_join`, sign, `send_join`, and the state that the resident server gives
+//! (SS-API, "Joining Rooms"); and what a resident server needs to let others in.
+
+use std::rc::Rc;
+
+use http::Method;
+use ruma_common::{
+    CanonicalJsonObject, OwnedEventId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId,
+};
+use ruma_events::StateEventType;
+use serde_json::{Value, json};
+
+use super::{
+    Homeserver,
+    client::{AskError, JoinTemplate, StatePdus, encode},
+    happening::{Happening, Source},
+};
+use crate::{
+    matrix::{
+        draft::{Draft, hash_and_sign},
+        error::MatrixError,
+        version::RoomVersion,
+    },
+    room::{Arrival, Room},
+};
+
+impl Homeserver {
+    /// Lets an own user join a room by way of a server that is in it.
+    pub fn join(self: &Rc<Self>, room: &RoomId, user: &UserId, via: &ServerName) {
+        let (server, room, user, via) = (self.clone(), room.to_owned(), user.to_owned(), via.to_owned());
+        self.spawn_busy(async move {
+            let joined_already =
+                server.store.read().rooms.get(&room).is_some_and(|room| room.is_joined(&server.name));
+            let result = if joined_already {
+                server.send(&room, own_join(&user)).map(|_| ())
+            } else {
+                server.join_by(&room, &user, &via).await
+            };
+            if let Err(reason) = result {
+                server.see(Happening::UserFailed { action: format!("{user} joins {room}"), reason });
+            }
+        });
+    }
+
+    async fn join_by(
+        self: &Rc<Self>,
+        room: &RoomId,
+        user: &UserId,
+        via: &OwnedServerName,
+    ) -> Result<(), String> {
+        let versions: String = RoomVersion::all().map(|version| format!("&ver={version}")).collect();
+        let (room_part, user_part) = (encode(room.as_str()), encode(user.as_str()));
+        let path = format!("/_matrix/federation/v1/make_join/{room_part}/{user_part}?{}", &versions[1..]);
+        let template: JoinTemplate = self
+            .ask(via, Method::GET, path, None, "join")
+            .await
+            .map_err(|error| format!("make_join by {via}: {error}"))?;
+        let version: RoomVersion = template
+            .room_version
+            .as_deref()
+            .unwrap_or("1")
+            .parse()
+            .map_err(|error| format!("make_join by {via}: {error}"))?;
+        check_template(&template.event, room, user)?;
+        let event: CanonicalJsonObject =
+            serde_json::from_value(template.event).map_err(|error| error.to_string())?;
+        let key = self.store.read().signing_key.clone();
+        let event = self.with_chosen_id(event, version);
+        let join = hash_and_sign(event, version, &self.name, &key, &self.crypto)
+            .map_err(|error| error.to_string())?;
+        let path = format!(
+            "/_matrix/federation/v2/send_join/{room_part}/{}?omit_members=false",
+            encode(join.event_id().as_str())
+        );
+        let body = serde_json::to_value(join.json()).expect("it is JSON");
+        let answer: Result<StatePdus, AskError> = self.ask(via, Method::PUT, path, Some(body), "join").await;
+        let answer = answer.map_err(|error| format!("send_join by {via}: {error}"))?;
+        self.enter(room, version, &join, answer, via).await
+    }
+
+    /// In room version 2 the server that signs an event chooses its id.
+    fn with_chosen_id(&self, mut event: CanonicalJsonObject, version: RoomVersion) -> CanonicalJsonObject {
+        if version.has_event_ids_on_the_wire() {
+            event.insert("event_id".to_owned(), self.choose_event_id().into());
+        }
+        event
+    }
+
+    async fn enter(
+        self: &Rc<Self>,
+        room_id: &RoomId,
+        version: RoomVersion,
+        join: &crate::matrix::pdu::Pdu,
+        answer: StatePdus,
+        via: &OwnedServerName,
+    ) -> Result<(), String> {
+        let source = Source::Peer { server: via.clone(), endpoint: "send_join" };
+        // A restricted join comes back with the signature of the server that allowed it.
+        let signed = answer.event.unwrap_or_else(|| join.json().to_owned());
+        let join = self
+            .verify_one(room_id, version, &signed, &source)
+            .await
+            .ok()
+            .filter(|signed| signed.event_id() == join.event_id())
+            .ok_or_else(|| format!("send_join by {via}: it gave back another event"))?;
+        let state = self.verify_all(room_id, version, &answer.pdus, &source).await;
+        let chain = self.verify_all(room_id, version, &answer.auth_chain, &source).await;
+        if !state.iter().any(|pdu| pdu.is_create()) {
+            return Err(format!("send_join by {via}: the state has no create event"));
+        }
+        let ids: Vec<OwnedEventId> = state.iter().map(|pdu| pdu.event_id().clone()).collect();
+        for pdu in chain.iter().chain(&state).chain([&join]) {
+            self.see(Happening::Received { pdu: pdu.clone(), source: source.clone() });
+        }
+        let judgements = self.store.write(|durable| {
+            let room = durable.rooms.entry(room_id.to_owned()).or_insert_with(|| Room::new(room_id, version));
+            let mut judgements = room.add_outliers(chain.into_iter().chain(state));
+            judgements.extend(room.start_from_join(join.clone(), &ids));
+            judgements
+        });
+        self.tell(judgements);
+        self.see(Happening::Joined { event_id: join.event_id().clone(), via: via.clone() });
+        Ok(())
+    }
+
+    /// The template of a join of somebody else's user, for `make_join`.
+    pub(super) fn join_template(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        authorised_by: Option<&UserId>,
+    ) -> Result<CanonicalJsonObject, MatrixError> {
+        let mut draft = own_join(user);
+        if let Some(authorised_by) = authorised_by {
+            draft.content["join_authorised_via_users_server"] = authorised_by.as_str().into();
+        }
+        self.place_draft(room, draft).map_err(MatrixError::forbidden)
+    }
+
+    /// For a restricted room: an own user in whose name this server can let `user` in, if one is needed
+    /// (room version 8, "Restricted rooms").
+    ///
+    /// # Errors
+    ///
+    /// When the join rules don't let the user in, or this server can't tell.
+    pub(super) fn authorising_user(
+        &self,
+        room: &Room,
+        user: &UserId,
+    ) -> Result<Option<OwnedUserId>, MatrixError> {
+        let state = room.current_state();
+        let membership = room.membership(state, user.as_str());
+        if membership == Some("ban") {
+            return Err(MatrixError::forbidden(format!("{user} is banned")));
+        }
+        let rules = room.state_event(state, &StateEventType::RoomJoinRules, "");
+        let content: Value =
+            rules.and_then(|pdu| serde_json::from_str(pdu.content().get()).ok()).unwrap_or_default();
+        let is_in = matches!(membership, Some("invite" | "join"));
+        match content["join_rule"].as_str() {
+            Some("public") => Ok(None),
+            _ if is_in => Ok(None),
+            Some("restricted" | "knock_restricted") => {
+                if !self.may_enter_by(&content, user)? {
+                    return Err(MatrixError::forbidden(format!(
+                        "{user} is in none of the rooms that would do"
+                    )));
+                }
+                let mut own = room.members(state, "join").filter(|user| user.server_name() == self.name);
+                let authorising = own.find(|user| room.power(state, user) >= room.power_to_invite(state));
+                authorising
+                    .map(|user| Some(user.to_owned()))
+                    .ok_or_else(|| MatrixError::unable_to_authorise_join("no user of this server may invite"))
+            }
+            _ => Err(MatrixError::forbidden(format!("{user} is not invited"))),
+        }
+    }
+
+    fn may_enter_by(&self, join_rules: &Value, user: &UserId) -> Result<bool, MatrixError> {
+        let durable = self.store.read();
+        let allow = join_rules["allow"].as_array().cloned().unwrap_or_default();
+        let mut unknown = false;
+        for condition in &allow {
+            let room = condition["room_id"].as_str().and_then(|id| <&RoomId>::try_from(id).ok());
+            match room.and_then(|id| durable.rooms.get(id)) {
+                Some(room) if room.membership(room.current_state(), user.as_str()) == Some("join") => {
+                    return Ok(true);
+                }
+                Some(_) => {}
+                None => unknown = true,
+            }
+        }
+        if unknown {
+            return Err(MatrixError::unable_to_authorise_join(
+                "this server is not in all the rooms that would do",
+            ));
+        }
+        Ok(false)
+    }
+
+    /// Puts a join of an own user into the room that it has just made or is in.
+    pub(super) fn take_own(self: &Rc<Self>, room: &RoomId, pdu: std::sync::Arc<crate::matrix::pdu::Pdu>) {
+        self.take(room, pdu, Arrival::Live, &Source::OwnUser);
+    }
+}
+
+/// The join of a user by itself.
+pub(super) fn own_join(user: &UserId) -> Draft {
+    Draft::member(user.as_str(), user.as_str(), json!({ "membership": "join" }))
+}
+
+/// A resident server could make the joiner sign anything (SS-API, v1.18).
+fn check_template(event: &Value, room: &RoomId, user: &UserId) -> Result<(), String> {
+    let fields = [
+        ("room_id", room.as_str()),
+        ("sender", user.as_str()),
+        ("state_key", user.as_str()),
+        ("type", "m.room.member"),
+    ];
+    for (field, expected) in fields {
+        if event[field] != expected {
+            return Err(format!("make_join: `{field}` is {}, not {expected}", event[field]));
+        }
+    }
+    if event["content"]["membership"] != "join" {
+        return Err("make_join: the template is not a join".to_owned());
+    }
+    Ok(())
+}

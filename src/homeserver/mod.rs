@@ -1,0 +1,184 @@
+//! One simulated homeserver: what it answers, what it sends, how it recovers what it missed.
+//!
+//! Async code over two small traits, [`ports::Network`] and [`ports::Clock`]: it can't tell which fabric it is on,
+//! nor that it is simulated at all. Its durable half is the [`store::Store`], all else is lost in a crash.
+
+pub mod client;
+mod endpoint;
+pub mod happening;
+mod intake;
+mod join;
+mod outbound;
+mod page_back;
+mod peers;
+pub mod ports;
+mod recovery;
+pub mod store;
+pub mod user;
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    rc::Rc,
+};
+
+use futures_util::future::LocalBoxFuture;
+use rand::rngs::ChaCha8Rng;
+use ruma_common::{OwnedEventId, OwnedServerName, ServerName};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::{JoinError, JoinSet},
+};
+
+use crate::matrix::crypto::Crypto;
+use happening::Happening;
+use outbound::Queue;
+use peers::PeerHealth;
+use ports::{Clock, Network, Observer};
+use recovery::Hole;
+use store::Store;
+
+/// What a homeserver is made of, besides its store.
+pub struct Parts {
+    /// Its name.
+    pub name: OwnedServerName,
+    /// Its durable half.
+    pub store: Rc<Store>,
+    /// Signs and verifies.
+    pub crypto: Rc<Crypto>,
+    /// To others.
+    pub network: Rc<dyn Network>,
+    /// Its clock.
+    pub clock: Rc<dyn Clock>,
+    /// Who watches.
+    pub observer: Rc<dyn Observer>,
+    /// For jitter.
+    pub random: ChaCha8Rng,
+}
+
+/// A running homeserver: from its start to its crash.
+pub struct Homeserver {
+    name: OwnedServerName,
+    store: Rc<Store>,
+    crypto: Rc<Crypto>,
+    network: Rc<dyn Network>,
+    clock: Rc<dyn Clock>,
+    observer: Rc<dyn Observer>,
+    random: RefCell<ChaCha8Rng>,
+    tasks: mpsc::UnboundedSender<LocalBoxFuture<'static, ()>>,
+    /// How other servers do.
+    peers: RefCell<BTreeMap<OwnedServerName, PeerHealth>>,
+    /// Holes that are being worked on.
+    holes: RefCell<BTreeMap<OwnedEventId, Hole>>,
+    recovery_wanted: Notify,
+    /// Wakes the task of each destination.
+    queues: RefCell<BTreeMap<OwnedServerName, Rc<Queue>>>,
+    /// From whom each waiting event came: whom to ask first for what it lacks.
+    told_by: RefCell<BTreeMap<OwnedEventId, BTreeSet<OwnedServerName>>>,
+    /// Tasks under way that the world should wait for before it calls the server idle.
+    busy: RefCell<usize>,
+}
+
+/// Runs a homeserver's tasks until one of them fails.
+pub struct Runner {
+    tasks: mpsc::UnboundedReceiver<LocalBoxFuture<'static, ()>>,
+}
+
+impl Homeserver {
+    /// Starts a server on what its store holds; work that a crash interrupted goes on once [`Runner::run`] runs.
+    pub fn start(parts: Parts) -> (Rc<Self>, Runner) {
+        let (tasks, receiver) = mpsc::unbounded_channel();
+        let server = Rc::new(Self {
+            name: parts.name,
+            store: parts.store,
+            crypto: parts.crypto,
+            network: parts.network,
+            clock: parts.clock,
+            observer: parts.observer,
+            random: RefCell::new(parts.random),
+            tasks,
+            peers: RefCell::default(),
+            holes: RefCell::default(),
+            recovery_wanted: Notify::new(),
+            queues: RefCell::default(),
+            told_by: RefCell::default(),
+            busy: RefCell::new(0),
+        });
+        server.see(Happening::Started);
+        server.spawn(server.clone().recover_forever());
+        let destinations: Vec<_> = server.store.read().outboxes.keys().cloned().collect();
+        for destination in destinations {
+            server.wake_queue(&destination);
+        }
+        server.recovery_wanted.notify_one();
+        (server, Runner { tasks: receiver })
+    }
+
+    /// The server's name.
+    pub fn name(&self) -> &ServerName {
+        &self.name
+    }
+
+    /// The durable half.
+    pub fn store(&self) -> &Rc<Store> {
+        &self.store
+    }
+
+    /// Whether nothing is under way and nothing waits for its time.
+    pub fn is_idle(&self) -> bool {
+        let durable = self.store.read();
+        *self.busy.borrow() == 0
+            && durable.outboxes.values().all(|outbox| outbox.queue.is_empty() && outbox.in_flight.is_none())
+            && durable.rooms.values().all(|room| room.holes().next().is_none())
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        // The receiver is gone only when the server is, and then nobody misses the task.
+        let _ = self.tasks.send(Box::pin(task));
+    }
+
+    /// Spawns a task that the world waits for.
+    fn spawn_busy(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        *self.busy.borrow_mut() += 1;
+        let server = self.clone();
+        self.spawn(async move {
+            task.await;
+            *server.busy.borrow_mut() -= 1;
+        });
+    }
+
+    fn see(&self, happening: Happening) {
+        self.observer.see(happening);
+    }
+
+    /// The time by the server's own clock, in milliseconds since the epoch.
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+}
+
+impl Runner {
+    /// Runs the server's tasks. Ends only when one of them panics, and then panics with it.
+    pub async fn run(mut self) {
+        let mut running = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                task = self.tasks.recv() => match task {
+                    Some(task) => { running.spawn_local(task); }
+                    None => return,
+                },
+                Some(ended) = running.join_next() => propagate(ended),
+            }
+        }
+    }
+}
+
+fn propagate(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}

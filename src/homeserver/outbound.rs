@@ -1,0 +1,197 @@
+//! What a server sends: a queue for each destination, in transactions, retried until they are taken (SS-API /send).
+//!
+//! A destination that was away too long gets only the newest own event of each room and pulls the rest itself, as
+//! Synapse's catch-up does: this is what makes recovery necessary after a long partition.
+
+use std::{rc::Rc, time::Duration};
+
+use futures_util::future::select;
+use http::Method;
+use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
+use serde_json::{Value, json, value::RawValue};
+use tokio::sync::Notify;
+
+use super::{
+    Homeserver,
+    client::{AskError, encode},
+    happening::Happening,
+    peers::backoff_ms,
+    store::{Outbox, Transaction},
+};
+
+/// The most events of a transaction (SS-API /send).
+pub(super) const TRANSACTION_PDUS_MAX: usize = 50;
+/// After how long an outage a destination gets only the newest events. Synapse waits an hour; a scenario is shorter.
+const CATCH_UP_AFTER_MS: u64 = 1_000;
+/// The first and last back-off of a queue, in milliseconds.
+const RETRY_MS: (u64, u64) = (400, 10_000);
+
+/// What the task of one destination waits for.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// There is something to send.
+    filled: Notify,
+    /// The destination, thought dead, was heard from: no need to wait any longer.
+    pub(super) alive: Notify,
+}
+
+impl Homeserver {
+    /// Puts an event into the queues of these servers.
+    pub(super) fn enqueue(
+        self: &Rc<Self>,
+        room: &RoomId,
+        event: &OwnedEventId,
+        to: impl IntoIterator<Item = OwnedServerName>,
+    ) {
+        let to: Vec<_> = to.into_iter().filter(|server| *server != self.name).collect();
+        self.store.write(|durable| {
+            for server in &to {
+                let outbox = durable.outboxes.entry(server.clone()).or_default();
+                outbox.queue.push_back((room.to_owned(), event.clone()));
+            }
+        });
+        for server in &to {
+            self.wake_queue(server);
+        }
+    }
+
+    pub(super) fn wake_queue(self: &Rc<Self>, destination: &ServerName) {
+        let known = self.queues.borrow().get(destination).cloned();
+        let queue = known.unwrap_or_else(|| {
+            let queue = Rc::new(Queue::default());
+            self.queues.borrow_mut().insert(destination.to_owned(), queue.clone());
+            self.spawn(self.clone().send_forever(destination.to_owned(), queue.clone()));
+            queue
+        });
+        queue.filled.notify_one();
+    }
+
+    async fn send_forever(self: Rc<Self>, destination: OwnedServerName, queue: Rc<Queue>) {
+        let mut failures = 0;
+        loop {
+            queue.filled.notified().await;
+            while let Some(transaction) = self.next_transaction(&destination) {
+                match self.send_transaction(&destination, &transaction).await {
+                    Ok(()) => {
+                        failures = 0;
+                        self.settle_transaction(&destination);
+                    }
+                    Err(error) if is_about_the_content(&error) => {
+                        self.split_or_drop(&destination, &transaction, &error);
+                    }
+                    Err(error) => {
+                        failures += 1;
+                        self.fall_behind(&destination);
+                        let wait = self.retry_after(failures, &error);
+                        select(Box::pin(queue.alive.notified()), self.clock.sleep(wait)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn retry_after(&self, failures: u32, error: &AskError) -> Duration {
+        let own = backoff_ms(failures, RETRY_MS.0, RETRY_MS.1, &mut *self.random.borrow_mut());
+        let asked = match error {
+            AskError::Denied { retry_after_ms: Some(ms), .. } => (*ms).min(RETRY_MS.1),
+            _ => 0,
+        };
+        Duration::from_millis(own.max(asked))
+    }
+
+    /// The transaction to send: the one that was not taken yet, under its old id, or a new one.
+    fn next_transaction(&self, destination: &ServerName) -> Option<Transaction> {
+        let outbox_is_empty = |outbox: &Outbox| outbox.in_flight.is_none() && outbox.queue.is_empty();
+        if self.store.read().outboxes.get(destination).is_none_or(outbox_is_empty) {
+            return None;
+        }
+        self.store.write(|durable| {
+            let id = durable.next_number();
+            let outbox = durable.outboxes.get_mut(destination)?;
+            if outbox.in_flight.is_none() {
+                let count = outbox.queue.len().min(TRANSACTION_PDUS_MAX);
+                let events = outbox.queue.drain(..count).collect();
+                outbox.in_flight = Some(Transaction { id: format!("t{id}"), events });
+            }
+            outbox.in_flight.clone()
+        })
+    }
+
+    async fn send_transaction(
+        &self,
+        destination: &ServerName,
+        transaction: &Transaction,
+    ) -> Result<(), AskError> {
+        let pdus: Vec<Box<RawValue>> = {
+            let durable = self.store.read();
+            let event = |(room, id): &(OwnedRoomId, OwnedEventId)| {
+                Some(durable.rooms.get(room)?.event(id)?.json().to_owned())
+            };
+            transaction.events.iter().filter_map(event).collect()
+        };
+        let body = json!({ "origin": self.name, "origin_server_ts": self.now(), "pdus": pdus });
+        let path = format!("/_matrix/federation/v1/send/{}", encode(&transaction.id));
+        self.ask::<Value>(destination, Method::PUT, path, Some(body), "push").await.map(|_| ())
+    }
+
+    fn settle_transaction(&self, destination: &ServerName) {
+        self.store.write(|durable| {
+            if let Some(outbox) = durable.outboxes.get_mut(destination) {
+                outbox.in_flight = None;
+                outbox.failing_since = None;
+            }
+        });
+    }
+
+    /// A destination that can't be reached for long gets the newest event of each room only.
+    fn fall_behind(&self, destination: &ServerName) {
+        let now = self.now();
+        let dropped = self.store.write(|durable| {
+            let outbox = durable.outboxes.get_mut(destination)?;
+            let since = *outbox.failing_since.get_or_insert(now);
+            if now.saturating_sub(since) < CATCH_UP_AFTER_MS {
+                return None;
+            }
+            let mut newest = indexmap::IndexMap::new();
+            let unsent = outbox.in_flight.take().map(|transaction| transaction.events).unwrap_or_default();
+            let total = unsent.len() + outbox.queue.len();
+            for (room, event) in unsent.into_iter().chain(outbox.queue.drain(..)) {
+                newest.insert(room, event);
+            }
+            outbox.queue.extend(newest);
+            Some(total - outbox.queue.len()).filter(|dropped| *dropped > 0)
+        });
+        if let Some(dropped) = dropped {
+            self.see(Happening::FellBehind { destination: destination.to_owned(), dropped });
+        }
+    }
+
+    /// The destination will never take this transaction: try each half by itself, and drop an event that is refused
+    /// alone, so that one bad event does not stop all others.
+    fn split_or_drop(&self, destination: &ServerName, transaction: &Transaction, error: &AskError) {
+        let (first, second) = transaction.events.split_at(transaction.events.len() / 2);
+        self.store.write(|durable| {
+            let id = format!("t{}", durable.next_number());
+            let Some(outbox) = durable.outboxes.get_mut(destination) else { return };
+            let half = Transaction { id, events: first.to_vec() };
+            outbox.in_flight = (!first.is_empty()).then_some(half);
+            if !first.is_empty() {
+                for event in second.iter().rev() {
+                    outbox.queue.push_front(event.clone());
+                }
+            }
+        });
+        if let [(_, event_id)] = &transaction.events[..] {
+            self.see(Happening::Undeliverable {
+                destination: destination.to_owned(),
+                event_id: event_id.clone(),
+                reason: error.to_string(),
+            });
+        }
+    }
+}
+
+/// Whether a refusal is about what was sent rather than about who sent it or when.
+fn is_about_the_content(error: &AskError) -> bool {
+    matches!(error, AskError::Denied { status: 400 | 404 | 413, .. })
+}

@@ -1,0 +1,104 @@
+//! A user scrolls back past what the server has: older history by `/backfill` (CS-API /messages).
+
+use std::{rc::Rc, time::Duration};
+
+use ruma_common::{OwnedEventId, OwnedRoomId, RoomId};
+
+use super::{
+    Homeserver,
+    happening::{Happening, Source},
+};
+use crate::room::{Arrival, Room, graph::EventIdx};
+
+/// The most events named in one request, as Synapse does.
+const POINTS_MAX: usize = 5;
+/// How often a page that brings nothing is tried again before the user gives up.
+const ATTEMPTS: u32 = 5;
+/// How long the user waits between attempts, in milliseconds.
+const ATTEMPT_PAUSE_MS: u64 = 2_000;
+
+impl Homeserver {
+    /// Pages back by `pages` pages of `limit` events, or to the creation of the room.
+    pub fn page_back(self: &Rc<Self>, room: OwnedRoomId, limit: usize, pages: Option<u32>) {
+        let server = self.clone();
+        self.spawn_busy(async move { server.page_back_now(&room, limit, pages).await });
+    }
+
+    async fn page_back_now(&self, room: &RoomId, limit: usize, pages: Option<u32>) {
+        let mut events = 0;
+        let mut failures = 0;
+        let mut left = pages.unwrap_or(u32::MAX);
+        while left > 0 && failures < ATTEMPTS {
+            let points = self.points(room);
+            if points.is_empty() {
+                break;
+            }
+            match self.fetch_page(room, &points, limit).await {
+                0 => {
+                    failures += 1;
+                    self.clock.sleep(Duration::from_millis(ATTEMPT_PAUSE_MS)).await;
+                }
+                new => {
+                    failures = 0;
+                    left -= 1;
+                    events += new;
+                }
+            }
+        }
+        self.recovery_wanted.notify_one();
+        self.see(Happening::PagedBack { events, complete: self.points(room).is_empty() });
+    }
+
+    /// Where history breaks off, the newest breaks first: below what earlier pages brought, or else below all.
+    fn points(&self, room: &RoomId) -> Vec<OwnedEventId> {
+        let durable = self.store.read();
+        let Some(room) = durable.rooms.get(room) else { return Vec::new() };
+        let backfilled = |id: &OwnedEventId| room.arrival_of_waiting(id) == Some(Arrival::Backfilled);
+        let depth = |id: &OwnedEventId| room.event(id).map_or(0, |pdu| pdu.depth());
+        let mut points: Vec<(u64, OwnedEventId)> = room
+            .holes()
+            .filter(|(_, waiters)| waiters.iter().any(backfilled))
+            .map(|(id, waiters)| (waiters.iter().map(depth).max().unwrap_or(0), id.clone()))
+            .collect();
+        if points.is_empty() {
+            points = break_points(room);
+        }
+        points.sort_by(|a, b| b.cmp(a));
+        points.into_iter().take(POINTS_MAX).map(|(_, id)| id).collect()
+    }
+
+    /// One page from the first server that gives anything new.
+    async fn fetch_page(&self, room: &RoomId, points: &[OwnedEventId], limit: usize) -> usize {
+        let (servers, version) = {
+            let durable = self.store.read();
+            let Some(room) = durable.rooms.get(room) else { return 0 };
+            let in_room = room.joined_servers(room.current_state());
+            (self.candidates(&Default::default(), &in_room), room.version())
+        };
+        for server in servers {
+            let Ok(answer) = self.ask_backfill(&server, room, points, limit, "page back").await else {
+                continue;
+            };
+            let source = Source::Peer { server: server.clone(), endpoint: "backfill" };
+            let pdus = &answer.pdus[..answer.pdus.len().min(limit)];
+            let verified = self.verify_all(room, version, pdus, &source).await;
+            let new = verified
+                .into_iter()
+                .filter(|pdu| self.take(room, pdu.clone(), Arrival::Backfilled, &source))
+                .count();
+            if new > 0 {
+                return new;
+            }
+        }
+        0
+    }
+}
+
+fn break_points(room: &Room) -> Vec<(u64, OwnedEventId)> {
+    let graph = room.graph();
+    let above = |idx: EventIdx| {
+        let children = graph.children(idx).iter().filter(|child| graph.standing(**child).is_history());
+        children.map(|child| graph.depth(*child)).max().unwrap_or(0)
+    };
+    graph.backward_extremities().map(|idx| (above(idx), graph.id(idx).to_owned())).collect()
+}

@@ -1,0 +1,448 @@
+//! Closing gaps: an event that waits for others makes the server ask for them.
+//!
+//! Each hole, an event that is wanted and not held, is worked on by itself: first `/get_missing_events`, as often
+//! as it brings something, then `/event`, from those who told of it and then from the others in the room; and where
+//! the hole is the edge of a history too deep to fetch, the state there by `/state_ids`. What fails is tried again
+//! later. Holes that different servers told of are worked on side by side, so that one bad server blocks nobody.
+
+use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
+
+use futures_util::future::select;
+use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName};
+
+use super::{
+    Homeserver,
+    happening::{Happening, Source},
+    peers::backoff_ms,
+};
+use crate::{
+    matrix::{pdu::Pdu, version::RoomVersion},
+    room::{Arrival, Room, walk::MISSING_EVENTS_LIMIT_MAX},
+};
+
+/// The most servers that are asked about one hole in one attempt: enough to get past a few that fail.
+const SERVERS_PER_ATTEMPT: usize = 4;
+/// The most events of a room that may wait to be judged before holes are no longer dug deeper but closed by the
+/// state there: a gap of fifty full answers.
+const WAITING_EVENTS_MAX: usize = 1_000;
+/// The most `latest_events` and `earliest_events` named in one request.
+const NAMED_EVENTS_MAX: usize = 20;
+/// Up to so many events of a state are fetched one by one; more come by one `/state`.
+const SINGLE_FETCHES_MAX: usize = 10;
+/// The first and last back-off of a hole, in milliseconds.
+const HOLE_RETRY_MS: (u64, u64) = (500, 20_000);
+/// How long a hole below backfilled events rests first: the user's next page may fill it.
+const BACKFILLED_HOLE_RESTS_MS: u64 = 1_000;
+/// After so many failures, what waits for a hole is forgotten if too much waits: the hole is most likely a lie.
+const FAILURES_BEFORE_FORGETTING: u32 = 8;
+
+/// A hole that is known, and how the attempts to fill it went.
+#[derive(Clone, Debug)]
+pub(super) struct Hole {
+    room: OwnedRoomId,
+    failures: u32,
+    retry_at: u64,
+    /// The server that this attempt asks first, while one is under way.
+    busy_with: Option<Option<OwnedServerName>>,
+}
+
+/// What is known of a hole when an attempt starts.
+struct Plan {
+    room: OwnedRoomId,
+    version: RoomVersion,
+    missing: OwnedEventId,
+    /// The events that wait for it, deepest first.
+    waiters: Vec<OwnedEventId>,
+    earliest: Vec<OwnedEventId>,
+    servers: Vec<OwnedServerName>,
+    wanted_as_auth: bool,
+    /// Whether the way is to go round the hole instead of deeper into it.
+    too_deep: bool,
+    /// Servers whose word on the state there would be their word alone.
+    interested: BTreeSet<OwnedServerName>,
+}
+
+impl Homeserver {
+    pub(super) async fn recover_forever(self: Rc<Self>) {
+        loop {
+            self.find_holes();
+            while let Some(missing) = self.next_due_hole() {
+                let server = self.clone();
+                self.spawn_busy(async move {
+                    server.work_on(&missing).await;
+                    server.recovery_wanted.notify_one();
+                });
+            }
+            let wait = self.next_retry_ms();
+            let wanted = Box::pin(self.recovery_wanted.notified());
+            match wait {
+                Some(ms) => drop(select(wanted, self.clock.sleep(Duration::from_millis(ms))).await),
+                None => wanted.await,
+            }
+        }
+    }
+
+    /// Compares the holes of all rooms with those that are known.
+    fn find_holes(&self) {
+        let now = self.now();
+        let durable = self.store.read();
+        let mut known = self.holes.borrow_mut();
+        let mut open = BTreeSet::new();
+        let mut opened = Vec::new();
+        for room in durable.rooms.values() {
+            for (missing, waiters) in room.holes() {
+                open.insert(missing.clone());
+                if !known.contains_key(missing) {
+                    let backfilled =
+                        |id: &OwnedEventId| room.arrival_of_waiting(id) == Some(Arrival::Backfilled);
+                    let rest = if waiters.iter().all(backfilled) { BACKFILLED_HOLE_RESTS_MS } else { 0 };
+                    let hole = Hole {
+                        room: room.room_id().to_owned(),
+                        failures: 0,
+                        retry_at: now + rest,
+                        busy_with: None,
+                    };
+                    known.insert(missing.clone(), hole);
+                    opened.push((missing.clone(), waiters.iter().next().cloned()));
+                }
+            }
+        }
+        let closed: Vec<_> =
+            known.iter().filter(|(id, hole)| !open.contains(*id) && hole.busy_with.is_none()).collect();
+        let closed: Vec<OwnedEventId> = closed.into_iter().map(|(id, _)| id.clone()).collect();
+        for id in &closed {
+            known.remove(id);
+        }
+        drop((durable, known));
+        for (missing, wanted_by) in opened {
+            let wanted_by = wanted_by.expect("a hole has somebody who waits for it");
+            self.see(Happening::GapOpened { missing, wanted_by });
+        }
+        for missing in closed {
+            self.see(Happening::GapClosed { missing });
+        }
+    }
+
+    /// A hole whose time has come and that no other attempt with the same server is in the way of.
+    fn next_due_hole(&self) -> Option<OwnedEventId> {
+        let now = self.now();
+        let busy: BTreeSet<_> =
+            self.holes.borrow().values().filter_map(|hole| hole.busy_with.clone()).collect();
+        let due: Vec<OwnedEventId> = {
+            let holes = self.holes.borrow();
+            let is_due = |hole: &Hole| hole.busy_with.is_none() && hole.retry_at <= now;
+            holes.iter().filter(|(_, hole)| is_due(hole)).map(|(id, _)| id.clone()).collect()
+        };
+        for missing in due {
+            let first = self.plan(&missing).map(|plan| plan.servers.first().cloned());
+            let Some(first) = first else { continue };
+            if !busy.contains(&first) {
+                self.holes.borrow_mut().get_mut(&missing)?.busy_with = Some(first);
+                return Some(missing);
+            }
+        }
+        None
+    }
+
+    fn next_retry_ms(&self) -> Option<u64> {
+        let now = self.now();
+        let holes = self.holes.borrow();
+        let waiting = holes.values().filter(|hole| hole.busy_with.is_none() && hole.retry_at > now);
+        waiting.map(|hole| hole.retry_at - now).min()
+    }
+
+    fn plan(&self, missing: &EventId) -> Option<Plan> {
+        let durable = self.store.read();
+        let hole = self.holes.borrow().get(missing)?.clone();
+        let room = durable.rooms.get(&hole.room)?;
+        let (missing, waiters) = room.holes().find(|(id, _)| **id == *missing)?;
+        let mut waiters: Vec<OwnedEventId> = waiters.iter().cloned().collect();
+        let depth = |id: &OwnedEventId| room.event(id).map_or(0, |pdu| pdu.depth());
+        waiters.sort_by_key(|id| std::cmp::Reverse(depth(id)));
+        let told_by = self.told_by.borrow();
+        let tellers: BTreeSet<_> =
+            waiters.iter().filter_map(|id| told_by.get(id)).flatten().cloned().collect();
+        let in_room = room.joined_servers(room.current_state());
+        let wanted_as_auth =
+            waiters.iter().filter_map(|id| room.wants(id)).any(|wants| wants.auth_events.contains(missing));
+        let below_horizon = waiters.iter().all(|id| depth(id) <= room.horizon());
+        let backfilled = waiters.iter().all(|id| room.arrival_of_waiting(id) == Some(Arrival::Backfilled));
+        let senders = waiters.iter().filter_map(|id| Some(room.event(id)?.sender().server_name().to_owned()));
+        Some(Plan {
+            room: hole.room.clone(),
+            version: room.version(),
+            missing: missing.clone(),
+            earliest: room.forward_extremities().into_iter().take(NAMED_EVENTS_MAX).collect(),
+            servers: self.candidates(&tellers, &in_room),
+            wanted_as_auth,
+            too_deep: below_horizon || backfilled || room.waiting().count() > WAITING_EVENTS_MAX,
+            interested: senders.collect(),
+            waiters,
+        })
+    }
+
+    /// One attempt at one hole.
+    async fn work_on(&self, missing: &EventId) {
+        let Some(plan) = self.plan(missing) else { return self.end_attempt(missing) };
+        if plan.wanted_as_auth {
+            self.fetch_auth(&plan).await;
+        } else if plan.too_deep {
+            self.go_round(&plan).await;
+        } else {
+            self.dig(&plan).await;
+        }
+        self.end_attempt(missing);
+    }
+
+    /// Whether a hole is still one.
+    fn is_open(&self, plan: &Plan) -> bool {
+        let durable = self.store.read();
+        durable.rooms.get(&plan.room).is_some_and(|room| room.holes().any(|(id, _)| *id == plan.missing))
+    }
+
+    fn end_attempt(&self, missing: &EventId) {
+        let now = self.now();
+        let still_open = {
+            let durable = self.store.read();
+            durable.rooms.values().any(|room| room.holes().any(|(id, _)| **id == *missing))
+        };
+        let mut holes = self.holes.borrow_mut();
+        let Some(hole) = holes.get_mut(missing) else { return };
+        hole.busy_with = None;
+        if !still_open {
+            return;
+        }
+        hole.failures += 1;
+        let (failures, room) = (hole.failures, hole.room.clone());
+        let wait = backoff_ms(failures, HOLE_RETRY_MS.0, HOLE_RETRY_MS.1, &mut *self.random.borrow_mut());
+        hole.retry_at = now + wait;
+        drop(holes);
+        self.see(Happening::GapStuck { missing: missing.to_owned(), failures, retry_in_ms: wait });
+        if failures >= FAILURES_BEFORE_FORGETTING {
+            self.forget_if_crowded(&room, missing);
+        }
+    }
+
+    fn forget_if_crowded(&self, room: &OwnedRoomId, missing: &EventId) {
+        self.store.write(|durable| {
+            let Some(room) = durable.rooms.get_mut(room) else { return };
+            if room.waiting().count() <= WAITING_EVENTS_MAX {
+                return;
+            }
+            let waiters: Vec<OwnedEventId> = room
+                .holes()
+                .filter(|(id, _)| **id == *missing)
+                .flat_map(|(_, waiters)| waiters.clone())
+                .collect();
+            for id in waiters {
+                room.forget_waiting(&id);
+            }
+        });
+    }
+
+    /// Deeper into the gap: `/get_missing_events` from one server after the other until the hole is filled, and
+    /// where nobody fills it, the event itself.
+    async fn dig(&self, plan: &Plan) {
+        let cause = format!("gap at {}", plan.missing);
+        let latest: Vec<_> = plan.waiters.iter().take(NAMED_EVENTS_MAX).cloned().collect();
+        for server in plan.servers.iter().take(SERVERS_PER_ATTEMPT) {
+            let answer = self
+                .ask_missing_events(
+                    server,
+                    &plan.room,
+                    &latest,
+                    &plan.earliest,
+                    MISSING_EVENTS_LIMIT_MAX,
+                    &cause,
+                )
+                .await;
+            if let Ok(answer) = answer {
+                let source = Source::Peer { server: server.clone(), endpoint: "get_missing_events" };
+                let pdus = &answer.pdus[..answer.pdus.len().min(MISSING_EVENTS_LIMIT_MAX)];
+                for pdu in self.verify_all(&plan.room, plan.version, pdus, &source).await {
+                    self.take(&plan.room, pdu, Arrival::Live, &source);
+                }
+            }
+            if !self.is_open(plan) {
+                return;
+            }
+        }
+        for server in plan.servers.iter().take(SERVERS_PER_ATTEMPT) {
+            if let Some((pdu, source)) = self.fetch_event(plan, server, &plan.missing).await {
+                self.take(&plan.room, pdu, Arrival::Live, &source);
+                return;
+            }
+        }
+        // Nobody gives the event out under its own name, but somebody may tell the state there.
+        if self.holes.borrow().get(&plan.missing).is_some_and(|hole| hole.failures > 0) {
+            self.go_round(plan).await;
+        }
+    }
+
+    /// Auth events that are missing: `/event_auth` of an event that waits, then the event itself.
+    async fn fetch_auth(&self, plan: &Plan) {
+        let cause = format!("auth event {}", plan.missing);
+        for server in plan.servers.iter().take(SERVERS_PER_ATTEMPT) {
+            for waiter in plan.waiters.iter().take(1) {
+                let answer = self.ask_event_auth(server, &plan.room, waiter, &cause).await;
+                let Ok(answer) = answer else { continue };
+                let source = Source::Peer { server: server.clone(), endpoint: "event_auth" };
+                let new = self.not_held(plan, &answer.pdus, &source).await;
+                self.add_outliers(plan, new, &source);
+            }
+            if !self.is_open(plan) {
+                return;
+            }
+            let mut left = SINGLE_FETCHES_MAX;
+            if self.fetch_with_auth(plan, server, &plan.missing, &mut left).await && !self.is_open(plan) {
+                return;
+            }
+        }
+    }
+
+    /// Fetches one event as an outlier, with the auth events that it needs itself.
+    async fn fetch_with_auth(
+        &self,
+        plan: &Plan,
+        server: &OwnedServerName,
+        id: &EventId,
+        left: &mut usize,
+    ) -> bool {
+        let mut wanted = vec![id.to_owned()];
+        let mut fetched = Vec::new();
+        while let Some(id) = wanted.pop() {
+            if *left == 0 {
+                return false;
+            }
+            *left -= 1;
+            let Some((pdu, _)) = self.fetch_event(plan, server, &id).await else { return false };
+            let durable = self.store.read();
+            let room = &durable.rooms[&plan.room];
+            let unknown = |id: &&OwnedEventId| {
+                room.event(id).is_none() && !fetched.iter().any(|pdu: &Arc<Pdu>| pdu.event_id() == *id)
+            };
+            wanted.extend(pdu.auth_events().iter().filter(unknown).cloned());
+            fetched.push(pdu);
+        }
+        let source = Source::Peer { server: server.clone(), endpoint: "event" };
+        self.add_outliers(plan, fetched, &source);
+        true
+    }
+
+    async fn fetch_event(
+        &self,
+        plan: &Plan,
+        server: &OwnedServerName,
+        id: &EventId,
+    ) -> Option<(Arc<Pdu>, Source)> {
+        let answer = self.ask_event(server, id, &format!("gap at {}", plan.missing)).await.ok()?;
+        let source = Source::Peer { server: server.clone(), endpoint: "event" };
+        let pdu = self.verify_one(&plan.room, plan.version, answer.pdus.first()?, &source).await.ok()?;
+        if pdu.event_id() != id {
+            let reason = format!("{id} was asked for");
+            let event_id = Some(pdu.event_id().clone());
+            self.see(Happening::Dropped { event_id, source: source.clone(), reason });
+            return None;
+        }
+        Some((pdu, source))
+    }
+
+    /// Round the hole: the missing event itself as an outlier, and the state there by a server's word.
+    ///
+    /// Never by the word of the server alone that sent what waits for it: it could invent both.
+    async fn go_round(&self, plan: &Plan) {
+        let others = plan.servers.iter().filter(|server| !plan.interested.contains(*server));
+        let own_word = plan.servers.iter().filter(|server| plan.interested.contains(*server));
+        let trusted = self.is_pulled(plan);
+        let servers = others.chain(own_word.filter(|_| trusted));
+        for server in servers.take(SERVERS_PER_ATTEMPT) {
+            if self.take_state_from(plan, server).await {
+                return;
+            }
+        }
+    }
+
+    /// Whether what waits for the hole was itself asked for, so that others built upon it: then it is history
+    /// with a gap, not a fresh event with an invented past.
+    fn is_pulled(&self, plan: &Plan) -> bool {
+        let durable = self.store.read();
+        let Some(room) = durable.rooms.get(&plan.room) else { return false };
+        let cited = |id: &OwnedEventId| room.waiting().any(|pdu| pdu.prev_events().contains(id));
+        plan.waiters.iter().all(|id| cited(id) || room.graph().get(id).is_some())
+            || plan.waiters.iter().all(|id| room.arrival_of_waiting(id) == Some(Arrival::Backfilled))
+    }
+
+    async fn take_state_from(&self, plan: &Plan, server: &OwnedServerName) -> bool {
+        let cause = format!("state at {}", plan.missing);
+        let Ok(ids) = self.ask_state_ids(server, &plan.room, &plan.missing, &cause).await else {
+            return false;
+        };
+        let unknown: Vec<OwnedEventId> = {
+            let durable = self.store.read();
+            let Some(room) = durable.rooms.get(&plan.room) else { return false };
+            let all: BTreeSet<_> = ids.pdu_ids.iter().chain(&ids.auth_chain_ids).collect();
+            all.into_iter().filter(|id| room.event(id).is_none()).cloned().collect()
+        };
+        let source = Source::Peer { server: server.clone(), endpoint: "state" };
+        let mut new = if unknown.len() > SINGLE_FETCHES_MAX {
+            let Ok(state) = self.ask_state(server, &plan.room, &plan.missing, &cause).await else {
+                return false;
+            };
+            let texts: Vec<_> = state.pdus.into_iter().chain(state.auth_chain).collect();
+            self.not_held(plan, &texts, &source).await
+        } else {
+            let mut fetched = Vec::new();
+            for id in &unknown {
+                fetched.extend(self.fetch_event(plan, server, id).await.map(|(pdu, _)| pdu));
+            }
+            fetched
+        };
+        let edge = self.fetch_event(plan, server, &plan.missing).await;
+        let Some((edge, _)) = edge else { return false };
+        new.push(edge);
+        self.add_outliers(plan, new, &source);
+        self.claim(plan, server, &ids.pdu_ids)
+    }
+
+    fn claim(&self, plan: &Plan, server: &OwnedServerName, state: &[OwnedEventId]) -> bool {
+        let judgements = self.store.write(|durable| {
+            let room = durable.rooms.get_mut(&plan.room)?;
+            let held = |id: &OwnedEventId| room.graph().get(id).is_some_and(|i| room.event_at(i).is_some());
+            // A state with holes would be another state: then rather none.
+            (held(&plan.missing) && state.iter().all(held)).then(|| room.claim_state(&plan.missing, state))
+        });
+        let Some(judgements) = judgements else { return false };
+        self.see(Happening::StateTaken {
+            event_id: plan.missing.clone(),
+            from: server.clone(),
+            events: state.len(),
+        });
+        self.tell(judgements);
+        true
+    }
+
+    async fn not_held(
+        &self,
+        plan: &Plan,
+        pdus: &[Box<serde_json::value::RawValue>],
+        source: &Source,
+    ) -> Vec<Arc<Pdu>> {
+        let verified = self.verify_all(&plan.room, plan.version, pdus, source).await;
+        let durable = self.store.read();
+        let held = |room: &Room, pdu: &Pdu| {
+            room.graph().get(pdu.event_id()).is_some_and(|idx| room.event_at(idx).is_some())
+        };
+        let Some(room) = durable.rooms.get(&plan.room) else { return Vec::new() };
+        verified.into_iter().filter(|pdu| !held(room, pdu)).collect()
+    }
+
+    fn add_outliers(&self, plan: &Plan, pdus: Vec<Arc<Pdu>>, source: &Source) {
+        for pdu in &pdus {
+            self.see(Happening::Received { pdu: pdu.clone(), source: source.clone() });
+        }
+        let judgements = self.store.write(|durable| {
+            durable.rooms.get_mut(&plan.room).map(|room| room.add_outliers(pdus)).unwrap_or_default()
+        });
+        self.tell(judgements);
+    }
+}

@@ -1,0 +1,210 @@
+//! The state of every link and host at every moment: cut, silent, slow, down. The one place that decides what
+//! becomes of a message.
+//!
+//! It knows hosts by their names in the scenario and time in milliseconds of the run, nothing of HTTP or Matrix.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::{RngExt, rngs::ChaCha8Rng};
+
+use super::streams::Streams;
+
+/// One direction between two hosts.
+#[derive(Debug)]
+struct Link {
+    latency_ms: u64,
+    jitter_ms: u64,
+    random: ChaCha8Rng,
+    cut: bool,
+    silent: bool,
+    /// When it last broke: what was on its way then is lost.
+    broke_at: Option<u64>,
+}
+
+/// What becomes of a message that leaves now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It arrives then, if nothing happens on the way.
+    ArrivesAt(u64),
+    /// The sender is told at once that there is no way.
+    Refused,
+    /// It vanishes; nobody is told.
+    Vanishes,
+}
+
+/// The links and hosts of a run.
+#[derive(Debug)]
+pub struct Conditions {
+    links: BTreeMap<(String, String), Link>,
+    down: BTreeSet<String>,
+    /// When each host last went down.
+    went_down_at: BTreeMap<String, u64>,
+}
+
+impl Conditions {
+    /// Links between all of `hosts`, with `latency` giving latency and jitter of each direction in milliseconds.
+    pub fn new(hosts: &[String], streams: &Streams, latency: impl Fn(&str, &str) -> (u64, u64)) -> Self {
+        let pairs = hosts.iter().flat_map(|from| hosts.iter().map(move |to| (from.clone(), to.clone())));
+        let link = |(from, to): (String, String)| {
+            let (latency_ms, jitter_ms) = latency(&from, &to);
+            let random = streams.stream(&format!("link {from}→{to}"));
+            let link = Link { latency_ms, jitter_ms, random, cut: false, silent: false, broke_at: None };
+            ((from, to), link)
+        };
+        Self {
+            links: pairs.filter(|(from, to)| from != to).map(link).collect(),
+            down: BTreeSet::new(),
+            went_down_at: BTreeMap::new(),
+        }
+    }
+
+    fn link(&mut self, from: &str, to: &str) -> &mut Link {
+        self.links.get_mut(&(from.to_owned(), to.to_owned())).expect("links between all hosts are made first")
+    }
+
+    /// Cuts one direction: connections are refused, what is on its way is lost.
+    pub fn cut(&mut self, from: &str, to: &str, now: u64) {
+        let link = self.link(from, to);
+        link.cut = true;
+        link.broke_at = Some(now);
+    }
+
+    /// Makes one direction silent: all vanishes, nobody is told.
+    pub fn silence(&mut self, from: &str, to: &str, now: u64) {
+        let link = self.link(from, to);
+        link.silent = true;
+        link.broke_at = Some(now);
+    }
+
+    /// Opens one direction again.
+    pub fn heal(&mut self, from: &str, to: &str) {
+        let link = self.link(from, to);
+        link.cut = false;
+        link.silent = false;
+    }
+
+    /// Whether one direction is open.
+    pub fn is_open(&self, from: &str, to: &str) -> bool {
+        self.links.get(&(from.to_owned(), to.to_owned())).is_some_and(|link| !link.cut && !link.silent)
+    }
+
+    /// The directions that are cut or silent.
+    pub fn broken(&self) -> Vec<(String, String)> {
+        self.links.iter().filter(|(_, link)| link.cut || link.silent).map(|(pair, _)| pair.clone()).collect()
+    }
+
+    /// Changes latency and jitter of one direction; gives what they were.
+    pub fn set_latency(&mut self, from: &str, to: &str, latency_ms: u64, jitter_ms: u64) -> (u64, u64) {
+        let link = self.link(from, to);
+        let before = (link.latency_ms, link.jitter_ms);
+        (link.latency_ms, link.jitter_ms) = (latency_ms, jitter_ms);
+        before
+    }
+
+    /// A host goes down: its connections break.
+    pub fn take_down(&mut self, host: &str, now: u64) {
+        self.down.insert(host.to_owned());
+        self.went_down_at.insert(host.to_owned(), now);
+    }
+
+    /// A host is up again.
+    pub fn bring_up(&mut self, host: &str) {
+        self.down.remove(host);
+    }
+
+    /// Whether a host is down.
+    pub fn is_down(&self, host: &str) -> bool {
+        self.down.contains(host)
+    }
+
+    /// The hosts that are down.
+    pub fn hosts_down(&self) -> Vec<String> {
+        self.down.iter().cloned().collect()
+    }
+
+    /// A request leaves `from` for `to`. A host that is down refuses, as its kernel would.
+    pub fn send_request(&mut self, from: &str, to: &str, now: u64) -> Departure {
+        let down = self.is_down(to);
+        let link = self.link(from, to);
+        if link.silent {
+            return Departure::Vanishes;
+        }
+        if link.cut || down {
+            return Departure::Refused;
+        }
+        Departure::ArrivesAt(link.arrival(now))
+    }
+
+    /// An answer leaves `from` for `to`, on a connection that stands already: nobody is told if it is lost.
+    pub fn send_answer(&mut self, from: &str, to: &str, now: u64) -> Departure {
+        let link = self.link(from, to);
+        if link.silent || link.cut {
+            return Departure::Vanishes;
+        }
+        Departure::ArrivesAt(link.arrival(now))
+    }
+
+    /// Whether a message that left at `sent` and should arrive now was lost on the way.
+    pub fn was_lost(&self, from: &str, to: &str, sent: u64) -> bool {
+        let link = &self.links[&(from.to_owned(), to.to_owned())];
+        link.cut || link.silent || link.broke_at.is_some_and(|broke| broke >= sent)
+    }
+
+    /// Whether a host went down after a message left for it.
+    pub fn went_down_since(&self, host: &str, sent: u64) -> bool {
+        self.is_down(host) || self.went_down_at.get(host).is_some_and(|at| *at >= sent)
+    }
+
+    /// The longest that a message may take now, in milliseconds.
+    pub fn longest_latency(&self) -> u64 {
+        self.links.values().map(|link| link.latency_ms + link.jitter_ms).max().unwrap_or(0)
+    }
+}
+
+impl Link {
+    fn arrival(&mut self, now: u64) -> u64 {
+        let jitter = if self.jitter_ms > 0 { self.random.random_range(0..=self.jitter_ms) } else { 0 };
+        now + self.latency_ms + jitter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two() -> Conditions {
+        let hosts = ["a".to_owned(), "b".to_owned()];
+        Conditions::new(&hosts, &Streams::new(0), |_, _| (20, 0))
+    }
+
+    #[test]
+    fn a_cut_is_told_at_once_and_a_silence_never() {
+        let mut conditions = two();
+        assert_eq!(conditions.send_request("a", "b", 5), Departure::ArrivesAt(25));
+        conditions.cut("a", "b", 6);
+        assert_eq!(conditions.send_request("a", "b", 7), Departure::Refused);
+        assert_eq!(conditions.send_request("b", "a", 7), Departure::ArrivesAt(27));
+        conditions.silence("b", "a", 8);
+        assert_eq!(conditions.send_request("b", "a", 9), Departure::Vanishes);
+    }
+
+    #[test]
+    fn what_is_on_its_way_when_a_link_breaks_is_lost_even_if_it_heals_before_it_arrives() {
+        let mut conditions = two();
+        conditions.cut("a", "b", 10);
+        conditions.heal("a", "b");
+        assert!(conditions.was_lost("a", "b", 5), "sent before");
+        assert!(!conditions.was_lost("a", "b", 11), "sent after");
+        assert!(!conditions.was_lost("b", "a", 5), "the other way");
+    }
+
+    #[test]
+    fn jitter_of_one_link_does_not_depend_on_the_others() {
+        let times = |hosts: &[&str]| {
+            let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+            let mut conditions = Conditions::new(&hosts, &Streams::new(7), |_, _| (20, 50));
+            (0..10).map(|_| conditions.send_request("a", "b", 0)).collect::<Vec<_>>()
+        };
+        assert_eq!(times(&["a", "b"]), times(&["0", "a", "b", "c"]));
+    }
+}

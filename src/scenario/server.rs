@@ -1,0 +1,67 @@
+//! The servers of a scenario.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::mistake::{Mistake, Target, quote};
+use super::names::ServerName;
+use super::time::SignedDuration;
+
+/// The most servers that a scenario can have.
+pub const MAX_SERVERS: usize = 64;
+
+/// One simulated homeserver.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// The Matrix server name; by default the name under which the scenario knows the server. Needed where a room of
+    /// real servers is imported: their events are signed by these names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How far the server's clock is ahead of the true time, or behind it if negative.
+    #[serde(skip_serializing_if = "SignedDuration::is_zero")]
+    pub clock_skew: SignedDuration,
+    /// The planted bugs that are switched on in this server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub planted: Vec<String>,
+}
+
+/// Checks every server for itself, and that no two of them have one Matrix name.
+pub(super) fn check_servers(servers: &IndexMap<ServerName, Server>) -> Result<(), Mistake> {
+    if servers.is_empty() {
+        return Err(Mistake::here("there are no servers").help("add \"a\": {}"));
+    }
+    for (position, (key, server)) in servers.iter().enumerate() {
+        if !is_server_name(key) {
+            return Err(Mistake::at(key, "this cannot be the name of a server")
+                .help("names are a small letter and up to 30 small letters, digits and `-`")
+                .shown_at(Target::Key));
+        }
+        let matrix_name = server.name.as_deref().unwrap_or(key);
+        if ruma_common::ServerName::parse(matrix_name).is_err() {
+            return Err(Mistake::at("name", format!("{} is not a Matrix server name", quote(matrix_name)))
+                .help("for example \"example.org\" or \"localhost:8448\"")
+                .under(key));
+        }
+        let earlier = servers.iter().take(position);
+        if let Some((other, _)) =
+            earlier.into_iter().find(|(k, s)| s.name.as_ref().unwrap_or(k) == matrix_name)
+        {
+            return Err(Mistake::at(
+                "name",
+                format!("server `{other}` has the Matrix name {matrix_name} already"),
+            )
+            .help("give each server a name of its own")
+            .under(key));
+        }
+    }
+    Ok(())
+}
+
+fn is_server_name(name: &str) -> bool {
+    let mut letters = name.bytes();
+    name.len() <= 31
+        && letters.next().is_some_and(|b| b.is_ascii_lowercase())
+        && letters.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}

@@ -1,0 +1,387 @@
+//! The journal: everything observable that happened in a run, one record after the other. Same run, same bytes.
+//!
+//! Reports, checks of the traffic, `explain` and `diff` read nothing else. A record's format only grows.
+
+use std::io::{self, BufRead, Write};
+
+use ruma_common::OwnedEventId;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+use sha2::{Digest, Sha256};
+
+use crate::room::graph::Standing;
+
+/// The version of the format, in the first record.
+pub const JOURNAL_VERSION: u32 = 1;
+
+/// One thing that happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Simulated milliseconds since the timeline began; negative during set-up.
+    pub t: i64,
+    /// The server that it happened on, by its name in the scenario; nothing for what happens to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// How an event reached a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum From {
+    /// An own user made it.
+    User,
+    /// It was there before the run.
+    Import,
+    /// Another server, by an endpoint such as `send` or `backfill`.
+    Peer {
+        /// The server's name in the scenario, or its Matrix name if it is none of the scenario's.
+        server: String,
+        /// The endpoint.
+        endpoint: String,
+    },
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum What {
+    /// The first record: which run this is.
+    Run {
+        /// [`JOURNAL_VERSION`].
+        version: u32,
+        /// The scenario's name.
+        scenario: String,
+        /// The seed.
+        seed: u64,
+        /// The fabric.
+        fabric: String,
+        /// Matrix names of the servers, by their names in the scenario.
+        servers: Vec<(String, String)>,
+        /// The version of the room.
+        room_version: u8,
+        /// The scenario itself, so that the journal alone explains the run.
+        definition: Value,
+    },
+    /// A step of the timeline is played; a step that repeats itself is recorded each time.
+    Step {
+        /// Its place in the timeline, from 0.
+        step: usize,
+        /// Its key, such as `partition`.
+        action: String,
+        /// The step as the scenario has it.
+        detail: Value,
+    },
+    /// A fault with a duration is over.
+    StepEnds {
+        /// Its place in the timeline.
+        step: usize,
+        /// Its key.
+        action: String,
+    },
+    /// The world is healed after the last step: all links are open and all servers up from here on.
+    Healed,
+    /// A request leaves `server`.
+    Request {
+        /// Its number, from 1.
+        id: u64,
+        /// To whom.
+        to: String,
+        /// The endpoint's name, such as `backfill`.
+        endpoint: String,
+        /// Method and path with query.
+        line: String,
+        /// Why it is made.
+        cause: String,
+        /// The events that it names or carries, in order.
+        events: Vec<String>,
+        /// `limit`, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
+        /// Events that the asker says it has (`earliest_events`).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        earliest: Vec<String>,
+        /// Bytes of its body.
+        bytes: usize,
+    },
+    /// A request reaches `server`.
+    Arrived {
+        /// Its number.
+        id: u64,
+    },
+    /// The answer reaches `server`, which asked.
+    Answer {
+        /// The request's number.
+        id: u64,
+        /// The HTTP status.
+        status: u16,
+        /// The `errcode` of an error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        errcode: Option<String>,
+        /// The events in it, in order: ids as computed from what was sent, `?` where there is none.
+        events: Vec<String>,
+        /// Bytes of its body.
+        bytes: usize,
+    },
+    /// A request of `server` came to nothing.
+    Failed {
+        /// Its number.
+        id: u64,
+        /// `refused`, `request_lost`, `answer_lost`, `broken`, `abandoned`.
+        why: String,
+    },
+    /// An event was verified and stored.
+    Received {
+        /// The event.
+        event: OwnedEventId,
+        /// How it came.
+        from: From,
+        /// The event itself, where it is seen for the first time in this run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pdu: Option<Box<RawValue>>,
+    },
+    /// An event was refused before it was stored.
+    Dropped {
+        /// Its id, if it could be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event: Option<OwnedEventId>,
+        /// How it came.
+        from: From,
+        /// Why.
+        reason: String,
+    },
+    /// A verdict was reached.
+    Judged {
+        /// The event.
+        event: OwnedEventId,
+        /// `accepted`, `soft_failed` or `rejected`.
+        verdict: Standing,
+        /// Why, unless it was accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// An event waits for others.
+    Waits {
+        /// The event.
+        event: OwnedEventId,
+        /// The events before it whose state is not known.
+        prev_events: Vec<OwnedEventId>,
+        /// Its auth events that are not held.
+        auth_events: Vec<OwnedEventId>,
+    },
+    /// A hole in the graph was noticed.
+    GapOpened {
+        /// The event that is missing.
+        missing: OwnedEventId,
+        /// An event that waits for it.
+        wanted_by: OwnedEventId,
+    },
+    /// A hole was filled.
+    GapClosed {
+        /// The event that was missing.
+        missing: OwnedEventId,
+    },
+    /// An attempt to fill a hole failed.
+    GapStuck {
+        /// The event that is missing.
+        missing: OwnedEventId,
+        /// How many attempts have failed.
+        failures: u32,
+        /// Milliseconds until the next.
+        retry_in_ms: u64,
+    },
+    /// The state at the far side of a hole was taken from a peer.
+    StateTaken {
+        /// The event whose state it is.
+        event: OwnedEventId,
+        /// The peer.
+        from: String,
+        /// How many events it has.
+        events: usize,
+    },
+    /// A user scrolled back.
+    PagedBack {
+        /// How many events came.
+        events: usize,
+        /// Whether nothing older is missing.
+        complete: bool,
+    },
+    /// A destination was away too long and gets only the newest events.
+    FellBehind {
+        /// The destination.
+        to: String,
+        /// How many events were dropped from its queue.
+        dropped: usize,
+    },
+    /// A destination refused an event for good.
+    Undeliverable {
+        /// The destination.
+        to: String,
+        /// The event.
+        event: OwnedEventId,
+        /// Its answer.
+        reason: String,
+    },
+    /// What a user wanted could not be done.
+    UserFailed {
+        /// What it was.
+        action: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The server joined a room.
+    Joined {
+        /// The join event.
+        event: OwnedEventId,
+        /// The server that let it in.
+        via: String,
+    },
+    /// A step gave an event a name.
+    Labelled {
+        /// The name.
+        label: String,
+        /// The event.
+        event: OwnedEventId,
+    },
+    /// A script made an event to measure; the server signed what it was told to.
+    Crafted {
+        /// The event.
+        event: OwnedEventId,
+        /// The event itself.
+        pdu: Box<RawValue>,
+    },
+    /// An answer that a script waited for came.
+    Expected(Expectation),
+    /// The server's software started.
+    Started,
+    /// The server went down.
+    Crashed,
+    /// How the server stands at the end.
+    End(End),
+    /// The last record: how the run ended.
+    Verdict {
+        /// `holds`, `violated` or `not_recovered`.
+        verdict: String,
+        /// What was violated.
+        violations: Vec<Violation>,
+    },
+}
+
+/// Whether an answer was what a step expects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// The step's place in the timeline.
+    pub step: usize,
+    /// Whether it was.
+    pub met: bool,
+    /// What was different.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// How a server stands at the end of a run, in one room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Whether the server is joined to the room, by its own state.
+    pub joined: bool,
+    /// Every event that it holds, with its standing, sorted by id.
+    pub events: Vec<(OwnedEventId, Standing)>,
+    /// Events that wait to be judged.
+    pub waiting: Vec<OwnedEventId>,
+    /// Events that are wanted and not held: holes, and the edge of history.
+    pub missing: Vec<OwnedEventId>,
+    /// The forward extremities, sorted.
+    pub forward_extremities: Vec<OwnedEventId>,
+    /// The backward extremities, sorted.
+    pub backward_extremities: Vec<OwnedEventId>,
+    /// The current state: type, state key, event; sorted.
+    pub state: Vec<(String, String, OwnedEventId)>,
+    /// Whether nothing was under way any more.
+    pub idle: bool,
+}
+
+/// A property that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The invariant's name.
+    pub invariant: String,
+    /// The server, by its name in the scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The event that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<OwnedEventId>,
+    /// What is wrong, in a sentence.
+    pub message: String,
+}
+
+/// All records of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    /// In order.
+    pub records: Vec<Record>,
+}
+
+/// A journal that can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file can't be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A line is not a record.
+    #[error("line {line}: {problem}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// It has no first record, or one of a later format.
+    #[error("not a journal of format version {JOURNAL_VERSION}: {0}")]
+    Version(String),
+}
+
+impl Journal {
+    /// Writes a record a line.
+    ///
+    /// # Errors
+    ///
+    /// When `out` can't be written to.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        for record in &self.records {
+            serde_json::to_writer(&mut *out, record)?;
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    }
+
+    /// Reads a record a line.
+    ///
+    /// # Errors
+    ///
+    /// When a line is no record, or the first is not of this format.
+    pub fn read(input: impl BufRead) -> Result<Self, JournalError> {
+        let mut records = Vec::new();
+        for (index, line) in input.lines().enumerate() {
+            let record: Record = serde_json::from_str(&line?)
+                .map_err(|error| JournalError::Line { line: index + 1, problem: error.to_string() })?;
+            records.push(record);
+        }
+        match records.first() {
+            Some(Record { what: What::Run { version: JOURNAL_VERSION, .. }, .. }) => Ok(Self { records }),
+            Some(Record { what: What::Run { version, .. }, .. }) => {
+                Err(JournalError::Version(format!("it is of version {version}")))
+            }
+            _ => Err(JournalError::Version("the first record does not say which run it is".to_owned())),
+        }
+    }
+
+    /// SHA-256 of what [`write`](Self::write) writes, in hex: equal runs have equal ones.
+    pub fn sha256(&self) -> String {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes).expect("writing to memory does not fail");
+        Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,574 @@
+//! The player: owns the world of one run and moves it from set-up to the end.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
+
+use super::{
+    Options, Simulated, SimulationError,
+    agenda::{Deed, agenda},
+    import::import_room,
+    journal::{End, JOURNAL_VERSION, Journal, What},
+    recorder::{Recorder, ServerObserver},
+    script::Scripts,
+};
+use crate::{
+    homeserver::{
+        Homeserver, Parts,
+        store::{Durable, Store},
+        user::NewRoom,
+    },
+    matrix::{
+        crypto::{Crypto, SigningKey},
+        version::RoomVersion,
+    },
+    network::{Boot, conditions::Conditions, streams::Streams, turmoil_fabric::TurmoilFabric},
+    room::Room as ServerRoom,
+    scenario::{Action, Room, Scenario, Servers},
+};
+
+/// How long set-up may take, in simulated milliseconds for each member.
+const SET_UP_MS_A_MEMBER: u64 = 60_000;
+/// How many events a page has with which first members complete the room.
+const SET_UP_PAGE: usize = 100;
+/// How often the player looks whether all servers are idle, in simulated milliseconds.
+const IDLE_CHECK_MS: u64 = 10;
+
+/// One server of the run: its store outlives its crashes.
+pub(super) struct Node {
+    pub(super) store: Rc<Store>,
+    /// The running server; nothing while it is down.
+    pub(super) running: Rc<RefCell<Option<Rc<Homeserver>>>>,
+}
+
+pub(super) struct Player<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) recorder: Rc<Recorder>,
+    pub(super) nodes: BTreeMap<String, Node>,
+    pub(super) room: Option<OwnedRoomId>,
+    pub(super) version: RoomVersion,
+    /// Events that steps have given a name.
+    pub(super) labels: BTreeMap<String, OwnedEventId>,
+    pub(super) scripts: Rc<Scripts>,
+    fabric: TurmoilFabric,
+    conditions: Rc<RefCell<Conditions>>,
+    /// Latency and jitter as they were before a step changed them.
+    old_latencies: BTreeMap<usize, Vec<(String, String, u64, u64)>>,
+    options: Options,
+    pub(super) crypto: Rc<Crypto>,
+}
+
+impl<'a> Player<'a> {
+    pub(super) fn new(scenario: &'a Scenario, options: &Options) -> Result<Self, SimulationError> {
+        let streams = Streams::new(options.seed);
+        let hosts: Vec<String> = scenario.servers.keys().cloned().collect();
+        let names: Vec<(String, String)> =
+            hosts.iter().map(|host| (host.clone(), scenario.matrix_name(host).to_owned())).collect();
+        let version = scenario.room_version;
+        let recorder = Rc::new(Recorder::new(&names, version));
+        let conditions = Conditions::new(&hosts, &streams, |from, to| {
+            let speed = scenario.link(from, to);
+            (speed.latency.as_millis(), speed.jitter.as_millis())
+        });
+        let conditions = Rc::new(RefCell::new(conditions));
+        let crypto = Rc::new(Crypto::new(options.signatures));
+        let nodes: BTreeMap<String, Node> = names
+            .iter()
+            .map(|(host, name)| {
+                let key = SigningKey::from_seed(streams.bytes(&format!("keys/{host}")), "k1");
+                let name: OwnedServerName = ServerName::parse(name).expect("checked with the scenario");
+                let store = Rc::new(Store::new(Durable::new(&name, key)));
+                (host.clone(), Node { store, running: Rc::default() })
+            })
+            .collect();
+        let boot = boot(&nodes, &names, &crypto, &recorder, streams);
+        let skews: Vec<(String, String, i64)> = names
+            .iter()
+            .map(|(host, name)| (host.clone(), name.clone(), scenario.servers[host].clock_skew.as_millis()))
+            .collect();
+        let scripts = Rc::new(Scripts::default());
+        let fabric = TurmoilFabric::new(
+            &skews,
+            conditions.clone(),
+            recorder.clone(),
+            scripts.clone(),
+            boot,
+            options.tick,
+        );
+        Ok(Self {
+            scenario,
+            recorder,
+            nodes,
+            room: None,
+            version,
+            labels: BTreeMap::new(),
+            scripts,
+            fabric,
+            conditions,
+            old_latencies: BTreeMap::new(),
+            options: *options,
+            crypto,
+        })
+    }
+
+    pub(super) fn play(mut self) -> Result<Simulated, SimulationError> {
+        self.record_run();
+        self.set_up()?;
+        let zero = self.fabric.now().next_multiple_of(1_000);
+        let agenda = agenda(self.scenario);
+        for (at, deeds) in agenda {
+            self.step_until(zero + at)?;
+            for deed in deeds {
+                self.perform(deed)?;
+            }
+        }
+        if self.scenario.heal_at_end {
+            self.heal_all()?;
+        }
+        self.settle()?;
+        self.record_ends();
+        let simulated_ms = self.fabric.now();
+        Ok(Simulated { journal: Journal { records: self.recorder.finish(zero) }, simulated_ms })
+    }
+
+    fn record_run(&self) {
+        let servers = self.scenario.servers.keys();
+        let definition = serde_json::from_str(&self.scenario.to_json()).expect("scenarios are JSON");
+        self.recorder.record(
+            None,
+            What::Run {
+                version: JOURNAL_VERSION,
+                scenario: self.scenario.name().to_owned(),
+                seed: self.options.seed,
+                fabric: self.options.fabric.name().to_owned(),
+                servers: servers
+                    .map(|host| (host.clone(), self.scenario.matrix_name(host).to_owned()))
+                    .collect(),
+                room_version: self.version.number(),
+                definition,
+            },
+        );
+    }
+
+    // --- Time.
+
+    fn step(&mut self) -> Result<(), SimulationError> {
+        self.fabric.step()?;
+        self.recorder.set_now(self.fabric.now());
+        let powerless: Vec<String> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.store.has_lost_power() && node.running.borrow().is_some())
+            .map(|(host, _)| host.clone())
+            .collect();
+        for host in powerless {
+            self.crash(&host);
+        }
+        Ok(())
+    }
+
+    fn step_until(&mut self, time: u64) -> Result<(), SimulationError> {
+        while self.fabric.now() < time {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    fn step_while(
+        &mut self,
+        limit_ms: u64,
+        mut unfinished: impl FnMut(&Self) -> bool,
+    ) -> Result<bool, SimulationError> {
+        let deadline = self.fabric.now() + limit_ms;
+        while self.fabric.now() < deadline {
+            self.step()?;
+            if self.fabric.now().is_multiple_of(IDLE_CHECK_MS) && !unfinished(self) {
+                return Ok(true);
+            }
+        }
+        Ok(!unfinished(self))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.nodes.values().all(|node| node.running.borrow().as_ref().is_none_or(|server| server.is_idle()))
+    }
+
+    /// Waits until nothing is under way for as long as a message may take, there and back.
+    fn wait_until_idle(&mut self, limit_ms: u64) -> Result<(), SimulationError> {
+        let quiet_ms = 2 * self.conditions.borrow().longest_latency() + IDLE_CHECK_MS;
+        let quiet_since = Cell::new(None);
+        self.step_while(limit_ms, |player| {
+            let now = player.fabric.now();
+            if !player.is_idle() {
+                quiet_since.set(None);
+                return true;
+            }
+            let since = quiet_since.get().unwrap_or(now);
+            quiet_since.set(Some(since));
+            now - since < quiet_ms
+        })?;
+        Ok(())
+    }
+
+    // --- Set-up.
+
+    fn set_up(&mut self) -> Result<(), SimulationError> {
+        self.step()?;
+        match &self.scenario.room {
+            Room::Imported(imported) => {
+                let (room, version) = import_room(self.scenario, imported, &self.nodes, &self.recorder)
+                    .map_err(SimulationError::Import)?;
+                self.room = Some(room);
+                self.version = version;
+            }
+            Room::Created(created) => {
+                let host = self.host_of(&created.created_by);
+                let creator = self.user(&created.created_by);
+                let new = NewRoom {
+                    version: self.version,
+                    join_rule: word(&created.join_rule),
+                    history_visibility: word(&created.history_visibility),
+                    power_levels: created.power_levels.clone().unwrap_or_default(),
+                };
+                let server = self.running(&host).expect("all servers run at the start");
+                let room = server.create_room(&creator, &new).map_err(SimulationError::SetUp)?;
+                self.room = Some(room.clone());
+                for member in self.scenario.first_members().into_iter().skip(1) {
+                    let member = self.user(&member);
+                    self.first_join(&host, &creator, &room, &member)?;
+                }
+                // First members know the room from its creation on: no hole is there before the timeline makes one.
+                for node in self.nodes.values() {
+                    let server = node.running.borrow().clone();
+                    let server = server.filter(|server| server.store().read().rooms.contains_key(&room));
+                    if let Some(server) = server {
+                        server.page_back(room.clone(), SET_UP_PAGE, None);
+                    }
+                }
+            }
+        }
+        self.wait_until_idle(SET_UP_MS_A_MEMBER)
+    }
+
+    fn first_join(
+        &mut self,
+        host: &str,
+        creator: &ruma_common::UserId,
+        room: &OwnedRoomId,
+        member: &ruma_common::UserId,
+    ) -> Result<(), SimulationError> {
+        let resident = self.running(host).expect("all servers run at the start");
+        let Room::Created(created) = &self.scenario.room else { return Ok(()) };
+        if word(&created.join_rule) != "public" {
+            resident.invite(room, creator, member);
+            self.wait_until_idle(SET_UP_MS_A_MEMBER)?;
+        }
+        let own_host = self.host_by_name(member.server_name());
+        let server = self.running(&own_host).expect("all servers run at the start");
+        server.join(room, member, resident.name());
+        let (room, member) = (room.clone(), member.to_owned());
+        let joined = self.step_while(SET_UP_MS_A_MEMBER, |player| {
+            player.nodes.values().any(|node| {
+                let durable = node.store.read();
+                let joined = |room: &ServerRoom| {
+                    room.membership(room.current_state(), member.as_str()) == Some("join")
+                };
+                member.server_name() == durable.name && !durable.rooms.get(&room).is_some_and(joined)
+            })
+        })?;
+        if !joined {
+            return Err(SimulationError::SetUp(format!("{member} could not join")));
+        }
+        self.wait_until_idle(SET_UP_MS_A_MEMBER)
+    }
+
+    // --- The timeline.
+
+    fn perform(&mut self, deed: Deed) -> Result<(), SimulationError> {
+        match deed {
+            Deed::Play { step, time } => {
+                let what = &self.scenario.timeline[step];
+                self.recorder.record(
+                    self.actor(&what.action).as_deref(),
+                    What::Step {
+                        step,
+                        action: what.action.key().to_owned(),
+                        detail: serde_json::to_value(what).expect("steps are JSON"),
+                    },
+                );
+                self.act(step, time)
+            }
+            Deed::End { step } => {
+                let action = &self.scenario.timeline[step].action;
+                let key = action.key().to_owned();
+                self.end_fault(step);
+                self.recorder.record(None, What::StepEnds { step, action: key });
+                Ok(())
+            }
+        }
+    }
+
+    /// The server on which a step happens, if it is one.
+    fn actor(&self, action: &Action) -> Option<String> {
+        let host = match action {
+            Action::Crash(crash) => Some(crash.server.clone()),
+            Action::Restart(restart) => Some(restart.server.clone()),
+            Action::Clock(clock) => Some(clock.server.clone()),
+            Action::PageBack(page) => Some(page.server.clone()),
+            Action::Push(push) => Some(push.from.clone()),
+            Action::Ask(ask) => Some(ask.from.clone()),
+            Action::Answer(answer) => Some(answer.server.clone()),
+            _ => None,
+        };
+        host.or_else(|| Some(self.host_of(super::users::author(action)?)))
+    }
+
+    fn act(&mut self, step: usize, time: u32) -> Result<(), SimulationError> {
+        let scenario = self.scenario;
+        match &scenario.timeline[step].action {
+            Action::Partition(fault) => self.partition(&fault.groups),
+            Action::Cut(fault) => {
+                self.each_pair(&fault.from, &fault.to, |player, from, to| player.cut(from, to));
+            }
+            Action::Silence(fault) => {
+                self.each_pair(&fault.from, &fault.to, |player, from, to| {
+                    player.silence(from, to);
+                    if fault.both {
+                        player.silence(to, from);
+                    }
+                });
+            }
+            Action::Heal(heal) => match &heal.between {
+                Some([one, other]) => {
+                    self.heal(one, other);
+                    self.heal(other, one);
+                }
+                None => self.heal_links(),
+            },
+            Action::Latency(fault) => {
+                let speed = (fault.latency.as_millis(), fault.jitter.as_millis());
+                let mut old = Vec::new();
+                self.each_pair(&fault.from, &fault.to, |player, from, to| {
+                    let before = player.conditions.borrow_mut().set_latency(from, to, speed.0, speed.1);
+                    old.push((from.to_owned(), to.to_owned(), before.0, before.1));
+                });
+                self.old_latencies.insert(step, old);
+            }
+            Action::Crash(crash) => match crash.after_writes {
+                None | Some(0) => self.crash(&crash.server),
+                Some(writes) => self.nodes[&crash.server].store.set_fuse(writes),
+            },
+            Action::Restart(restart) => self.restart(&restart.server)?,
+            Action::Clock(clock) => self.fabric.jump_clock(&clock.server, clock.jump.as_millis()),
+            action => self.act_as_user(step, time, action),
+        }
+        Ok(())
+    }
+
+    fn end_fault(&mut self, step: usize) {
+        let scenario = self.scenario;
+        match &scenario.timeline[step].action {
+            Action::Partition(fault) => {
+                for (from, to) in self.across(&fault.groups) {
+                    self.heal(&from, &to);
+                }
+            }
+            Action::Cut(fault) => {
+                self.each_pair(&fault.from, &fault.to, |player, from, to| player.heal(from, to));
+            }
+            Action::Silence(fault) => self.each_pair(&fault.from, &fault.to, |player, from, to| {
+                player.heal(from, to);
+                if fault.both {
+                    player.heal(to, from);
+                }
+            }),
+            Action::Latency(_) => {
+                for (from, to, latency, jitter) in self.old_latencies.remove(&step).unwrap_or_default() {
+                    self.conditions.borrow_mut().set_latency(&from, &to, latency, jitter);
+                }
+            }
+            _ => unreachable!("only these faults have a duration"),
+        }
+    }
+
+    // --- Faults.
+
+    fn each_pair(&mut self, from: &Servers, to: &Servers, mut act: impl FnMut(&mut Self, &str, &str)) {
+        for from in from.iter() {
+            for to in to.iter() {
+                act(self, from, to);
+            }
+        }
+    }
+
+    /// The directions between servers of different groups; servers that no group names are one more group.
+    fn across(&self, groups: &[Vec<String>]) -> Vec<(String, String)> {
+        let group = |host: &String| groups.iter().position(|group| group.contains(host));
+        let hosts: Vec<&String> = self.nodes.keys().collect();
+        let pairs = hosts.iter().flat_map(|from| hosts.iter().map(move |to| (*from, *to)));
+        pairs
+            .filter(|(from, to)| from != to && group(from) != group(to))
+            .map(|(from, to)| (from.clone(), to.clone()))
+            .collect()
+    }
+
+    fn partition(&mut self, groups: &[Vec<String>]) {
+        for (from, to) in self.across(groups) {
+            self.cut(&from, &to);
+        }
+    }
+
+    fn cut(&mut self, from: &str, to: &str) {
+        self.conditions.borrow_mut().cut(from, to, self.fabric.now());
+        self.fabric.cut(from, to);
+    }
+
+    fn silence(&mut self, from: &str, to: &str) {
+        self.conditions.borrow_mut().silence(from, to, self.fabric.now());
+    }
+
+    fn heal(&mut self, from: &str, to: &str) {
+        self.conditions.borrow_mut().heal(from, to);
+        self.fabric.heal(from, to);
+    }
+
+    fn heal_links(&mut self) {
+        let broken = self.conditions.borrow().broken();
+        for (from, to) in broken {
+            self.heal(&from, &to);
+        }
+    }
+
+    fn heal_all(&mut self) -> Result<(), SimulationError> {
+        self.heal_links();
+        let down = self.conditions.borrow().hosts_down();
+        for host in down {
+            self.restart(&host)?;
+        }
+        self.recorder.record(None, What::Healed);
+        Ok(())
+    }
+
+    fn crash(&mut self, host: &str) {
+        if self.conditions.borrow().is_down(host) {
+            return;
+        }
+        self.conditions.borrow_mut().take_down(host, self.fabric.now());
+        self.fabric.crash(host);
+        let node = &self.nodes[host];
+        node.running.borrow_mut().take();
+        node.store.recover();
+        self.recorder.record(Some(host), What::Crashed);
+    }
+
+    fn restart(&mut self, host: &str) -> Result<(), SimulationError> {
+        if !self.conditions.borrow().is_down(host) {
+            // A fuse that has not burnt down yet: the crash that the scenario wants comes now at the latest.
+            self.crash(host);
+        }
+        self.conditions.borrow_mut().bring_up(host);
+        self.fabric.restart(host);
+        Ok(())
+    }
+
+    // --- The end.
+
+    fn settle(&mut self) -> Result<(), SimulationError> {
+        self.wait_until_idle(self.scenario.settle.as_millis())
+    }
+
+    fn record_ends(&self) {
+        for (host, node) in &self.nodes {
+            let idle = node.running.borrow().as_ref().is_none_or(|server| server.is_idle());
+            let durable = node.store.read();
+            let room = self.room.as_ref().and_then(|id| durable.rooms.get(id));
+            let end = room.map(|room| end(room, &durable.name, idle)).unwrap_or_default();
+            self.recorder.record(Some(host), What::End(end));
+        }
+    }
+
+    pub(super) fn running(&self, host: &str) -> Option<Rc<Homeserver>> {
+        self.nodes.get(host)?.running.borrow().clone()
+    }
+
+    pub(super) fn host_by_name(&self, name: &ServerName) -> String {
+        let host = self.scenario.servers.keys().find(|host| self.scenario.matrix_name(host) == name);
+        host.expect("users are of servers of the scenario").clone()
+    }
+}
+
+fn boot(
+    nodes: &BTreeMap<String, Node>,
+    names: &[(String, String)],
+    crypto: &Rc<Crypto>,
+    recorder: &Rc<Recorder>,
+    streams: Streams,
+) -> Boot {
+    type Slot = Rc<RefCell<Option<Rc<Homeserver>>>>;
+    let slots: BTreeMap<String, (Rc<Store>, Slot)> =
+        nodes.iter().map(|(host, node)| (host.clone(), (node.store.clone(), node.running.clone()))).collect();
+    let names: BTreeMap<String, String> = names.iter().cloned().collect();
+    let (crypto, recorder) = (crypto.clone(), recorder.clone());
+    let lives = RefCell::new(BTreeMap::<String, u32>::new());
+    Rc::new(move |host, network, clock| {
+        let life = {
+            let mut lives = lives.borrow_mut();
+            let life = lives.entry(host.to_owned()).or_default();
+            *life += 1;
+            *life
+        };
+        let (store, slot) = &slots[host];
+        let parts = Parts {
+            name: ServerName::parse(names[host].as_str()).expect("checked with the scenario"),
+            store: store.clone(),
+            crypto: crypto.clone(),
+            network,
+            clock,
+            observer: Rc::new(ServerObserver { host: host.to_owned(), recorder: recorder.clone() }),
+            random: streams.stream(&format!("server {host}, life {life}")),
+        };
+        let (server, runner) = Homeserver::start(parts);
+        *slot.borrow_mut() = Some(server.clone());
+        (server, runner)
+    })
+}
+
+/// The snake-case word of a choice in the scenario.
+pub(super) fn word(choice: &impl serde::Serialize) -> String {
+    match serde_json::to_value(choice) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => unreachable!("the choices are words"),
+    }
+}
+
+fn end(room: &ServerRoom, own_name: &ServerName, idle: bool) -> End {
+    let graph = room.graph();
+    let mut events: Vec<_> = graph
+        .iter()
+        .filter(|idx| room.event_at(*idx).is_some())
+        .map(|idx| (graph.id(idx).to_owned(), graph.standing(idx)))
+        .collect();
+    events.sort();
+    let mut missing: Vec<OwnedEventId> = room.holes().map(|(id, _)| id.clone()).collect();
+    missing.extend(room.backward_extremities());
+    missing.sort();
+    missing.dedup();
+    End {
+        joined: room.is_joined(own_name),
+        events,
+        waiting: room.waiting().map(|pdu| pdu.event_id().clone()).collect(),
+        missing,
+        forward_extremities: room.forward_extremities(),
+        backward_extremities: room.backward_extremities(),
+        state: room
+            .list_state(room.current_state())
+            .into_iter()
+            .map(|(kind, key, id)| (kind.to_string(), key.to_owned(), id.to_owned()))
+            .collect(),
+        idle,
+    }
+}

@@ -1,0 +1,305 @@
+//! Writes the journal while a run goes on: watches the traffic and the servers.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use ruma_common::OwnedEventId;
+use serde_json::{Value, value::RawValue};
+
+use super::journal::{From, Record, What};
+use crate::{
+    homeserver::{
+        happening::{Happening, Source},
+        ports::{Cause, Observer},
+    },
+    matrix::{
+        pdu::{Pdu, Road, UnverifiedPdu},
+        version::RoomVersion,
+    },
+    network::traffic::{Failure, RequestId, Traffic},
+    room::{Verdict, graph::Standing},
+};
+
+/// Writes the journal of one run.
+pub struct Recorder {
+    records: RefCell<Vec<Record>>,
+    now: Cell<u64>,
+    version: RoomVersion,
+    /// Names in the scenario by Matrix names.
+    names: BTreeMap<String, String>,
+    seen_events: RefCell<BTreeSet<OwnedEventId>>,
+    requests: RefCell<BTreeMap<RequestId, OpenRequest>>,
+    next_request: Cell<RequestId>,
+}
+
+struct OpenRequest {
+    from: String,
+    to: String,
+    failed: bool,
+}
+
+impl Recorder {
+    /// An empty journal of servers given as (name in the scenario, Matrix name).
+    pub fn new(names: &[(String, String)], version: RoomVersion) -> Self {
+        Self {
+            records: RefCell::default(),
+            now: Cell::new(0),
+            version,
+            names: names.iter().map(|(host, name)| (name.clone(), host.clone())).collect(),
+            seen_events: RefCell::default(),
+            requests: RefCell::default(),
+            next_request: Cell::new(1),
+        }
+    }
+
+    /// Sets the time of the records to come, in milliseconds of the run.
+    pub fn set_now(&self, now: u64) {
+        self.now.set(now);
+    }
+
+    /// Adds a record.
+    pub fn record(&self, server: Option<&str>, what: What) {
+        let now = turmoil::sim_elapsed()
+            .map_or(self.now.get(), |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+        let t = i64::try_from(now).expect("runs are shorter than 292 million years");
+        self.records.borrow_mut().push(Record { t, server: server.map(str::to_owned), what });
+    }
+
+    /// The records, with times counted from `zero`.
+    pub fn finish(&self, zero: u64) -> Vec<Record> {
+        let zero = i64::try_from(zero).expect("runs are short");
+        let mut records = std::mem::take(&mut *self.records.borrow_mut());
+        for record in &mut records {
+            record.t -= zero;
+        }
+        records
+    }
+
+    /// The event itself, if this run has not seen it before.
+    pub(super) fn first_sight(&self, pdu: &Pdu) -> Option<Box<RawValue>> {
+        let first = self.seen_events.borrow_mut().insert(pdu.event_id().clone());
+        first.then(|| pdu.json().to_owned())
+    }
+
+    /// A server's name in the scenario.
+    fn name(&self, matrix_name: &str) -> String {
+        self.names.get(matrix_name).cloned().unwrap_or_else(|| matrix_name.to_owned())
+    }
+
+    fn from(&self, source: &Source) -> From {
+        match source {
+            Source::OwnUser => From::User,
+            Source::Import => From::Import,
+            Source::Peer { server, endpoint } => {
+                From::Peer { server: self.name(server.as_str()), endpoint: (*endpoint).to_owned() }
+            }
+        }
+    }
+
+    fn id_of(&self, pdu: &RawValue) -> String {
+        let id = UnverifiedPdu::parse(pdu.get(), self.version, Road::Backfill);
+        id.map_or_else(|_| "?".to_owned(), |pdu| pdu.event_id().to_string())
+    }
+}
+
+/// The ids of the events that a request names in its path, query or body.
+pub(super) fn events_named(request: &Request<Bytes>) -> Vec<String> {
+    Asked::read(request, |_| String::new()).events
+}
+
+/// The last part of a path that names the endpoint, such as `backfill`.
+pub(super) fn endpoint(path: &str) -> &str {
+    let mut parts = path.split('/').skip(2);
+    match (parts.next(), parts.nth(1)) {
+        (Some("key"), _) => "key",
+        (_, Some(name)) => name,
+        _ => "?",
+    }
+}
+
+impl Traffic for Recorder {
+    fn sent(&self, from: &str, to: &str, request: &Request<Bytes>) -> RequestId {
+        let id = self.next_request.replace(self.next_request.get() + 1);
+        let asked = Asked::read(request, |pdu| self.id_of(pdu));
+        let cause = request.extensions().get::<Cause>().map_or_else(String::new, |cause| cause.0.clone());
+        self.requests
+            .borrow_mut()
+            .insert(id, OpenRequest { from: from.into(), to: to.into(), failed: false });
+        self.record(
+            Some(from),
+            What::Request {
+                id,
+                to: to.to_owned(),
+                endpoint: endpoint(request.uri().path()).to_owned(),
+                line: format!("{} {}", request.method(), request.uri()),
+                cause,
+                events: asked.events,
+                limit: asked.limit,
+                earliest: asked.earliest,
+                bytes: request.body().len(),
+            },
+        );
+        id
+    }
+
+    fn arrived(&self, id: RequestId) {
+        let to = self.requests.borrow().get(&id).map(|request| request.to.clone());
+        if let Some(to) = to {
+            self.record(Some(&to), What::Arrived { id });
+        }
+    }
+
+    fn answered(&self, id: RequestId, response: &Response<Bytes>) {
+        let Some(open) = self.requests.borrow_mut().remove(&id) else { return };
+        let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        self.record(
+            Some(&open.from),
+            What::Answer {
+                id,
+                status: response.status().as_u16(),
+                errcode: body["errcode"].as_str().map(str::to_owned),
+                events: events_of_answer(response.body(), |pdu| self.id_of(pdu)),
+                bytes: response.body().len(),
+            },
+        );
+    }
+
+    fn failed(&self, id: RequestId, why: Failure) {
+        let mut requests = self.requests.borrow_mut();
+        let Some(open) = requests.get_mut(&id) else { return };
+        let from = open.from.clone();
+        // What was lost is known at once; that the asker gave up adds nothing to it.
+        let known = std::mem::replace(&mut open.failed, true);
+        let over = matches!(why, Failure::Refused | Failure::Broken | Failure::Abandoned);
+        if over {
+            requests.remove(&id);
+        }
+        drop(requests);
+        if known && why == Failure::Abandoned {
+            return;
+        }
+        let why = match why {
+            Failure::Refused => "refused",
+            Failure::RequestLost => "request_lost",
+            Failure::AnswerLost => "answer_lost",
+            Failure::Broken => "broken",
+            Failure::Abandoned => "abandoned",
+        };
+        self.record(Some(&from), What::Failed { id, why: why.to_owned() });
+    }
+}
+
+/// What a request says of events.
+struct Asked {
+    events: Vec<String>,
+    earliest: Vec<String>,
+    limit: Option<u64>,
+}
+
+impl Asked {
+    fn read(request: &Request<Bytes>, id_of: impl Fn(&RawValue) -> String) -> Self {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Body {
+            latest_events: Vec<String>,
+            earliest_events: Vec<String>,
+            limit: Option<u64>,
+            pdus: Vec<Box<RawValue>>,
+        }
+        let body: Body = serde_json::from_slice(request.body()).unwrap_or_default();
+        let query = request.uri().query().unwrap_or_default();
+        let query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let parameter = |name: &'static str| {
+            query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.clone())
+        };
+        let last = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let in_path = percent_encoding::percent_decode_str(last).decode_utf8_lossy().into_owned();
+        let mut events: Vec<String> = parameter("v").chain(parameter("event_id")).collect();
+        events.extend(in_path.starts_with('$').then_some(in_path));
+        events.extend(body.latest_events);
+        events.extend(body.pdus.iter().map(|pdu| id_of(pdu)));
+        let limit = parameter("limit").next().and_then(|limit| limit.parse().ok()).or(body.limit);
+        Self { events, earliest: body.earliest_events, limit }
+    }
+}
+
+fn events_of_answer(body: &[u8], id_of: impl Fn(&RawValue) -> String) -> Vec<String> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        pdus: Option<&'a RawValue>,
+        #[serde(borrow)]
+        events: Option<&'a RawValue>,
+        #[serde(borrow)]
+        state: Option<&'a RawValue>,
+        pdu_ids: Vec<String>,
+    }
+    let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let list = body.pdus.or(body.events).or(body.state);
+    // `/send` answers with an object of results.
+    let pdus: Vec<Box<RawValue>> =
+        list.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
+    pdus.iter().map(|pdu| id_of(pdu)).chain(body.pdu_ids).collect()
+}
+
+/// Watches one server.
+pub struct ServerObserver {
+    /// Its name in the scenario.
+    pub host: String,
+    /// Where to write.
+    pub recorder: Rc<Recorder>,
+}
+
+impl Observer for ServerObserver {
+    fn see(&self, happening: Happening) {
+        let recorder = &self.recorder;
+        let what = match happening {
+            Happening::Received { pdu, source } => {
+                let first = recorder.first_sight(&pdu);
+                let event = pdu.event_id().clone();
+                What::Received { event, from: recorder.from(&source), pdu: first }
+            }
+            Happening::Dropped { event_id, source, reason } => {
+                What::Dropped { event: event_id, from: recorder.from(&source), reason }
+            }
+            Happening::Judged { event_id, verdict } => {
+                let (verdict, reason) = match verdict {
+                    Verdict::Accepted => (Standing::Accepted, None),
+                    Verdict::SoftFailed(reason) => (Standing::SoftFailed, Some(reason)),
+                    Verdict::Rejected(reason) => (Standing::Rejected, Some(reason)),
+                };
+                What::Judged { event: event_id, verdict, reason }
+            }
+            Happening::Waits { event_id, prev_events, auth_events } => {
+                What::Waits { event: event_id, prev_events, auth_events }
+            }
+            Happening::GapOpened { missing, wanted_by } => What::GapOpened { missing, wanted_by },
+            Happening::GapClosed { missing } => What::GapClosed { missing },
+            Happening::GapStuck { missing, failures, retry_in_ms } => {
+                What::GapStuck { missing, failures, retry_in_ms }
+            }
+            Happening::StateTaken { event_id, from, events } => {
+                What::StateTaken { event: event_id, from: recorder.name(from.as_str()), events }
+            }
+            Happening::PagedBack { events, complete } => What::PagedBack { events, complete },
+            Happening::FellBehind { destination, dropped } => {
+                What::FellBehind { to: recorder.name(destination.as_str()), dropped }
+            }
+            Happening::Undeliverable { destination, event_id, reason } => {
+                What::Undeliverable { to: recorder.name(destination.as_str()), event: event_id, reason }
+            }
+            Happening::UserFailed { action, reason } => What::UserFailed { action, reason },
+            Happening::Joined { event_id, via } => {
+                What::Joined { event: event_id, via: recorder.name(via.as_str()) }
+            }
+            Happening::Started => What::Started,
+        };
+        recorder.record(Some(&self.host), what);
+    }
+}
