@@ -5,6 +5,8 @@
 pub mod exit;
 mod output;
 mod room;
+mod run;
+mod schema;
 
 use std::process::ExitCode;
 
@@ -20,6 +22,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Play scenarios and judge what happened.
+    Run(run::Run),
+    /// Print the scenario format's JSON Schema.
+    Schema,
     /// Judge a room dump event by event, and ask what a server that holds it would answer.
     Room(room::Room),
 }
@@ -41,13 +47,29 @@ impl Failure {
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Room(room) => room.run(),
+        Command::Run(run) => run.run(),
+        Command::Schema => {
+            schema::run();
+            Ok(exit::HOLDS)
+        }
+        Command::Room(room) => room.run().map(|()| exit::HOLDS),
     };
     match result {
-        Ok(()) => ExitCode::from(exit::HOLDS),
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             anstream::eprintln!("backfire: {}", failure.message);
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// What is said after a panic: no input may cause one, so it is Backfire's own fault.
+pub fn own_fault() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    anstream::eprintln!(
+        "\nbackfire: this is a fault of Backfire's own. Please report the message above, the scenario, the seed\n\
+         (0 unless the command says otherwise) and the command:\n  backfire {}",
+        arguments.join(" ")
+    );
+    ExitCode::from(exit::OWN_FAULT)
 }

@@ -62,6 +62,9 @@ pub enum What {
         servers: Vec<(String, String)>,
         /// The version of the room.
         room_version: u8,
+        /// Public keys of servers, as Matrix name, key id and unpadded base64; what is signed can be checked by them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<(String, String, String)>,
         /// The scenario itself, so that the journal alone explains the run.
         definition: Value,
     },

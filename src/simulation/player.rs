@@ -24,6 +24,7 @@ use crate::{
     },
     matrix::{
         crypto::{Crypto, SigningKey},
+        keys::encode,
         version::RoomVersion,
     },
     network::{Boot, conditions::Conditions, streams::Streams, turmoil_fabric::TurmoilFabric},
@@ -149,9 +150,23 @@ impl<'a> Player<'a> {
                     .map(|host| (host.clone(), self.scenario.matrix_name(host).to_owned()))
                     .collect(),
                 room_version: self.version.number(),
+                keys: self.public_keys(),
                 definition,
             },
         );
+    }
+
+    /// The keys that the servers sign with. Events of an imported room are signed by other keys.
+    fn public_keys(&self) -> Vec<(String, String, String)> {
+        if matches!(self.scenario.room, Room::Imported(_)) {
+            return Vec::new();
+        }
+        let key = |node: &Node| {
+            let durable = node.store.read();
+            let public = encode(&durable.signing_key.public());
+            (durable.name.to_string(), durable.signing_key.id().to_string(), public)
+        };
+        self.nodes.values().map(key).collect()
     }
 
     // --- Time.

@@ -1,0 +1,297 @@
+//! A room of arbitrary shape and some requests: the graph and its walks must answer as their slow twins do.
+//!
+//! One byte decides one thing, and lengths come before what they count, so that a small change of the input is a
+//! small change of the room. When the bytes run out, all that follows is honest: accepted events, one parent each.
+//! New decisions go to the end, or the saved inputs would mean something else.
+
+use std::fmt;
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use ruma_common::{EventId, OwnedEventId};
+
+use super::{
+    Body,
+    twin::{Event, Pair, Query},
+};
+use crate::room::graph::Standing;
+
+/// The twins are cubic; rooms beyond this show nothing new.
+const EVENTS_MAX: usize = 32;
+const REVISIONS_MAX: usize = 8;
+const REQUESTS_MAX: usize = 6;
+const NAMED_MAX: usize = 4;
+
+/// A room and what is asked of it.
+pub struct Walk {
+    /// All events of the room, oldest first, with whether the server gets them.
+    events: Vec<(Event, bool)>,
+    /// Multiplies places modulo a prime: 0 and 1 let events arrive oldest first, [`NEWEST_FIRST`] newest first.
+    order: u8,
+    /// Verdicts that change later on.
+    revisions: Vec<(usize, Standing)>,
+    requests: Vec<Request>,
+}
+
+/// One more than the greatest multiplier that can be drawn.
+const ORDERS: usize = 251;
+/// The multiplier that turns the order round.
+#[cfg(test)]
+const NEWEST_FIRST: u8 = 250;
+
+enum Request {
+    Backfill { seeds: Vec<OwnedEventId>, limit: usize },
+    MissingEvents(Query),
+}
+
+impl Body for Walk {
+    fn check(&self) {
+        let mut pair = Pair::default();
+        for place in self.arrivals() {
+            pair.insert(&id(place), &self.events[place].0);
+        }
+        pair.check_events("after arrival");
+        pair.check_extremities("after arrival");
+        self.check_requests(&pair);
+        for (place, standing) in &self.revisions {
+            if pair.plain.0.contains_key(&id(*place)) {
+                pair.set_standing(&id(*place), *standing);
+                pair.check_extremities("after a revised verdict");
+            }
+        }
+        if !self.revisions.is_empty() {
+            self.check_requests(&pair);
+        }
+    }
+}
+
+impl Walk {
+    /// The places of the events that the server gets, in the order in which it gets them.
+    fn arrivals(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.events.len()).filter(|place| self.events[*place].1).collect();
+        places.sort_by_key(|place| place * usize::from(self.order) % ORDERS);
+        places
+    }
+
+    fn check_requests(&self, pair: &Pair) {
+        for request in &self.requests {
+            match request {
+                Request::Backfill { seeds, limit } => pair.check_backfill("", seeds, *limit),
+                Request::MissingEvents(query) => pair.check_missing_events("", query),
+            }
+        }
+    }
+}
+
+/// Ids in no order that follows the room, since ties are broken by them.
+fn id(place: usize) -> OwnedEventId {
+    let scattered = place * 37 % 64;
+    EventId::parse(format!("$e{scattered:02}:hs")).expect("fit for an id")
+}
+
+impl<'a> Arbitrary<'a> for Walk {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        let count = u.int_in_range(0..=EVENTS_MAX as u8)?.into();
+        let mut events: Vec<(Event, bool)> = Vec::with_capacity(count);
+        for place in 0..count {
+            let event = draw_event(u, &events, place, count)?;
+            events.push(event);
+        }
+        let order = u.int_in_range(0..=ORDERS as u8 - 1)?;
+        let mut revisions = Vec::new();
+        for _ in 0..u.int_in_range(0..=REVISIONS_MAX as u8)? {
+            revisions.push((byte(u)?.into(), standing(byte(u)?)));
+        }
+        let mut requests = Vec::new();
+        for _ in 0..u.int_in_range(0..=REQUESTS_MAX as u8)? {
+            requests.push(draw_request(u, count)?);
+        }
+        Ok(Self { events, order, revisions, requests })
+    }
+
+    fn size_hint(_depth: usize) -> (usize, Option<usize>) {
+        (1, None)
+    }
+}
+
+fn byte(u: &mut Unstructured<'_>) -> Result<u8> {
+    u.arbitrary()
+}
+
+fn standing(byte: u8) -> Standing {
+    match byte % 8 {
+        0..=4 => Standing::Accepted,
+        5 => Standing::SoftFailed,
+        6 => Standing::Rejected,
+        _ => Standing::Outlier,
+    }
+}
+
+/// An event in two bytes and one for each parent: what becomes of it, then how many parents and whether it lies.
+fn draw_event(
+    u: &mut Unstructured<'_>,
+    older: &[(Event, bool)],
+    place: usize,
+    count: usize,
+) -> Result<(Event, bool)> {
+    let (fate, shape) = (byte(u)?, byte(u)?);
+    let (held, lies, anywhere) = (fate & 0x38 != 0x38, shape & 0x30 == 0x30, shape & 0xc0 == 0xc0);
+    let parents = match shape % 8 {
+        0..=3 => 1,
+        4 | 5 => 2,
+        6 => 4,
+        _ => 0,
+    };
+    let mut places: Vec<usize> = Vec::new();
+    for _ in 0..parents {
+        let byte = usize::from(byte(u)?);
+        let parent = if anywhere { Some(byte % count) } else { place.checked_sub(1 + byte % place.max(1)) };
+        places.extend(parent.filter(|parent| !places.contains(parent)));
+    }
+    let known = places.iter().filter_map(|parent| older.get(*parent));
+    let honest = 1 + known.map(|(event, _)| event.depth).max().unwrap_or(0);
+    let depth = if lies { byte(u)?.into() } else { honest };
+    let parents = places.into_iter().map(id).collect();
+    Ok((Event { depth, parents, standing: standing(fate) }, held))
+}
+
+fn draw_request(u: &mut Unstructured<'_>, events: usize) -> Result<Request> {
+    let (backfill, limit) = (byte(u)?.is_multiple_of(2), limit(byte(u)?));
+    let named = draw_ids(u, events)?;
+    if backfill {
+        return Ok(Request::Backfill { seeds: named, limit });
+    }
+    let earliest = draw_ids(u, events)?;
+    Ok(Request::MissingEvents(Query { latest: named, earliest, limit, min_depth: byte(u)?.into() }))
+}
+
+/// Mostly one that matters in rooms of this size.
+fn limit(byte: u8) -> usize {
+    match byte {
+        0..240 => (byte % 40).into(),
+        _ => byte.into(),
+    }
+}
+
+/// Newest first, and now and then an event that nobody has heard of.
+fn draw_ids(u: &mut Unstructured<'_>, events: usize) -> Result<Vec<OwnedEventId>> {
+    let count = u.int_in_range(0..=NAMED_MAX as u8)?;
+    (0..count).map(|_| Ok(id(events - usize::from(byte(u)?) % (events + 1)))).collect()
+}
+
+impl fmt::Debug for Walk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Walk {{")?;
+        for (place, (event, held)) in self.events.iter().enumerate() {
+            let Event { depth, parents, standing } = event;
+            let held = if *held { "" } else { ", not held" };
+            let parents: Vec<&str> = parents.iter().map(|id| id.as_str()).collect();
+            writeln!(f, "  {} depth {depth} {standing:?}{held} <- {}", id(place), parents.join(" "))?;
+        }
+        let arrivals: Vec<_> = self.arrivals().into_iter().map(|place| id(place).to_string()).collect();
+        writeln!(f, "  arrive: {}", arrivals.join(" "))?;
+        for (place, standing) in &self.revisions {
+            writeln!(f, "  later: {} {standing:?}", id(*place))?;
+        }
+        for request in &self.requests {
+            match request {
+                Request::Backfill { seeds, limit } => writeln!(f, "  backfill {seeds:?} limit {limit}")?,
+                Request::MissingEvents(query) => writeln!(f, "  {query:?}")?,
+            }
+        }
+        write!(f, "}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Walk {
+        Walk::arbitrary_take_rest(Unstructured::new(bytes)).expect("every input is a room")
+    }
+
+    /// A fuzzer that never draws the hard rooms finds nothing in them.
+    #[test]
+    fn random_bytes_reach_every_kind_of_room() {
+        let mut random = ChaCha8Rng::seed_from_u64(0);
+        let mut reached = BTreeMap::new();
+        for _ in 0..1_000 {
+            let bytes: Vec<u8> = (0..200).map(|_| random.random()).collect();
+            for mark in marks(&read(&bytes)) {
+                *reached.entry(mark).or_insert(0) += 1;
+            }
+        }
+        let wanted = [
+            "answer cut by its limit",
+            "cycle",
+            "deep",
+            "fork",
+            "gap",
+            "outlier below a tip",
+            "several tips",
+        ];
+        let seldom: Vec<_> =
+            wanted.iter().filter(|mark| reached.get(**mark).is_none_or(|n| *n < 20)).collect();
+        assert!(seldom.is_empty(), "too seldom: {seldom:?} of {reached:?}");
+    }
+
+    fn marks(walk: &Walk) -> Vec<&'static str> {
+        let mut pair = Pair::default();
+        walk.arrivals().into_iter().for_each(|place| pair.insert(&id(place), &walk.events[place].0));
+        let graph = &pair.graph;
+        let events = || graph.iter();
+        let cut = walk.requests.iter().any(|request| match request {
+            Request::Backfill { seeds, limit } => {
+                pair.backfill(seeds, *limit).len() < pair.backfill(seeds, usize::MAX).len()
+            }
+            Request::MissingEvents(_) => false,
+        });
+        let backward = || graph.backward_extremities();
+        let reached = [
+            ("answer cut by its limit", cut),
+            (
+                "cycle",
+                events().any(|idx| graph.parents(idx).iter().any(|up| graph.parents(*up).contains(&idx))),
+            ),
+            ("deep", graph.iter().any(|idx| (10..32).contains(&graph.depth(idx)))),
+            ("fork", events().any(|idx| graph.children(idx).len() > 1)),
+            ("gap", backward().any(|idx| graph.standing(idx) == Standing::Missing)),
+            ("outlier below a tip", backward().any(|idx| graph.standing(idx) == Standing::Outlier)),
+            ("several tips", graph.forward_extremities().count() > 1),
+        ];
+        reached.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark).collect()
+    }
+
+    /// Writes the committed seeds anew: `cargo test --lib -- --ignored write_seeds`.
+    #[test]
+    #[ignore = "writes into fuzz/seeds"]
+    fn write_seeds() {
+        let line = |events: usize| -> Vec<u8> {
+            let mut bytes = vec![events as u8];
+            bytes.extend(std::iter::repeat_n([0, 0, 0], events).flatten());
+            bytes
+        };
+        let asked = [2, /* backfill */ 0, 255, 1, 1, /* missing events */ 1, 10, 1, 1, 0, 0];
+        let seed = |name: &str, room: Vec<u8>, order: u8| {
+            let bytes = [room, vec![order, 0], asked.to_vec()].concat();
+            read(&bytes).check();
+            std::fs::write(format!("fuzz/seeds/walk/{name}"), bytes).expect("the folder is there");
+        };
+        seed("line", line(12), 0);
+        seed("line-newest-first", line(12), NEWEST_FIRST);
+        let diamond = vec![4, 0, 7, 0, 0, 0, 0, 0, 1, 0, 4, 0, 1];
+        seed("diamond", diamond, 0);
+        let gap = [vec![8], [0, 0, 0].repeat(4), vec![0x38, 0, 0], [0, 0, 0].repeat(3)].concat();
+        seed("gap", gap, 0);
+        let outlier = [vec![6], [0, 0, 0].repeat(3), vec![7, 0, 0], [0, 0, 0].repeat(2)].concat();
+        seed("outlier-in-a-line", outlier, 0);
+        let liar = [vec![5], [0, 0, 0].repeat(2), vec![0, 0x30, 0, 200], [0, 0, 1].repeat(2)].concat();
+        seed("lying-depth", liar, 0);
+        let cycle = vec![3, 0, 0xc0, 1, 0, 0xc0, 0, 0, 0, 0];
+        seed("cycle", cycle, 0);
+    }
+}
