@@ -37,9 +37,10 @@ fn check_reports_every_event() {
 }
 
 #[test]
-fn a_shuffle_ends_in_the_same_state() {
-    let state = |shuffle: &str| answer(&format!("check DIR/v2.a.ndjson --json {shuffle}"))["state"].clone();
-    assert_eq!(state("--shuffle 1"), state("--shuffle 2"));
+fn a_shuffle_is_repeatable_and_rejects_the_same() {
+    let shuffled = |seed| answer(&format!("check DIR/faulty.a.ndjson --json --shuffle {seed}"));
+    assert_eq!(shuffled(1), shuffled(1));
+    assert_eq!(shuffled(1)["rejected"], shuffled(2)["rejected"]);
 }
 
 #[test]

@@ -242,7 +242,7 @@ fn backfill_request(graph: &EventGraph, uri: &str) -> (Vec<EventIdx>, usize) {
     for pair in query.split('&') {
         match pair.split_once('=').unwrap() {
             ("v", id) => {
-                seeds.push(OwnedEventId::try_from(id.replace("%24", "$").replace("%3A", ":")).unwrap())
+                seeds.push(OwnedEventId::try_from(id.replace("%24", "$").replace("%3A", ":")).unwrap());
             }
             ("limit", number) => limit = Some(number.parse().unwrap()),
             other => panic!("{other:?}"),

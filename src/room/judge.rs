@@ -405,7 +405,7 @@ impl Room {
             && let Some(target) = pdu.redacts()
         {
             self.early_redactions.entry(target.to_owned()).or_default().insert(id.to_owned());
-            self.try_redact(&target.to_owned());
+            self.try_redact(target);
         }
         self.try_redact(id);
     }
