@@ -2,7 +2,7 @@
 //!
 //! Reports, checks of the traffic, `explain` and `diff` read nothing else. A record's format only grows.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 
 use ruma_common::OwnedEventId;
 use serde::{Deserialize, Serialize};
@@ -353,8 +353,10 @@ impl Journal {
     ///
     /// When `out` can't be written to.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        // serde_json writes piece by piece; straight into a file that is a fifth of the time of a run.
+        let mut out = BufWriter::new(out);
         for record in &self.records {
-            serde_json::to_writer(&mut *out, record)?;
+            serde_json::to_writer(&mut out, record)?;
             out.write_all(b"\n")?;
         }
         out.flush()
