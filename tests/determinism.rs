@@ -38,16 +38,14 @@ fn in_repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// All scenarios under a folder. The schema of the format lies among them.
+/// All scenarios under a folder.
 fn scenarios(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut found = Vec::new();
     for path in entries {
         if path.is_dir() {
             found.extend(scenarios(&path));
-        } else if path.extension().is_some_and(|kind| kind == "json")
-            && path.file_name() != Some("schema.json".as_ref())
-        {
+        } else if path.extension().is_some_and(|kind| kind == "json") {
             found.push(path);
         }
     }

@@ -1,12 +1,12 @@
 //! Requests to other servers: signed, limited in time and size, counted against the peer's health.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use ruma_common::{EventId, OwnedEventId, RoomId, ServerName};
+use ruma_common::{CanonicalJsonObject, EventId, OwnedEventId, RoomId, ServerName};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
@@ -199,6 +199,24 @@ impl Homeserver {
         serde_json::from_slice(&result?).map_err(|error| AskError::Malformed(error.to_string()))
     }
 
+    /// Sends one request as it is told, good or bad, and hands on the answer, good or bad.
+    pub fn ask_as_told(
+        self: &Rc<Self>,
+        to: &ServerName,
+        method: Method,
+        path: String,
+        body: Bytes,
+        signed: bool,
+        then: impl FnOnce(Result<(u16, Bytes), AskError>) + 'static,
+    ) {
+        let (server, to) = (self.clone(), to.to_owned());
+        self.spawn_busy(async move {
+            let request = server.request(&to, method, path, body, signed, "script");
+            let answer = server.exchange(&to, request).await;
+            then(answer.map(|response| (response.status().as_u16(), response.into_body())));
+        });
+    }
+
     async fn ask_bytes(
         &self,
         to: &ServerName,
@@ -208,25 +226,8 @@ impl Homeserver {
         cause: &str,
     ) -> Result<Bytes, AskError> {
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::HOST, to.as_str())
-            .extension(Cause(cause.to_owned()))
-            .body(body)
-            .expect("own requests are well-formed");
-        if !request.body().is_empty() {
-            let json = http::HeaderValue::from_static("application/json");
-            request.headers_mut().insert(http::header::CONTENT_TYPE, json);
-        }
-        let key = self.store.read().signing_key.clone();
-        request_auth::sign(&mut request, &self.name, to, &key, &self.crypto);
-
-        let answer = self.network.request(to, request);
-        let response = match select(answer, self.clock.sleep(REQUEST_TIMEOUT)).await {
-            Either::Left((answer, _)) => answer?,
-            Either::Right(_) => return Err(AskError::Timeout),
-        };
+        let request = self.request(to, method, path, body, true, cause);
+        let response = self.exchange(to, request).await?;
         if response.body().len() > ANSWER_BYTES_MAX {
             return Err(AskError::Malformed(format!("more than {ANSWER_BYTES_MAX} bytes")));
         }
@@ -239,5 +240,43 @@ impl Homeserver {
             errcode: error["errcode"].as_str().unwrap_or_default().to_owned(),
             retry_after_ms: error["retry_after_ms"].as_u64(),
         })
+    }
+
+    fn request(
+        &self,
+        to: &ServerName,
+        method: Method,
+        path: String,
+        body: Bytes,
+        signed: bool,
+        cause: &str,
+    ) -> Request<Bytes> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, to.as_str())
+            .extension(Cause(cause.to_owned()))
+            .body(body)
+            .expect("own requests are well-formed");
+        if !request.body().is_empty() {
+            let json = http::HeaderValue::from_static("application/json");
+            request.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        }
+        // A body that is not JSON can't be signed; scripts send such ones to see what comes back.
+        let signable = request.body().is_empty()
+            || serde_json::from_slice::<CanonicalJsonObject>(request.body()).is_ok();
+        if signed && signable {
+            let key = self.store.read().signing_key.clone();
+            request_auth::sign(&mut request, &self.name, to, &key, &self.crypto);
+        }
+        request
+    }
+
+    async fn exchange(&self, to: &ServerName, request: Request<Bytes>) -> Result<Response<Bytes>, AskError> {
+        let answer = self.network.request(to, request);
+        match select(answer, self.clock.sleep(REQUEST_TIMEOUT)).await {
+            Either::Left((answer, _)) => Ok(answer?),
+            Either::Right(_) => Err(AskError::Timeout),
+        }
     }
 }

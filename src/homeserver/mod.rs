@@ -152,7 +152,8 @@ impl Homeserver {
         self.observer.see(happening);
     }
 
-    fn now(&self) -> u64 {
+    /// The time by the server's own clock, in milliseconds since the epoch.
+    pub fn now(&self) -> u64 {
         self.clock.now()
     }
 }

@@ -151,6 +151,21 @@ impl Homeserver {
         Ok(())
     }
 
+    /// Takes an event that was made to measure as an own one, so that it is served like any other.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a verifiable event of the room.
+    pub fn keep_crafted(self: &Rc<Self>, room_id: &RoomId, text: &RawValue) -> Result<(), String> {
+        let version = self.version_of(room_id)?;
+        let unverified =
+            UnverifiedPdu::parse(text.get(), version, Road::Ordinary).map_err(|error| error.to_string())?;
+        let keys = self.store.read().keys.clone();
+        let pdu = unverified.verify(&keys, &self.crypto).map_err(|error| error.to_string())?;
+        self.take(room_id, pdu, Arrival::Live, &Source::OwnUser);
+        Ok(())
+    }
+
     fn servers_in(&self, room_id: &RoomId) -> std::collections::BTreeSet<ruma_common::OwnedServerName> {
         let durable = self.store.read();
         let room = durable.rooms.get(room_id);
@@ -184,7 +199,11 @@ impl Homeserver {
     }
 
     /// Places a draft on top of the forward extremities.
-    pub(super) fn place_draft(&self, room_id: &RoomId, draft: Draft) -> Result<CanonicalJsonObject, String> {
+    ///
+    /// # Errors
+    ///
+    /// When nothing of the room is known.
+    pub fn place_draft(&self, room_id: &RoomId, draft: Draft) -> Result<CanonicalJsonObject, String> {
         let chosen = self.choose_event_id();
         let durable = self.store.read();
         let room = durable.rooms.get(room_id).ok_or("the room is not known here")?;

@@ -53,6 +53,23 @@ impl KeyRing {
         self.servers.entry(server.to_owned()).or_default().insert(key_id.to_owned(), key);
     }
 
+    /// Adds all keys of another ring.
+    pub fn extend(&mut self, other: &Self) {
+        for (server, keys) in &other.servers {
+            self.servers.entry(server.clone()).or_default().extend(keys.clone());
+        }
+    }
+
+    /// All keys: server, key id, key.
+    pub fn iter(&self) -> impl Iterator<Item = (&ServerName, &str, &PublicKey)> {
+        let of = |(server, keys)| {
+            let keys: &BTreeMap<String, PublicKey> = keys;
+            let server: &OwnedServerName = server;
+            keys.iter().map(move |(id, key)| (&**server, id.as_str(), key))
+        };
+        self.servers.iter().flat_map(of)
+    }
+
     /// A key, whenever it was valid.
     pub fn get(&self, server: &ServerName, key_id: &str) -> Option<&PublicKey> {
         self.servers.get(server)?.get(key_id)

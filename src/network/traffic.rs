@@ -18,6 +18,21 @@ pub trait Traffic {
     fn failed(&self, id: RequestId, why: Failure);
 }
 
+/// Tells servers what to answer instead of what they would.
+pub trait Script {
+    /// The answer that `server` is told to give to `asker` (names of servers in the scenario), if it is told one.
+    fn answer(&self, server: &str, asker: &str, request: &Request<Bytes>) -> Option<Scripted>;
+}
+
+/// A told answer.
+#[derive(Clone, Debug)]
+pub enum Scripted {
+    /// This one.
+    Answer(Response<Bytes>),
+    /// None, ever: the connection stays open.
+    Hang,
+}
+
 /// What became of a request that got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {

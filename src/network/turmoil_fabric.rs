@@ -26,7 +26,7 @@ use turmoil::net::{TcpListener, TcpStream};
 use super::{
     Boot,
     conditions::{Conditions, Departure},
-    traffic::{Failure, RequestId, Traffic},
+    traffic::{Failure, RequestId, Script, Scripted, Traffic},
 };
 use crate::homeserver::{
     Homeserver,
@@ -45,6 +45,7 @@ pub const EPOCH_MS: u64 = 1_700_000_000_000;
 struct World {
     conditions: Rc<RefCell<Conditions>>,
     traffic: Rc<dyn Traffic>,
+    script: Rc<dyn Script>,
     /// Names of servers in the scenario by their Matrix names.
     hosts: BTreeMap<String, String>,
     flights: RefCell<BTreeMap<RequestId, Flight>>,
@@ -97,6 +98,7 @@ impl TurmoilFabric {
         hosts: &[(String, String, i64)],
         conditions: Rc<RefCell<Conditions>>,
         traffic: Rc<dyn Traffic>,
+        script: Rc<dyn Script>,
         boot: Boot,
         tick: Duration,
     ) -> Self {
@@ -113,6 +115,7 @@ impl TurmoilFabric {
         let world = Rc::new(World {
             conditions,
             traffic,
+            script,
             hosts: hosts.iter().map(|(host, name, _)| (name.clone(), host.clone())).collect(),
             flights: RefCell::default(),
             skew_ms: RefCell::new(hosts.iter().map(|(host, _, skew)| (host.clone(), *skew)).collect()),
@@ -243,7 +246,12 @@ async fn answer(
         return pending().await;
     }
     world.traffic.arrived(id);
-    let response = server.handle(Request::from_parts(parts, body.to_bytes())).await;
+    let request = Request::from_parts(parts, body.to_bytes());
+    let response = match world.script.answer(&flight.to, &flight.from, &request) {
+        Some(Scripted::Answer(response)) => response,
+        Some(Scripted::Hang) => return pending().await,
+        None => server.handle(request).await,
+    };
     if server.store().has_lost_power() {
         return pending().await;
     }

@@ -94,9 +94,11 @@ impl Room {
     /// The rule that it breaks.
     pub fn may_send(&self, event: &Pdu) -> Result<(), String> {
         let find = |kind: &StateEventType, key: &str| {
-            self.state_event(&self.current, kind, key).map(|pdu| JudgedPdu { pdu, rejected: false })
+            self.state_event(&self.current, kind, key)
+                .map(|pdu| JudgedPdu::good(pdu))
+                .or_else(|| self.default_for(kind))
         };
-        let event = JudgedPdu { pdu: event, rejected: false };
+        let event = JudgedPdu::good(event);
         ruma_state_res::check_state_dependent_auth_rules(&self.version.rules().authorization, event, find)
     }
 
@@ -115,7 +117,7 @@ impl Room {
         let rules = &self.version.rules().authorization;
         let creators = self
             .state_event(state, &StateEventType::RoomCreate, "")
-            .and_then(|pdu| RoomCreateEvent::new(JudgedPdu { pdu, rejected: false }).creators(rules).ok())
+            .and_then(|pdu| RoomCreateEvent::new(JudgedPdu::good(pdu)).creators(rules).ok())
             .unwrap_or_default();
         let is_creator = creators.contains(user);
         if is_creator && rules.explicitly_privilege_room_creators {

@@ -47,6 +47,11 @@ impl Standing {
         matches!(self, Self::SoftFailed | Self::Accepted)
     }
 
+    /// Whether the event passed or failed by its own merits: it is held, and not for its state alone.
+    pub fn is_judged(self) -> bool {
+        matches!(self, Self::Rejected | Self::SoftFailed | Self::Accepted)
+    }
+
     /// Whether the server still has to ask for the event before what lies behind it can become history.
     fn is_gap(self) -> bool {
         matches!(self, Self::Missing | Self::Outlier)

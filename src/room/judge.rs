@@ -5,14 +5,17 @@
 //! is there. A state that is only a peer's word is computed anew when the events below it arrive, and what was
 //! built on it is judged again if it differs.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ruma_common::{EventId, OwnedEventId};
 use ruma_events::{StateEventType, TimelineEventType};
 use ruma_state_res::{check_state_dependent_auth_rules, check_state_independent_auth_rules};
 
 use super::{
-    Arrival, Held, Judgement, Room, Verdict, Waiting, Wants,
+    Arrival, Held, Judgement, NamedState, Room, StateName, Verdict, Waiting, Wants,
     graph::{EventIdx, Standing},
     state::StateMap,
 };
@@ -69,11 +72,13 @@ impl Room {
     pub fn claim_state(&mut self, id: &EventId, state: &[OwnedEventId]) -> Vec<Judgement> {
         let Some(idx) = self.graph.get(id) else { return Vec::new() };
         let claimed = self.state_of(state);
+        let after = self.name_state();
         let Some(held) = self.held[idx.index()].as_mut() else { return Vec::new() };
         if held.state_before.is_some() {
             return Vec::new();
         }
         held.state_before = Some(claimed);
+        held.after = Some(after);
         held.claimed = true;
         let woken = self.blocked.remove(id).unwrap_or_default();
         self.settle(woken)
@@ -82,12 +87,11 @@ impl Room {
     /// Starts the room from a join: the join event stands on the resident server's word for the state before it
     /// (SS-API, "Joining Rooms"). The events of that state must have been added as outliers.
     pub fn start_from_join(&mut self, join: Arc<Pdu>, state: &[OwnedEventId]) -> Vec<Judgement> {
-        let claimed = self.state_of(state);
+        let claimed = NamedState { name: self.name_state(), state: self.state_of(state) };
         let id = join.event_id().clone();
-        let verdict = match self.check_auth_events(&join).and_then(|()| self.check_state(&join, &claimed)) {
-            Ok(()) => Verdict::Accepted,
-            Err(reason) => Verdict::Rejected(reason),
-        };
+        let rejected =
+            self.check_auth_events(&join).and_then(|()| self.check_state(&join, &claimed.state)).err();
+        let verdict = rejected.map_or(Verdict::Accepted, Verdict::Rejected);
         self.place(join, claimed, &verdict, true);
         let mut judgements = vec![Judgement { event_id: id.clone(), verdict }];
         judgements.extend(self.wake(&id));
@@ -124,6 +128,7 @@ impl Room {
         for id in ids {
             push(self, &mut open, id);
         }
+        let past = self.waiting_below_history();
         while let Some((_, id)) = open.pop_first() {
             let waiting = &self.waiting[&id];
             let wants = self.wants_of(&waiting.pdu);
@@ -134,6 +139,7 @@ impl Room {
                 continue;
             }
             let Waiting { pdu, arrival } = self.waiting.remove(&id).expect("it was just seen");
+            let arrival = if past.contains(&id) { Arrival::Backfilled } else { arrival };
             let verdict = self.judge(pdu, arrival);
             judgements.push(Judgement { event_id: id.clone(), verdict });
             judgements.extend(self.recheck_claims_above(&id));
@@ -142,6 +148,21 @@ impl Room {
             }
         }
         judgements
+    }
+
+    /// Waiting events that history is built on: by whatever road they come, they are its past, not news.
+    fn waiting_below_history(&self) -> BTreeSet<OwnedEventId> {
+        let mut past = BTreeSet::new();
+        let mut open: Vec<OwnedEventId> =
+            self.graph.backward_extremities().map(|idx| self.graph.id(idx).to_owned()).collect();
+        while let Some(id) = open.pop() {
+            if let Some(waiting) = self.waiting.get(&id)
+                && past.insert(id)
+            {
+                open.extend(waiting.pdu.prev_events().iter().cloned());
+            }
+        }
+        past
     }
 
     pub(super) fn wants_of(&self, pdu: &Pdu) -> Wants {
@@ -169,7 +190,7 @@ impl Room {
     fn judge(&mut self, pdu: Arc<Pdu>, arrival: Arrival) -> Verdict {
         let state_before = self.state_before_of(&pdu);
         let rejected =
-            self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &state_before)).err();
+            self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &state_before.state)).err();
         let verdict = match rejected {
             Some(reason) => Verdict::Rejected(reason),
             None => match self.check_current(&pdu, arrival) {
@@ -182,35 +203,45 @@ impl Room {
     }
 
     /// The state before an event, all of whose `prev_events` have one.
-    fn state_before_of(&mut self, pdu: &Pdu) -> StateMap {
-        let mut heads: Vec<EventIdx> = pdu.prev_events().iter().filter_map(|id| self.graph.get(id)).collect();
-        heads.sort();
-        heads.dedup();
-        self.state_after_heads(heads)
+    fn state_before_of(&mut self, pdu: &Pdu) -> NamedState {
+        let heads: Vec<EventIdx> = pdu.prev_events().iter().filter_map(|id| self.graph.get(id)).collect();
+        self.state_after_heads(&heads)
     }
 
-    fn state_after_heads(&mut self, heads: Vec<EventIdx>) -> StateMap {
-        let states: Vec<StateMap> = heads.iter().filter_map(|idx| self.state_after(*idx)).collect();
-        match &states[..] {
-            [] => StateMap::new(),
-            [only] => only.clone(),
-            several => {
-                if let Some(known) = self.resolutions.get(&heads) {
-                    return known.clone();
-                }
-                let resolved = self.resolve(several);
+    /// The state after several events; resolution runs only where their states may differ.
+    fn state_after_heads(&mut self, heads: &[EventIdx]) -> NamedState {
+        let name = |idx: &EventIdx| Some((self.held(*idx)?.after?, *idx));
+        let branches: BTreeMap<StateName, EventIdx> = heads.iter().filter_map(name).collect();
+        let names: Vec<StateName> = branches.keys().copied().collect();
+        if let Some(known) = self.resolutions.get(&names) {
+            return known.clone();
+        }
+        let states: Vec<StateMap> = branches.values().filter_map(|idx| self.state_after(*idx)).collect();
+        match (&names[..], &states[..]) {
+            ([], _) | (_, []) => NamedState { name: self.name_state(), state: StateMap::new() },
+            ([name], [only]) => NamedState { name: *name, state: only.clone() },
+            (_, several) => {
+                let state = self.resolve(several);
+                let same = several.iter().position(|branch| *branch == state);
+                let name = same.map_or_else(|| self.name_state(), |nth| names[nth]);
+                let resolved = NamedState { name, state };
                 if self.resolutions.len() >= REMEMBERED_RESOLUTIONS {
                     self.resolutions.clear();
                 }
-                self.resolutions.insert(heads, resolved.clone());
+                self.resolutions.insert(names, resolved.clone());
                 resolved
             }
         }
     }
 
+    fn name_state(&mut self) -> StateName {
+        self.states_named += 1;
+        StateName(self.states_named)
+    }
+
     /// Step 4: against the event's own auth events.
     fn check_auth_events(&self, pdu: &Pdu) -> Result<(), String> {
-        let event = JudgedPdu { pdu, rejected: false };
+        let event = JudgedPdu::good(pdu);
         let rules = &self.version.rules().authorization;
         let held = |id: &EventId| self.held_by_id(id).map(Held::judged);
         check_state_independent_auth_rules(rules, event, held)
@@ -226,7 +257,7 @@ impl Room {
             let fills = |held: &&&Held| {
                 held.pdu.state_key() == Some(key) && held.pdu.kind().to_string() == kind.to_string()
             };
-            auth.iter().find(fills).map(|held| held.judged())
+            auth.iter().find(fills).map(|held| held.judged()).or_else(|| self.default_for(kind))
         };
         check_state_dependent_auth_rules(rules, event, find)
             .map_err(|reason| format!("not allowed by its auth events: {reason}"))
@@ -235,12 +266,17 @@ impl Room {
     /// Steps 5 and 6: against a state.
     fn check_state(&self, pdu: &Pdu, state: &StateMap) -> Result<(), String> {
         let find = |kind: &StateEventType, key: &str| {
-            let idx = state.get(&self.slots.find(kind, key)?)?;
-            self.held(*idx).map(Held::judged)
+            let idx = self.slots.find(kind, key).and_then(|slot| state.get(&slot));
+            idx.and_then(|idx| self.held(*idx)).map(Held::judged).or_else(|| self.default_for(kind))
         };
-        let event = JudgedPdu { pdu, rejected: false };
+        let event = JudgedPdu::good(pdu);
         check_state_dependent_auth_rules(&self.version.rules().authorization, event, find)
             .map_err(|reason| format!("not allowed by the state before it: {reason}"))
+    }
+
+    /// What stands in for an event that a state lacks: ruma knows no default for the join rules.
+    pub(super) fn default_for(&self, kind: &StateEventType) -> Option<JudgedPdu<'_>> {
+        (*kind == StateEventType::RoomJoinRules).then(|| JudgedPdu::good(&self.default_join_rules))
     }
 
     fn check_current(&self, pdu: &Pdu, arrival: Arrival) -> Result<(), String> {
@@ -260,17 +296,20 @@ impl Room {
         cited && count == pdu.prev_events().len()
     }
 
-    fn place(&mut self, pdu: Arc<Pdu>, state_before: StateMap, verdict: &Verdict, claimed: bool) {
+    fn place(&mut self, pdu: Arc<Pdu>, before: NamedState, verdict: &Verdict, claimed: bool) {
         let (standing, rejected, soft_failed) = match verdict {
             Verdict::Accepted => (Standing::Accepted, None, None),
             Verdict::SoftFailed(reason) => (Standing::SoftFailed, None, Some(reason.clone())),
             Verdict::Rejected(reason) => (Standing::Rejected, Some(reason.clone()), None),
         };
         let id = pdu.event_id().clone();
+        let changes_state = rejected.is_none() && pdu.state_key().is_some();
+        let after = if changes_state { self.name_state() } else { before.name };
         self.store(pdu, standing, |held| {
             held.rejected = rejected;
             held.soft_failed = soft_failed;
-            held.state_before = Some(state_before);
+            held.state_before = Some(before.state);
+            held.after = Some(after);
             held.claimed = claimed;
         });
         if standing == Standing::Accepted {
@@ -292,11 +331,14 @@ impl Room {
             standing,
         );
         self.held.resize_with(self.graph.len(), || None);
+        let auth_events = pdu.auth_events().iter().filter_map(|id| self.graph.get(id)).collect();
         let held = self.held[idx.index()].get_or_insert(Held {
             pdu,
+            auth_events,
             rejected: None,
             soft_failed: None,
             state_before: None,
+            after: None,
             claimed: false,
             redacted_by: None,
         });
@@ -306,7 +348,7 @@ impl Room {
 
     fn update_current(&mut self) {
         let heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
-        self.current = self.state_after_heads(heads);
+        self.current = self.state_after_heads(&heads).state;
     }
 
     /// An event has its true state now: do the claims that stand directly on it hold?
@@ -331,11 +373,11 @@ impl Room {
             let (pdu, old, was) = (held.pdu.clone(), held.state_before.clone(), held.rejected.clone());
             let new = self.state_before_of(&pdu);
             self.held[idx.index()].as_mut().expect("held").claimed = false;
-            if old.as_ref() == Some(&new) {
+            if old.as_ref() == Some(&new.state) {
                 continue;
             }
-            self.resolutions.clear();
-            let rejected = self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &new)).err();
+            let rejected =
+                self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &new.state)).err();
             let verdict = match (&rejected, &self.held(idx).expect("held").soft_failed) {
                 (Some(reason), _) => Verdict::Rejected(reason.clone()),
                 (None, Some(reason)) => Verdict::SoftFailed(reason.clone()),

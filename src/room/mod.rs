@@ -5,6 +5,7 @@
 //! to ask for what is missing is the homeserver's business.
 
 mod access;
+pub mod dump;
 pub mod graph;
 mod judge;
 mod resolve;
@@ -68,10 +69,14 @@ pub struct Wants {
 #[derive(Clone, Debug)]
 struct Held {
     pdu: Arc<Pdu>,
+    /// Its auth events, all of which are held.
+    auth_events: Box<[EventIdx]>,
     rejected: Option<String>,
     soft_failed: Option<String>,
     /// The state before the event, once it is known.
     state_before: Option<StateMap>,
+    /// Names the state after the event, once that is known.
+    after: Option<StateName>,
     /// Whether `state_before` is a peer's word instead of being computed from the events before.
     claimed: bool,
     /// The redaction that applies to it.
@@ -80,8 +85,20 @@ struct Held {
 
 impl Held {
     fn judged(&self) -> JudgedPdu<'_> {
-        JudgedPdu { pdu: &self.pdu, rejected: self.rejected.is_some() }
+        JudgedPdu { rejected: self.rejected.is_some(), ..JudgedPdu::good(&self.pdu) }
     }
+}
+
+/// The name of one state of the room, never given to another: events that change nothing share it, which tells
+/// without a look at the states that there is nothing to resolve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct StateName(u64);
+
+/// A state with its name.
+#[derive(Clone, Debug)]
+struct NamedState {
+    name: StateName,
+    state: StateMap,
 }
 
 /// An event that is held but can't be judged yet.
@@ -100,6 +117,8 @@ pub struct Room {
     /// By index in the graph.
     held: Vec<Option<Held>>,
     slots: Slots,
+    /// Stands in for the join rules where a state has none.
+    default_join_rules: Arc<Pdu>,
     current: StateMap,
     /// Events that can't be judged yet.
     waiting: BTreeMap<OwnedEventId, Waiting>,
@@ -107,8 +126,9 @@ pub struct Room {
     blocked: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
     /// Redactions whose target is not held yet.
     early_redactions: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
-    /// Resolutions over several branches, by the branches: the events of one moment cite the same.
-    resolutions: BTreeMap<Vec<EventIdx>, StateMap>,
+    /// Resolutions over the states of several branches: the events of one moment have the same.
+    resolutions: BTreeMap<Vec<StateName>, NamedState>,
+    states_named: u64,
 }
 
 impl Room {
@@ -120,11 +140,13 @@ impl Room {
             graph: EventGraph::new(),
             held: Vec::new(),
             slots: Slots::default(),
+            default_join_rules: Arc::new(Pdu::default_join_rules(room_id, version)),
             current: StateMap::new(),
             waiting: BTreeMap::new(),
             blocked: BTreeMap::new(),
             early_redactions: BTreeMap::new(),
             resolutions: BTreeMap::new(),
+            states_named: 0,
         }
     }
 

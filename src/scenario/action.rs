@@ -4,11 +4,14 @@
 mod fault;
 mod member;
 mod read;
+mod script;
 mod talk;
 
 pub use fault::{Clock, Crash, Cut, Heal, Latency, Partition, Restart, Silence};
 pub use member::{Ban, Invite, Join, Kick, Leave, Profile, Unban};
 pub use read::{PageBack, Pages};
+pub(super) use script::labels;
+pub use script::{Answer, AnswerExpected, Ask, Craft, EventRef, Push};
 pub use talk::{
     Content, HistoryVisibilityChange, JoinRuleChange, Message, PowerLevels, Redact, ServerAcl, State, Topic,
 };

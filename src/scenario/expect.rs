@@ -1,5 +1,6 @@
 //! What must hold when a scenario has been played.
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +26,35 @@ pub struct Expect {
     /// The marks that the run must reach.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<String>,
+    /// How events must stand at the end, by server and reference: the label of an event, or a `$` id.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "std::collections::BTreeMap<ServerName, std::collections::BTreeMap<String, Stands>>")]
+    pub events: IndexMap<ServerName, IndexMap<String, Stands>>,
     /// Servers that need not agree with the others at the end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differ: Vec<ServerName>,
+}
+
+/// How an event stands on a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stands {
+    /// It passed all checks.
+    Accepted,
+    /// It is kept but not built upon.
+    SoftFailed,
+    /// It is not allowed.
+    Rejected,
+    /// It is held for what it allows, not as history.
+    Outlier,
+    /// It can't be judged for want of others.
+    Waiting,
+    /// The server does not hold it.
+    Absent,
+    /// It is history: accepted or soft-failed.
+    History,
+    /// It did not become history: rejected, outlier, waiting or absent.
+    NotHistory,
 }
 
 /// How a run can end.
@@ -89,6 +116,9 @@ impl Expect {
                     .entry(index)
                     .under("marks"));
             }
+        }
+        for server in self.events.keys() {
+            world.server(server).map_err(|mistake| mistake.under(server.as_str()).under("events"))?;
         }
         if self.differ.is_empty() {
             return Ok(());

@@ -22,12 +22,12 @@ mod suggest;
 mod time;
 
 pub use action::{
-    Ban, Clock, Content, Crash, Cut, Heal, HistoryVisibilityChange, Invite, Join, JoinRuleChange, Kick,
-    Latency, Leave, Message, PageBack, Pages, Partition, PowerLevels, Profile, Redact, Restart, ServerAcl,
-    Silence, State, Topic, Unban,
+    Answer, AnswerExpected, Ask, Ban, Clock, Content, Craft, Crash, Cut, EventRef, Heal,
+    HistoryVisibilityChange, Invite, Join, JoinRuleChange, Kick, Latency, Leave, Message, PageBack, Pages,
+    Partition, PowerLevels, Profile, Push, Redact, Restart, ServerAcl, Silence, State, Topic, Unban,
 };
 pub use error::{Place, ScenarioError};
-pub use expect::{Expect, RequestLimits, Verdict};
+pub use expect::{Expect, RequestLimits, Stands, Verdict};
 pub use format::{MAX_FILE_BYTES, MAX_STEPS, Origin, Scenario};
 pub use link::{LinkSettings, LinkSpeed};
 pub use names::{ServerName, Servers, UserRef};

@@ -109,6 +109,10 @@ actions! {
     "crash" Crash false "A server stops at once.",
     "restart" Restart false "A crashed server starts again.",
     "clock" Clock false "A server's clock jumps.",
+    "craft" Craft true "An event is made to measure.",
+    "push" Push false "A server sends a transaction with events of choice.",
+    "ask" Ask false "A server asks another one question.",
+    "answer" Answer false "A server gives a scripted answer instead of its own.",
 }
 
 impl Serialize for Step {
@@ -302,7 +306,33 @@ impl<'a> SoFar<'a> {
                 let help = known.unwrap_or_else(|| "give the event's step a label with `as`".to_owned());
                 Err(Mistake::at("event", what).help(help).under("redact"))
             }
+            Action::Craft(craft) => {
+                let (prev, auth) = (craft.prev.as_deref(), craft.auth.as_deref());
+                self.known("craft", &[("prev", prev.unwrap_or(&[])), ("auth", auth.unwrap_or(&[]))])
+            }
+            Action::Push(push) => self.known("push", &[("events", &push.events)]),
+            Action::Ask(ask) => self.known("ask", &[("events", &ask.events), ("earliest", &ask.earliest)]),
+            Action::Answer(answer) => {
+                let events = answer.events.as_deref().unwrap_or(&[]);
+                self.known("answer", &[("events", events), ("auth", &answer.auth)])
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses references to labels that no earlier step has given.
+    fn known(&self, key: &str, lists: &[(&'static str, &[action::EventRef])]) -> Result<(), Mistake> {
+        for (list, index, label) in action::labels(lists) {
+            if !self.labels.contains(label) {
+                let known = suggest::advice(label, self.labels.iter().copied());
+                let help = known.unwrap_or_else(|| "give the event's step a label with `as`".to_owned());
+                return Err(Mistake::here(format!("no earlier step has the label {}", quote(label)))
+                    .help(help)
+                    .entry(index)
+                    .under(list)
+                    .under(key));
+            }
+        }
+        Ok(())
     }
 }

@@ -62,6 +62,9 @@ pub enum What {
         servers: Vec<(String, String)>,
         /// The version of the room.
         room_version: u8,
+        /// Public keys of servers, as Matrix name, key id and unpadded base64; what is signed can be checked by them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<(String, String, String)>,
         /// The scenario itself, so that the journal alone explains the run.
         definition: Value,
     },
@@ -238,6 +241,22 @@ pub enum What {
         /// The server that let it in.
         via: String,
     },
+    /// A step gave an event a name.
+    Labelled {
+        /// The name.
+        label: String,
+        /// The event.
+        event: OwnedEventId,
+    },
+    /// A script made an event to measure; the server signed what it was told to.
+    Crafted {
+        /// The event.
+        event: OwnedEventId,
+        /// The event itself.
+        pdu: Box<RawValue>,
+    },
+    /// An answer that a script waited for came.
+    Expected(Expectation),
     /// The server's software started.
     Started,
     /// The server went down.
@@ -251,6 +270,18 @@ pub enum What {
         /// What was violated.
         violations: Vec<Violation>,
     },
+}
+
+/// Whether an answer was what a step expects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// The step's place in the timeline.
+    pub step: usize,
+    /// Whether it was.
+    pub met: bool,
+    /// What was different.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// How a server stands at the end of a run, in one room.

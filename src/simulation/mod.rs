@@ -6,6 +6,7 @@ mod import;
 pub mod journal;
 mod player;
 pub mod recorder;
+mod script;
 mod users;
 
 use std::{str::FromStr, time::Duration};

@@ -11,9 +11,10 @@ use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
 use super::{
     Options, Simulated, SimulationError,
     agenda::{Deed, agenda},
-    import::import_room,
+    import::{Import, read_import},
     journal::{End, JOURNAL_VERSION, Journal, What},
     recorder::{Recorder, ServerObserver},
+    script::Scripts,
 };
 use crate::{
     homeserver::{
@@ -23,6 +24,7 @@ use crate::{
     },
     matrix::{
         crypto::{Crypto, SigningKey},
+        keys::encode,
         version::RoomVersion,
     },
     network::{Boot, conditions::Conditions, streams::Streams, turmoil_fabric::TurmoilFabric},
@@ -52,12 +54,13 @@ pub(super) struct Player<'a> {
     pub(super) version: RoomVersion,
     /// Events that steps have given a name.
     pub(super) labels: BTreeMap<String, OwnedEventId>,
+    pub(super) scripts: Rc<Scripts>,
     fabric: TurmoilFabric,
     conditions: Rc<RefCell<Conditions>>,
     /// Latency and jitter as they were before a step changed them.
     old_latencies: BTreeMap<usize, Vec<(String, String, u64, u64)>>,
     options: Options,
-    crypto: Rc<Crypto>,
+    pub(super) crypto: Rc<Crypto>,
 }
 
 impl<'a> Player<'a> {
@@ -88,7 +91,15 @@ impl<'a> Player<'a> {
             .iter()
             .map(|(host, name)| (host.clone(), name.clone(), scenario.servers[host].clock_skew.as_millis()))
             .collect();
-        let fabric = TurmoilFabric::new(&skews, conditions.clone(), recorder.clone(), boot, options.tick);
+        let scripts = Rc::new(Scripts::default());
+        let fabric = TurmoilFabric::new(
+            &skews,
+            conditions.clone(),
+            recorder.clone(),
+            scripts.clone(),
+            boot,
+            options.tick,
+        );
         Ok(Self {
             scenario,
             recorder,
@@ -96,6 +107,7 @@ impl<'a> Player<'a> {
             room: None,
             version,
             labels: BTreeMap::new(),
+            scripts,
             fabric,
             conditions,
             old_latencies: BTreeMap::new(),
@@ -105,8 +117,19 @@ impl<'a> Player<'a> {
     }
 
     pub(super) fn play(mut self) -> Result<Simulated, SimulationError> {
-        self.record_run();
-        self.set_up()?;
+        let scenario = self.scenario;
+        let import = match &scenario.room {
+            Room::Imported(imported) => {
+                Some(read_import(scenario, imported).map_err(SimulationError::Import)?)
+            }
+            Room::Created(_) => None,
+        };
+        if let Some(import) = &import {
+            self.version = import.version();
+            self.recorder.set_version(self.version);
+        }
+        self.record_run(import.as_ref());
+        self.set_up(import.as_ref())?;
         let zero = self.fabric.now().next_multiple_of(1_000);
         let agenda = agenda(self.scenario);
         for (at, deeds) in agenda {
@@ -124,7 +147,7 @@ impl<'a> Player<'a> {
         Ok(Simulated { journal: Journal { records: self.recorder.finish(zero) }, simulated_ms })
     }
 
-    fn record_run(&self) {
+    fn record_run(&self, import: Option<&Import<'_>>) {
         let servers = self.scenario.servers.keys();
         let definition = serde_json::from_str(&self.scenario.to_json()).expect("scenarios are JSON");
         self.recorder.record(
@@ -138,9 +161,23 @@ impl<'a> Player<'a> {
                     .map(|host| (host.clone(), self.scenario.matrix_name(host).to_owned()))
                     .collect(),
                 room_version: self.version.number(),
+                keys: self.public_keys(import),
                 definition,
             },
         );
+    }
+
+    /// The keys that events are signed with: those of the servers, and of those whose room is imported.
+    fn public_keys(&self, import: Option<&Import<'_>>) -> Vec<(String, String, String)> {
+        let imported = import.into_iter().flat_map(|import| import.keys.iter());
+        let imported =
+            imported.map(|(server, id, key)| (server.to_string(), id.to_owned(), encode(&key.bytes)));
+        let key = |node: &Node| {
+            let durable = node.store.read();
+            let public = encode(&durable.signing_key.public());
+            (durable.name.to_string(), durable.signing_key.id().to_string(), public)
+        };
+        self.nodes.values().map(key).chain(imported).collect()
     }
 
     // --- Time.
@@ -205,14 +242,12 @@ impl<'a> Player<'a> {
 
     // --- Set-up.
 
-    fn set_up(&mut self) -> Result<(), SimulationError> {
+    fn set_up(&mut self, import: Option<&Import<'_>>) -> Result<(), SimulationError> {
         self.step()?;
         match &self.scenario.room {
-            Room::Imported(imported) => {
-                let (room, version) = import_room(self.scenario, imported, &self.nodes, &self.crypto)
-                    .map_err(SimulationError::Import)?;
-                self.room = Some(room);
-                self.version = version;
+            Room::Imported(_) => {
+                let import = import.expect("it was read before");
+                self.room = Some(import.hand_out(&self.nodes, &self.recorder));
             }
             Room::Created(created) => {
                 let host = self.host_of(&created.created_by);
@@ -308,6 +343,9 @@ impl<'a> Player<'a> {
             Action::Restart(restart) => Some(restart.server.clone()),
             Action::Clock(clock) => Some(clock.server.clone()),
             Action::PageBack(page) => Some(page.server.clone()),
+            Action::Push(push) => Some(push.from.clone()),
+            Action::Ask(ask) => Some(ask.from.clone()),
+            Action::Answer(answer) => Some(answer.server.clone()),
             _ => None,
         };
         host.or_else(|| Some(self.host_of(super::users::author(action)?)))
@@ -481,7 +519,7 @@ impl<'a> Player<'a> {
         self.nodes.get(host)?.running.borrow().clone()
     }
 
-    fn host_by_name(&self, name: &ServerName) -> String {
+    pub(super) fn host_by_name(&self, name: &ServerName) -> String {
         let host = self.scenario.servers.keys().find(|host| self.scenario.matrix_name(host) == name);
         host.expect("users are of servers of the scenario").clone()
     }

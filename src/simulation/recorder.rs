@@ -18,7 +18,7 @@ use crate::{
         ports::{Cause, Observer},
     },
     matrix::{
-        pdu::{Road, UnverifiedPdu},
+        pdu::{Pdu, Road, UnverifiedPdu},
         version::RoomVersion,
     },
     network::traffic::{Failure, RequestId, Traffic},
@@ -29,7 +29,7 @@ use crate::{
 pub struct Recorder {
     records: RefCell<Vec<Record>>,
     now: Cell<u64>,
-    version: RoomVersion,
+    version: Cell<RoomVersion>,
     /// Names in the scenario by Matrix names.
     names: BTreeMap<String, String>,
     seen_events: RefCell<BTreeSet<OwnedEventId>>,
@@ -49,7 +49,7 @@ impl Recorder {
         Self {
             records: RefCell::default(),
             now: Cell::new(0),
-            version,
+            version: Cell::new(version),
             names: names.iter().map(|(host, name)| (name.clone(), host.clone())).collect(),
             seen_events: RefCell::default(),
             requests: RefCell::default(),
@@ -60,6 +60,11 @@ impl Recorder {
     /// Sets the time of the records to come, in milliseconds of the run.
     pub fn set_now(&self, now: u64) {
         self.now.set(now);
+    }
+
+    /// Says of which version the room is, once an import has shown it.
+    pub fn set_version(&self, version: RoomVersion) {
+        self.version.set(version);
     }
 
     /// Adds a record.
@@ -80,6 +85,12 @@ impl Recorder {
         records
     }
 
+    /// The event itself, if this run has not seen it before.
+    pub(super) fn first_sight(&self, pdu: &Pdu) -> Option<Box<RawValue>> {
+        let first = self.seen_events.borrow_mut().insert(pdu.event_id().clone());
+        first.then(|| pdu.json().to_owned())
+    }
+
     /// A server's name in the scenario.
     fn name(&self, matrix_name: &str) -> String {
         self.names.get(matrix_name).cloned().unwrap_or_else(|| matrix_name.to_owned())
@@ -96,13 +107,18 @@ impl Recorder {
     }
 
     fn id_of(&self, pdu: &RawValue) -> String {
-        let id = UnverifiedPdu::parse(pdu.get(), self.version, Road::Backfill);
+        let id = UnverifiedPdu::parse(pdu.get(), self.version.get(), Road::Backfill);
         id.map_or_else(|_| "?".to_owned(), |pdu| pdu.event_id().to_string())
     }
 }
 
+/// The ids of the events that a request names in its path, query or body.
+pub(super) fn events_named(request: &Request<Bytes>) -> Vec<String> {
+    Asked::read(request, |_| String::new()).events
+}
+
 /// The last part of a path that names the endpoint, such as `backfill`.
-fn endpoint(path: &str) -> &str {
+pub(super) fn endpoint(path: &str) -> &str {
     let mut parts = path.split('/').skip(2);
     match (parts.next(), parts.nth(1)) {
         (Some("key"), _) => "key",
@@ -250,12 +266,9 @@ impl Observer for ServerObserver {
         let recorder = &self.recorder;
         let what = match happening {
             Happening::Received { pdu, source } => {
-                let first = recorder.seen_events.borrow_mut().insert(pdu.event_id().clone());
-                What::Received {
-                    event: pdu.event_id().clone(),
-                    from: recorder.from(&source),
-                    pdu: first.then(|| pdu.json().to_owned()),
-                }
+                let first = recorder.first_sight(&pdu);
+                let event = pdu.event_id().clone();
+                What::Received { event, from: recorder.from(&source), pdu: first }
             }
             Happening::Dropped { event_id, source, reason } => {
                 What::Dropped { event: event_id, from: recorder.from(&source), reason }

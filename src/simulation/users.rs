@@ -32,6 +32,7 @@ pub(super) fn author(action: &Action) -> Option<&UserRef> {
         Action::Kick(what) => Some(&what.by),
         Action::Ban(what) => Some(&what.by),
         Action::Unban(what) => Some(&what.by),
+        Action::Craft(what) => Some(&what.by),
         _ => None,
     }
 }
@@ -51,6 +52,9 @@ impl Player<'_> {
         if let Err(reason) = result {
             let host = match action {
                 Action::PageBack(page) => Some(page.server.clone()),
+                Action::Push(push) => Some(push.from.clone()),
+                Action::Ask(ask) => Some(ask.from.clone()),
+                Action::Answer(answer) => Some(answer.server.clone()),
                 _ => author(action).map(|user| self.host_of(user)),
             };
             let failed = What::UserFailed { action: action.key().to_owned(), reason };
@@ -59,6 +63,16 @@ impl Player<'_> {
     }
 
     fn try_as_user(&mut self, step: usize, time: u32, action: &Action) -> Result<(), String> {
+        match action {
+            Action::Craft(craft) => {
+                let label = self.scenario.timeline[step].label.clone();
+                return self.craft(label.as_deref(), craft);
+            }
+            Action::Push(push) => return self.push(step, push),
+            Action::Ask(ask) => return self.ask(step, ask),
+            Action::Answer(answer) => return self.tell_answer(answer),
+            _ => {}
+        }
         let host = match action {
             Action::PageBack(page) => page.server.clone(),
             _ => self.host_of(author(action).expect("all other steps are of users")),
@@ -89,7 +103,7 @@ impl Player<'_> {
         let draft = self.draft(&server, step, time, action)?;
         let pdu = server.send(&room, draft)?;
         if let Some(label) = &self.scenario.timeline[step].label {
-            self.labels.insert(label.clone(), pdu.event_id().clone());
+            self.label(&label.clone(), pdu.event_id().clone());
         }
         Ok(())
     }

@@ -1,0 +1,77 @@
+//! One run from its scenario to its verdict.
+
+use crate::{
+    check::{
+        evidence::EvidenceError,
+        verdict::{Judgement, judge, word},
+    },
+    scenario::Scenario,
+    simulation::{
+        Fabric, Options, SimulationError,
+        journal::{Journal, Record, What},
+        simulate,
+    },
+};
+
+/// A run that was played and judged.
+#[derive(Debug)]
+pub struct Played {
+    /// Everything that happened, the verdict last.
+    pub journal: Journal,
+    /// The verdict.
+    pub judgement: Judgement,
+    /// How long the run took in simulated time, set-up included, in milliseconds.
+    pub simulated_ms: u64,
+    /// How long it took in real time, in milliseconds; the only thing in which two equal runs differ.
+    pub wall_ms: u64,
+}
+
+/// Why a run came to no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// It could not be played to its end.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
+    /// Its journal can't be judged.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+}
+
+/// Plays a scenario and judges what happened.
+///
+/// # Errors
+///
+/// When the scenario can't be played to its end; not when it ends badly.
+pub fn play(scenario: &Scenario, seed: u64, fabric: Fabric) -> Result<Played, PlayError> {
+    let watch = Stopwatch::start();
+    let options = Options { seed, fabric, ..Options::default() };
+    let mut simulated = simulate(scenario, &options)?;
+    let judgement = judge(scenario, &simulated.journal)?;
+    let t = simulated.journal.records.last().map_or(0, |record| record.t);
+    let verdict = What::Verdict {
+        verdict: word(judgement.verdict).to_owned(),
+        violations: judgement.violations.clone(),
+    };
+    simulated.journal.records.push(Record { t, server: None, what: verdict });
+    Ok(Played {
+        journal: simulated.journal,
+        judgement,
+        simulated_ms: simulated.simulated_ms,
+        wall_ms: watch.ms(),
+    })
+}
+
+/// The wall clock, which nothing inside a run may see: it tells people how long they waited.
+#[allow(clippy::disallowed_types, reason = "read before and after a run, never in it")]
+struct Stopwatch(std::time::Instant);
+
+#[allow(clippy::disallowed_types, reason = "read before and after a run, never in it")]
+impl Stopwatch {
+    fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    fn ms(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,56 @@
+//! In the end nothing waits, and history breaks off only where the server knows that it does.
+
+use ruma_common::EventId;
+
+use super::{
+    Finding, Invariant, When, count,
+    evidence::{Evidence, Host},
+};
+use crate::{room::graph::Standing, simulation::journal::End};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "closed-history",
+    code: "LIVENESS",
+    clause: "SS-API \"Backfilling and retrieving missing events\": a gap is closed, or known as a backward extremity",
+    holds: "no event waits to be judged, and what history cites is held or is a backward extremity at its edge",
+    when: When::AtRest,
+    check,
+};
+
+fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let ends = evidence.agreeing().filter_map(|(name, host)| Some((name, host, host.end?)));
+    ends.flat_map(|(name, host, end)| {
+        let waiting = end.waiting.first().map(|first| waits(name, end, first));
+        waiting.into_iter().chain(hole(evidence, name, host, end))
+    })
+    .collect()
+}
+
+fn waits(name: &str, end: &End, first: &EventId) -> Finding {
+    let waiting = count(end.waiting.len(), "event");
+    Finding::on(name, format!("{name} is idle, but {waiting} still waits to be judged")).about(first)
+}
+
+/// The first event of the history that cites what is neither held nor an edge.
+fn hole(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Option<Finding> {
+    for id in host.history() {
+        for parent in evidence.parents(id) {
+            let is_there = host.held.get(&**parent).is_some_and(|standing| *standing > Standing::Outlier);
+            if is_there {
+                continue;
+            }
+            let (short, by) = (super::short(parent), super::short(id));
+            if end.backward_extremities.binary_search(parent).is_err() {
+                let message =
+                    format!("{name} lacks {short}, which {by} cites, and does not know that it does");
+                return Some(Finding::on(name, message).about(parent));
+            }
+            if !evidence.is_edge(host, parent) {
+                let message =
+                    format!("the history of {name} breaks off at {short}, which is younger than its join");
+                return Some(Finding::on(name, message).about(parent));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,426 @@
+//! What a journal proves, read once: every event as it was first seen, who held what and since when, who asked whom
+//! for what, and how each server stands at the end. Invariants read this and nothing else.
+//!
+//! It may not know how servers work inside: what is not in the journal did not happen.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
+
+use indexmap::IndexMap;
+use ruma_common::{EventId, OwnedEventId};
+
+use crate::{
+    matrix::{
+        pdu::{Pdu, PduError, Road, UnverifiedPdu},
+        version::RoomVersion,
+    },
+    room::graph::Standing,
+    scenario::{Action, Expect, Scenario},
+    simulation::journal::{End, Expectation, From, Journal, Record, What},
+};
+
+/// Why a journal is no evidence.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// It does not begin with the run.
+    #[error("the first record does not say which run it is")]
+    NoRun,
+    /// Its room version is not played.
+    #[error("the journal is of room version {0}")]
+    RoomVersion(u8),
+}
+
+/// An event where the run saw it for the first time.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// When.
+    pub t: i64,
+    /// On which server.
+    pub server: &'a str,
+    /// How it came there.
+    pub from: &'a From,
+    /// The event; an error where what the server stored is not even well-formed.
+    pub pdu: Result<UnverifiedPdu, PduError>,
+    parents: Vec<OwnedEventId>,
+}
+
+/// A request with what came of it.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// When it left.
+    pub t: i64,
+    /// Its number.
+    pub id: u64,
+    /// Who asked.
+    pub from: &'a str,
+    /// Who was asked.
+    pub to: &'a str,
+    /// The endpoint's name.
+    pub endpoint: &'a str,
+    /// Method and path with query.
+    pub line: &'a str,
+    /// Why it was made.
+    pub cause: &'a str,
+    /// The events that it names or carries.
+    pub events: &'a [String],
+    /// Its `limit`.
+    pub limit: Option<u64>,
+    /// Its `earliest_events`.
+    pub earliest: &'a [String],
+    /// The answer, if one came.
+    pub answer: Option<Answered<'a>>,
+    /// When and why it came to nothing.
+    pub failed: Option<(i64, &'a str)>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answered<'a> {
+    /// When it came.
+    pub t: i64,
+    /// The HTTP status.
+    pub status: u16,
+    /// The events in it, in order.
+    pub events: &'a [String],
+}
+
+/// A verdict, when it was reached.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// When.
+    pub t: i64,
+    /// On which server.
+    pub server: &'a str,
+    /// In which of its lives, counted by its starts.
+    pub life: u32,
+    /// On which event.
+    pub event: &'a EventId,
+    /// The verdict.
+    pub verdict: Standing,
+}
+
+/// A hole in a server's graph.
+#[derive(Debug)]
+pub struct Gap<'a> {
+    /// Whose.
+    pub server: &'a str,
+    /// The event that is missing.
+    pub missing: &'a EventId,
+    /// When it was noticed.
+    pub opened: i64,
+    /// When it was filled.
+    pub closed: Option<i64>,
+}
+
+/// What became of one server.
+#[derive(Debug, Default)]
+pub struct Host<'a> {
+    /// Its Matrix name.
+    pub matrix_name: &'a str,
+    /// How it stands at the end.
+    pub end: Option<&'a End>,
+    /// The standings of the events that it holds at the end.
+    pub held: BTreeMap<&'a EventId, Standing>,
+    /// When it took an event for the first time, and from where.
+    pub received: BTreeMap<&'a EventId, (i64, &'a From)>,
+    /// When it joined, the last time; nothing if it was there from the start.
+    pub joined: Option<i64>,
+    /// The events at which it took the state by the word of a peer.
+    pub states_taken: BTreeSet<&'a EventId>,
+    /// When an event last reached it or was judged.
+    pub last_change: Option<i64>,
+    lives: u32,
+}
+
+impl<'a> Host<'a> {
+    /// The events that are part of its history at the end.
+    pub fn history(&self) -> impl Iterator<Item = &'a EventId> + '_ {
+        self.held.iter().filter(|(_, standing)| standing.is_history()).map(|(id, _)| *id)
+    }
+
+    /// Its forward extremities at the end.
+    pub fn extremities(&self) -> BTreeSet<&'a EventId> {
+        self.end.iter().flat_map(|end| &end.forward_extremities).map(|id| &**id).collect()
+    }
+
+    /// Whether it is joined to the room at the end.
+    pub fn is_joined(&self) -> bool {
+        self.end.is_some_and(|end| end.joined)
+    }
+}
+
+/// What a journal proves.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// What the scenario expects.
+    pub expect: &'a Expect,
+    /// The version of the room.
+    pub version: RoomVersion,
+    /// Public keys of servers, as Matrix name, key id and unpadded base64.
+    pub keys: &'a [(String, String, String)],
+    /// The servers by name, in the scenario's order.
+    pub hosts: IndexMap<&'a str, Host<'a>>,
+    /// Every event that any server stored, in the order in which the run saw them.
+    pub seen: IndexMap<&'a EventId, Seen<'a>>,
+    /// The requests in the order of their numbers.
+    pub requests: BTreeMap<u64, Asked<'a>>,
+    /// All verdicts in order.
+    pub judged: Vec<Judged<'a>>,
+    /// All holes, in the order in which they were noticed.
+    pub gaps: Vec<Gap<'a>>,
+    /// Events that a script made to measure, with the server that signed them.
+    pub crafted: BTreeMap<&'a EventId, &'a str>,
+    /// Events that steps have given a name.
+    pub labels: BTreeMap<&'a str, &'a EventId>,
+    /// What steps expect of answers, with the server that looked.
+    pub expectations: Vec<(&'a str, &'a Expectation)>,
+    /// Servers that a script tells what to answer, with the endpoint.
+    pub scripted: BTreeSet<(&'a str, &'a str)>,
+    /// When the last fault was over: the final heal, or else the last step that ended one.
+    pub healed: Option<i64>,
+    /// The time of the last record.
+    pub ended: i64,
+}
+
+impl<'a> Evidence<'a> {
+    /// Reads a journal of a run of `scenario`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not begin with a run that can be understood.
+    pub fn read(scenario: &'a Scenario, journal: &'a Journal) -> Result<Self, EvidenceError> {
+        let Some(What::Run { servers, room_version, keys, .. }) = journal.records.first().map(|r| &r.what)
+        else {
+            return Err(EvidenceError::NoRun);
+        };
+        let version = RoomVersion::from_str(&room_version.to_string());
+        let hosts =
+            servers.iter().map(|(host, name)| (host.as_str(), Host { matrix_name: name, ..Host::default() }));
+        let mut evidence = Self {
+            expect: &scenario.expect,
+            version: version.map_err(|_| EvidenceError::RoomVersion(*room_version))?,
+            keys,
+            hosts: hosts.collect(),
+            seen: IndexMap::new(),
+            requests: BTreeMap::new(),
+            judged: Vec::new(),
+            gaps: Vec::new(),
+            crafted: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            expectations: Vec::new(),
+            scripted: scripted(scenario),
+            healed: None,
+            ended: 0,
+        };
+        let mut open_gaps = BTreeMap::new();
+        for record in &journal.records {
+            evidence.ended = record.t;
+            evidence.take_traffic(record);
+            evidence.take_world(record);
+            evidence.take_event(record);
+            evidence.take_gap(record, &mut open_gaps);
+            evidence.take_script(record);
+        }
+        Ok(evidence)
+    }
+
+    fn take_traffic(&mut self, record: &'a Record) {
+        match &record.what {
+            What::Request { id, to, endpoint, line, cause, events, limit, earliest, .. } => {
+                let asked = Asked {
+                    t: record.t,
+                    id: *id,
+                    from: record.server.as_deref().unwrap_or_default(),
+                    to,
+                    endpoint,
+                    line,
+                    cause,
+                    events,
+                    limit: *limit,
+                    earliest,
+                    answer: None,
+                    failed: None,
+                };
+                self.requests.insert(*id, asked);
+            }
+            What::Answer { id, status, events, .. } => {
+                if let Some(asked) = self.requests.get_mut(id) {
+                    asked.answer = Some(Answered { t: record.t, status: *status, events });
+                }
+            }
+            What::Failed { id, why } => {
+                if let Some(asked) = self.requests.get_mut(id) {
+                    asked.failed = Some((record.t, why));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_world(&mut self, record: &'a Record) {
+        match &record.what {
+            What::Healed | What::StepEnds { .. } => self.healed = Some(record.t),
+            What::Step { action, .. } if matches!(action.as_str(), "heal" | "restart") => {
+                self.healed = Some(record.t);
+            }
+            _ => {}
+        }
+        let Some(host) = record.server.as_deref().and_then(|name| self.hosts.get_mut(name)) else { return };
+        match &record.what {
+            What::Started => host.lives += 1,
+            What::Joined { .. } => host.joined = Some(record.t),
+            What::StateTaken { event, .. } => {
+                host.states_taken.insert(event);
+            }
+            What::End(end) => {
+                host.held = end.events.iter().map(|(id, standing)| (&**id, *standing)).collect();
+                host.end = Some(end);
+            }
+            _ => {}
+        }
+    }
+
+    fn take_event(&mut self, record: &'a Record) {
+        let Some(server) = record.server.as_deref() else { return };
+        let Some(host) = self.hosts.get_mut(server) else { return };
+        match &record.what {
+            What::Received { event, from, pdu } => {
+                host.last_change = Some(record.t);
+                host.received.entry(event).or_insert((record.t, from));
+                let Some(pdu) = pdu else { return };
+                let pdu = UnverifiedPdu::parse(pdu.get(), self.version, Road::Backfill);
+                let parents = pdu.as_ref().map(|pdu| pdu.claims().prev_events().to_vec());
+                let parents = parents.unwrap_or_default();
+                self.seen.entry(event).or_insert(Seen { t: record.t, server, from, pdu, parents });
+            }
+            What::Judged { event, verdict, .. } => {
+                host.last_change = Some(record.t);
+                let life = host.lives;
+                self.judged.push(Judged { t: record.t, server, life, event, verdict: *verdict });
+            }
+            _ => {}
+        }
+    }
+
+    fn take_gap(&mut self, record: &'a Record, open: &mut BTreeMap<(&'a str, &'a EventId), usize>) {
+        let Some(server) = record.server.as_deref() else { return };
+        match &record.what {
+            What::GapOpened { missing, .. } => {
+                open.insert((server, missing), self.gaps.len());
+                self.gaps.push(Gap { server, missing, opened: record.t, closed: None });
+            }
+            What::GapClosed { missing } => {
+                if let Some(gap) = open.remove(&(server, &**missing)) {
+                    self.gaps[gap].closed = Some(record.t);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_script(&mut self, record: &'a Record) {
+        let server = record.server.as_deref().unwrap_or_default();
+        match &record.what {
+            What::Crafted { event, .. } => {
+                self.crafted.insert(event, server);
+            }
+            What::Labelled { label, event } => {
+                self.labels.insert(label, event);
+            }
+            What::Expected(expectation) => self.expectations.push((server, expectation)),
+            _ => {}
+        }
+    }
+
+    // --- Servers.
+
+    /// The servers that must agree at the end: joined, and not expected to differ.
+    pub fn agreeing(&self) -> impl Iterator<Item = (&'a str, &Host<'a>)> {
+        let differ = &self.expect.differ;
+        let joined = self.hosts.iter().filter(|(_, host)| host.is_joined());
+        joined.map(|(name, host)| (*name, host)).filter(|(name, _)| !differ.iter().any(|other| other == name))
+    }
+
+    /// The joined servers that still had something under way when the run ended.
+    pub fn restless(&self) -> impl Iterator<Item = (&'a str, &End)> {
+        let ends = self.agreeing().filter_map(|(name, host)| Some((name, host.end?)));
+        ends.filter(|(_, end)| !end.idle)
+    }
+
+    /// Whether a break in a server's history is one that it may have: what lies below happened before it joined,
+    /// was never imported, or was too deep to fetch, so that the state there was taken instead.
+    pub fn is_edge(&self, host: &Host<'_>, missing: &EventId) -> bool {
+        let Some(seen) = self.seen.get(missing) else { return true };
+        let before_join = host.joined.is_some_and(|joined| seen.t <= joined);
+        before_join || *seen.from == From::Import || host.states_taken.contains(missing)
+    }
+
+    /// The events that a server may lack: those at and below the edges of its history.
+    pub fn beyond_edges(&self, host: &'a Host<'_>) -> BTreeSet<&EventId> {
+        let breaks = host.end.iter().flat_map(|end| &end.backward_extremities);
+        let edges = breaks.map(|id| &**id).filter(|id| self.is_edge(host, id));
+        self.reach(edges, |_| true)
+    }
+
+    // --- The graph of all events that the run saw.
+
+    /// An event that the run saw, if what was stored is well-formed.
+    pub fn pdu(&self, id: &EventId) -> Option<&Pdu> {
+        Some(self.seen.get(id)?.pdu.as_ref().ok()?.claims())
+    }
+
+    /// The `prev_events` of an event; none if the run never saw it.
+    pub fn parents(&self, id: &EventId) -> &[OwnedEventId] {
+        self.seen.get(id).map_or(&[], |seen| &seen.parents)
+    }
+
+    /// The depth that an event claims.
+    pub fn depth(&self, id: &EventId) -> u64 {
+        self.pdu(id).map_or(0, Pdu::depth)
+    }
+
+    /// The events reached from some by `prev_events`, themselves included, walking through those that `passes`
+    /// lets through.
+    pub fn reach<'b>(
+        &'b self,
+        from: impl Iterator<Item = &'b EventId>,
+        passes: impl Fn(&EventId) -> bool,
+    ) -> BTreeSet<&'b EventId> {
+        let mut reached: BTreeSet<&EventId> = BTreeSet::new();
+        let mut open: Vec<&EventId> = from.collect();
+        while let Some(id) = open.pop() {
+            if reached.insert(id) && passes(id) {
+                open.extend(self.parents(id).iter().map(|id| &**id));
+            }
+        }
+        reached
+    }
+
+    /// The tips of a server's graph: accepted events that no other accepted event descends from, over whatever held
+    /// events. Worked out from the events alone, whatever the server says of itself.
+    pub fn tips(
+        &self,
+        host: &Host<'a>,
+        accepted: impl Fn(&EventId, Standing) -> bool,
+    ) -> BTreeSet<&'a EventId> {
+        let is_accepted = |id: &EventId| host.held.get(id).is_some_and(|standing| accepted(id, *standing));
+        let tops = host.held.keys().copied().filter(|id| is_accepted(id));
+        let below = tops.clone().flat_map(|id| self.parents(id)).map(|id| &**id);
+        // Below an accepted event the walk starts anew by itself, so it may stop there.
+        let passes = |id: &EventId| host.held.contains_key(id) && !is_accepted(id);
+        let covered = self.reach(below, passes);
+        tops.filter(|id| !covered.contains(id)).collect()
+    }
+}
+
+fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {
+    let steps = scenario.timeline.iter();
+    steps
+        .filter_map(|step| match &step.action {
+            Action::Answer(answer) => Some((answer.server.as_str(), answer.endpoint.as_str())),
+            _ => None,
+        })
+        .collect()
+}

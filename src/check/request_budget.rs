@@ -1,0 +1,87 @@
+//! Recovery costs what the gap costs, and not more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Finding, Invariant, When, count,
+    evidence::{Asked, Evidence},
+};
+use crate::simulation::journal::From;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "request-budget",
+    code: "BOUND",
+    clause: "`expect.requests`; without it, a bound for each event that was missing",
+    holds: "the servers make no more requests than the scenario allows, or than what was missing explains",
+    when: When::Recovery,
+    check,
+};
+
+/// Requests by which a server asks for what it lacks.
+const RECOVERY: [&str; 6] = ["backfill", "get_missing_events", "event", "state_ids", "state", "event_auth"];
+
+/// What a server may ask without lacking anything: a user's pages that turn out empty, a state that it holds already.
+const FREE: usize = 16;
+/// One round at one hole: four servers, each asked for the gap, the event and the state. A real server asks no more
+/// of them before it backs off.
+const ROUND: usize = 12;
+/// Back-off keeps rounds at least so far apart, in milliseconds, once the first few are over: half of the 20 s that
+/// servers wait at most.
+const ROUND_EVERY_MS: i64 = 10_000;
+/// Rounds that are over before back-off has grown to its most.
+const FIRST_ROUNDS: usize = 6;
+
+fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let limits: Vec<_> = evidence.expect.requests.iter().collect();
+    if limits.is_empty() { within_reason(evidence) } else { within_limits(evidence, &limits) }
+}
+
+fn within_limits(evidence: &Evidence<'_>, limits: &[(&'static str, u32)]) -> Vec<Finding> {
+    let over = limits.iter().filter_map(|(endpoint, most)| {
+        let counts = |asked: &&Asked<'_>| *endpoint == "total" || asked.endpoint == *endpoint;
+        let made = evidence.requests.values().filter(counts).count();
+        let what = if *endpoint == "total" { "all in all" } else { endpoint };
+        (made > *most as usize).then(|| {
+            let message = format!("{what}: {}, the scenario allows {most}", count(made, "request"));
+            Finding { server: None, event: None, message }
+        })
+    });
+    over.collect()
+}
+
+/// Asking for each event by itself is the most that is still work: more than that is asking for what is held or
+/// not to be had. Requests without an answer count too, but holes that stay open may be tried again and again.
+fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let asked = evidence.requests.values().filter(|asked| RECOVERY.contains(&asked.endpoint));
+    let mut made: BTreeMap<&str, usize> = BTreeMap::new();
+    for asked in asked {
+        *made.entry(asked.from).or_default() += 1;
+    }
+    let over = made.into_iter().filter_map(|(server, made)| {
+        let allowed = budget(evidence, server);
+        (made > allowed).then(|| {
+            let message =
+                format!("{server} made {made} requests to recover; what it lacked explains {allowed}");
+            Finding::on(server, message)
+        })
+    });
+    over.collect()
+}
+
+fn budget(evidence: &Evidence<'_>, server: &str) -> usize {
+    let Some(host) = evidence.hosts.get(server) else { return FREE };
+    let pulled = host.received.values().filter(|(_, from)| is_pulled(from)).count();
+    let rounds = |opened: i64, closed: Option<i64>| {
+        let open_ms = closed.unwrap_or(evidence.ended) - opened;
+        FIRST_ROUNDS + usize::try_from(open_ms / ROUND_EVERY_MS).unwrap_or(0)
+    };
+    let own_gaps = evidence.gaps.iter().filter(|gap| gap.server == server);
+    // Holes under one event are worked on in one round, so those that open at one moment count once.
+    let moments: BTreeSet<_> = own_gaps.map(|gap| (gap.opened, rounds(gap.opened, gap.closed))).collect();
+    let by_moment: BTreeMap<i64, usize> = moments.into_iter().collect();
+    FREE + pulled + by_moment.values().sum::<usize>() * ROUND
+}
+
+fn is_pulled(from: &From) -> bool {
+    matches!(from, From::Peer { endpoint, .. } if RECOVERY.contains(&endpoint.as_str()))
+}

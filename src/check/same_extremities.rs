@@ -1,0 +1,85 @@
+//! Servers that have the same events stand at the same place in the room.
+
+use std::collections::BTreeSet;
+
+use ruma_common::EventId;
+
+use super::{Finding, Invariant, When, count, evidence::Evidence};
+use crate::room::graph::Standing;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "same-extremities",
+    code: "STATE-CONV",
+    clause: "SS-API \"PDUs\", `prev_events`; \"Soft failure\": a soft-failed event is no extremity",
+    holds: "all joined servers have the same forward extremities, but for events that are soft-failed on some",
+    when: When::AtRest,
+    check,
+};
+
+/// How far the forward extremities of the servers agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// They are equal.
+    Equal,
+    /// They differ only where one server soft-failed what another accepted, which the specification allows: soft
+    /// failure depends on what a server knew when.
+    SoftFailures,
+    /// They differ.
+    Different,
+}
+
+/// How far the forward extremities of the servers that should agree do.
+pub fn extremities_agree(evidence: &Evidence<'_>) -> Agreement {
+    let mut all = evidence.agreeing().map(|(_, host)| host.extremities());
+    let first = all.next();
+    if all.all(|other| Some(other) == first) {
+        Agreement::Equal
+    } else if without_soft_failed(evidence).windows(2).all(|pair| pair[0] == pair[1]) {
+        Agreement::SoftFailures
+    } else {
+        Agreement::Different
+    }
+}
+
+/// Where the servers would stand, had each soft-failed all that any of them did.
+fn without_soft_failed<'a>(evidence: &Evidence<'a>) -> Vec<BTreeSet<&'a EventId>> {
+    let soft_failed: BTreeSet<&EventId> = evidence
+        .agreeing()
+        .flat_map(|(_, host)| &host.held)
+        .filter(|(_, standing)| **standing == Standing::SoftFailed)
+        .map(|(id, _)| *id)
+        .collect();
+    let counts =
+        |id: &EventId, standing: Standing| standing == Standing::Accepted && !soft_failed.contains(id);
+    evidence.agreeing().map(|(_, host)| evidence.tips(host, counts)).collect()
+}
+
+fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    if extremities_agree(evidence) != Agreement::Different {
+        return Vec::new();
+    }
+    let mut hosts = evidence.agreeing();
+    let Some((first, reference)) = hosts.next() else { return Vec::new() };
+    let reference = reference.extremities();
+    let mut findings = Vec::new();
+    for (name, host) in hosts {
+        let own = host.extremities();
+        if own == reference {
+            continue;
+        }
+        let only_own: Vec<_> = own.difference(&reference).collect();
+        let only_there: Vec<_> = reference.difference(&own).collect();
+        let message = format!(
+            "{name} and {first} stand at different places: {} only on {name}, {} only on {first}",
+            count(only_own.len(), "extremity").replace("extremitys", "extremities"),
+            only_there.len(),
+        );
+        let finding = Finding::on(name, message);
+        let event = only_own.first().or(only_there.first());
+        findings.push(match event {
+            Some(event) => finding.about(event),
+            None => finding,
+        });
+    }
+    findings
+}

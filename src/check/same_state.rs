@@ -1,0 +1,56 @@
+//! Servers that stand at the same place see the same room.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Finding, Invariant, When,
+    evidence::{Evidence, Host},
+};
+use crate::simulation::journal::End;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "same-state",
+    code: "STATE-CONV",
+    clause: "room versions, \"State resolution\": the state is a function of the events",
+    holds: "joined servers with the same forward extremities have the same current state",
+    when: When::AtRest,
+    check,
+};
+
+fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut by_place: BTreeMap<_, (&str, &Host<'_>)> = BTreeMap::new();
+    for (name, host) in evidence.agreeing() {
+        let (other, reference) = *by_place.entry(host.extremities()).or_insert((name, host));
+        let (Some(own), Some(theirs)) = (host.end, reference.end) else { continue };
+        findings.extend(difference(name, own, other, theirs));
+    }
+    findings
+}
+
+type Slots<'a> = BTreeMap<(&'a str, &'a str), &'a ruma_common::EventId>;
+
+fn slots(end: &End) -> Slots<'_> {
+    end.state.iter().map(|(kind, key, event)| ((kind.as_str(), key.as_str()), &**event)).collect()
+}
+
+/// The first slot in which two states differ, and how many there are.
+fn difference(name: &str, own: &End, other: &str, theirs: &End) -> Option<Finding> {
+    let (own, theirs) = (slots(own), slots(theirs));
+    let all: std::collections::BTreeSet<_> = own.keys().chain(theirs.keys()).collect();
+    let mut differing = all.into_iter().filter(|slot| own.get(*slot) != theirs.get(*slot));
+    let slot = differing.next()?;
+    let more = match differing.count() {
+        0 => String::new(),
+        more => format!(", and {more} more slots differ"),
+    };
+    let show = |slots: &Slots<'_>| slots.get(slot).map_or("nothing".to_owned(), |id| super::short(id));
+    let (kind, key) = slot;
+    let key = if key.is_empty() { String::new() } else { format!(" of {key}") };
+    let message = format!("{kind}{key} is {} on {name} and {} on {other}{more}", show(&own), show(&theirs));
+    let finding = Finding::on(name, message);
+    Some(match own.get(slot).or(theirs.get(slot)) {
+        Some(event) => finding.about(event),
+        None => finding,
+    })
+}

@@ -1,0 +1,75 @@
+//! The command line: parse, do, print, exit. Data goes to stdout, everything else to stderr.
+//!
+//! One file a command. Files and arguments are read here and nowhere below.
+
+pub mod exit;
+mod output;
+mod room;
+mod run;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A deterministic simulation and fuzzing testbed for Matrix federation.
+#[derive(Debug, Parser)]
+#[command(version, after_help = exit::help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play scenarios and judge what happened.
+    Run(run::Run),
+    /// Print the scenario format's JSON Schema.
+    Schema,
+    /// Judge a room dump event by event, and ask what a server that holds it would answer.
+    Room(room::Room),
+}
+
+/// Why a command did not get to its result.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// An input that can't be used.
+    fn usage(message: impl ToString) -> Self {
+        Self { code: exit::USAGE, message: message.to_string() }
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(run) => run.run(),
+        Command::Schema => {
+            schema::run();
+            Ok(exit::HOLDS)
+        }
+        Command::Room(room) => room.run().map(|()| exit::HOLDS),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            anstream::eprintln!("backfire: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// What is said after a panic: no input may cause one, so it is Backfire's own fault.
+pub fn own_fault() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    anstream::eprintln!(
+        "\nbackfire: this is a fault of Backfire's own. Please report the message above, the scenario, the seed\n\
+         (0 unless the command says otherwise) and the command:\n  backfire {}",
+        arguments.join(" ")
+    );
+    ExitCode::from(exit::OWN_FAULT)
+}

@@ -1,0 +1,72 @@
+//! The command `backfire run` as scripts see it: exit codes, streams, the shape of its JSON.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backfire"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("run").args(arguments).output().unwrap()
+}
+
+const SCENARIO: &str = "scenarios/peers/og-1-gap-filling.json";
+
+#[test]
+fn the_summary_has_the_fields_that_scripts_rely_on() {
+    let output = run(&[SCENARIO, "--seed", "7", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["scenario"], "og-1-gap-filling");
+    assert_eq!(summary["seed"], 7);
+    assert_eq!(summary["fabric"], "turmoil");
+    assert_eq!(summary["verdict"], "holds");
+    assert_eq!(summary["exit_code"], 0);
+    assert_eq!(summary["journal_sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(summary["violations"], Value::Array(Vec::new()));
+    assert_eq!(summary["replay"], format!("backfire run {SCENARIO} --seed 7"));
+    for field in ["simulated_ms", "wall_ms"] {
+        assert!(summary[field].is_u64(), "{field}");
+    }
+    for (name, server) in summary["servers"].as_object().unwrap() {
+        for field in ["events", "accepted", "rejected", "soft_failed", "missing"] {
+            assert!(server[field].is_u64(), "{name}: {field}");
+        }
+        assert_eq!(server["forward_extremities"].as_array().map(Vec::len), Some(1), "{name}");
+    }
+    assert!(summary["requests"]["get_missing_events"].is_u64());
+    assert!(summary["marks"].is_array());
+}
+
+#[test]
+fn several_scenarios_give_an_array_and_a_line_each() {
+    let output = run(&[SCENARIO, SCENARIO, "--json"]);
+    let summaries: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summaries.as_array().map(Vec::len), Some(2));
+    assert_eq!(summaries[0]["journal_sha256"], summaries[1]["journal_sha256"]);
+
+    let lines = String::from_utf8(run(&[SCENARIO, SCENARIO]).stdout).unwrap();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+}
+
+#[test]
+fn what_cannot_be_read_is_usage_and_leaves_stdout_alone() {
+    for arguments in
+        [&["no-such-file.json"][..], &["README.nothing", SCENARIO], &[SCENARIO, "--fabric", "rope"]]
+    {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_report_is_plain_text_where_nobody_sees_colours() {
+    let report = String::from_utf8(run(&[SCENARIO]).stdout).unwrap();
+    assert!(!report.contains('\u{1b}'), "{report}");
+    for line in report.lines() {
+        assert!(line.chars().count() <= 110, "{line}");
+    }
+    for part in ["✓ same-events", "all stand at $", "HOLDS", "again: backfire run"] {
+        assert!(report.contains(part), "{part} in\n{report}");
+    }
+}
