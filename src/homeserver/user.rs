@@ -208,7 +208,8 @@ impl Homeserver {
         let durable = self.store.read();
         let room = durable.rooms.get(room_id).ok_or("the room is not known here")?;
         let (prev_events, depth) = newest_extremities(room);
-        if prev_events.is_empty() && draft.kind != "m.room.create" && room.graph().len() == 0 {
+        if prev_events.is_empty() {
+            // An event without parents would start a second history of the room.
             return Err("nothing of the room is known here".to_owned());
         }
         let version = room.version();
