@@ -161,6 +161,9 @@ impl Homeserver {
         let unverified =
             UnverifiedPdu::parse(text.get(), version, Road::Ordinary).map_err(|error| error.to_string())?;
         let keys = self.store.read().keys.clone();
+        if unverified.room_id() != room_id {
+            return Err(format!("it is of room {}", unverified.room_id()));
+        }
         let pdu = unverified.verify(&keys, &self.crypto).map_err(|error| error.to_string())?;
         self.take(room_id, pdu, Arrival::Live, &Source::OwnUser);
         Ok(())
