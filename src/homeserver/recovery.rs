@@ -320,13 +320,7 @@ impl Homeserver {
     }
 
     /// Fetches one event as an outlier, with the auth events that it needs itself.
-    async fn fetch_with_auth(
-        &self,
-        plan: &Plan,
-        server: &OwnedServerName,
-        id: &EventId,
-        left: &mut usize,
-    ) {
+    async fn fetch_with_auth(&self, plan: &Plan, server: &OwnedServerName, id: &EventId, left: &mut usize) {
         let mut wanted = vec![id.to_owned()];
         let mut fetched = Vec::new();
         while let Some(id) = wanted.pop() {
@@ -373,8 +367,7 @@ impl Homeserver {
         let own_word = plan.servers.iter().filter(|server| plan.interested.contains(*server));
         let pulled = self.pulled_waiters(plan);
         let trusted = pulled.len() == plan.waiters.len();
-        let servers: Vec<_> =
-            others.chain(own_word.filter(|_| trusted)).take(SERVERS_PER_ATTEMPT).collect();
+        let servers: Vec<_> = others.chain(own_word.filter(|_| trusted)).take(SERVERS_PER_ATTEMPT).collect();
         // Where nobody knows the missing event, somebody may know the state at the one that waits for it.
         for at in [plan.missing.clone()].into_iter().chain(pulled).take(STATES_PER_ATTEMPT) {
             for server in &servers {
@@ -430,13 +423,7 @@ impl Homeserver {
         self.claim(plan, server, at, &ids.pdu_ids)
     }
 
-    fn claim(
-        &self,
-        plan: &Plan,
-        server: &OwnedServerName,
-        at: &EventId,
-        state: &[OwnedEventId],
-    ) -> bool {
+    fn claim(&self, plan: &Plan, server: &OwnedServerName, at: &EventId, state: &[OwnedEventId]) -> bool {
         let judgements = self.store.write(|durable| {
             let room = durable.rooms.get_mut(&plan.room)?;
             let held = |id: &OwnedEventId| room.graph().get(id).is_some_and(|i| room.event_at(i).is_some());

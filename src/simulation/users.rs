@@ -51,10 +51,8 @@ impl Player<'_> {
     pub(super) fn act_as_user(&mut self, step: usize, time: u32, action: &Action) {
         let result = self.try_as_user(step, time, action);
         if let Err(reason) = result {
-            let scripted = matches!(
-                action,
-                Action::Craft(_) | Action::Push(_) | Action::Ask(_) | Action::Answer(_)
-            );
+            let scripted =
+                matches!(action, Action::Craft(_) | Action::Push(_) | Action::Ask(_) | Action::Answer(_));
             if scripted {
                 record_expectation(&self.recorder, None, step, Err(reason));
                 return;
