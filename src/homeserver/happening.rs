@@ -18,6 +18,8 @@ pub enum Source {
         /// `send`, `backfill`, `get_missing_events`, `event`, `state_ids`, `send_join`, …
         endpoint: &'static str,
     },
+    /// It was held already, as an outlier.
+    OwnStore,
     /// It was imported before the run.
     Import,
 }

@@ -51,6 +51,7 @@ impl Homeserver {
         };
         let result = match UnverifiedPdu::parse(text.get(), version, road) {
             Ok(unverified) if unverified.room_id() != room => {
+                self.note_foreign(room, &unverified);
                 let problem = format!("is of room {}", unverified.room_id());
                 Err((Some(unverified.event_id().to_owned()), PduError::Field { field: "room_id", problem }))
             }
@@ -64,6 +65,18 @@ impl Homeserver {
             self.see(Happening::Dropped { event_id, source: source.clone(), reason: error.to_string() });
             error
         })
+    }
+
+    /// Tells the room of an event that it will never get, being of another room. From room version 3 on the id is a
+    /// hash of what says so, signed or not.
+    fn note_foreign(&self, room: &RoomId, event: &UnverifiedPdu) {
+        if event.claims().version().has_event_ids_on_the_wire() {
+            return;
+        }
+        let judgements = self.store.write(|durable| {
+            durable.rooms.get_mut(room).map(|room| room.note_foreign(event.event_id())).unwrap_or_default()
+        });
+        self.tell(judgements);
     }
 
     async fn verify_with_keys(
@@ -127,8 +140,11 @@ impl Homeserver {
         });
         let Some(judgements) = judgements else { return false };
         self.see(Happening::Received { pdu, source: source.clone() });
-        if let Source::Peer { server, .. } = source {
+        if let Source::Peer { server, endpoint } = source {
             self.remember_teller(&id, server);
+            if *endpoint == "send" {
+                self.pushed.borrow_mut().insert(id.clone());
+            }
         }
         self.tell(judgements);
         self.tell_if_waiting(room, &id);
@@ -142,6 +158,7 @@ impl Homeserver {
     pub(super) fn tell(&self, judgements: Vec<Judgement>) {
         for Judgement { event_id, verdict } in judgements {
             self.told_by.borrow_mut().remove(&event_id);
+            self.pushed.borrow_mut().remove(&event_id);
             self.see(Happening::Judged { event_id, verdict });
         }
     }

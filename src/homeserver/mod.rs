@@ -76,6 +76,8 @@ pub struct Homeserver {
     queues: RefCell<BTreeMap<OwnedServerName, Rc<Queue>>>,
     /// From whom each waiting event came: whom to ask first for what it lacks.
     told_by: RefCell<BTreeMap<OwnedEventId, BTreeSet<OwnedServerName>>>,
+    /// Waiting events that were pushed, not asked for. After a restart nobody remembers, and all count as asked for.
+    pushed: RefCell<BTreeSet<OwnedEventId>>,
     /// Tasks under way that the world should wait for before it calls the server idle.
     busy: RefCell<usize>,
 }
@@ -103,6 +105,7 @@ impl Homeserver {
             recovery_wanted: Notify::new(),
             queues: RefCell::default(),
             told_by: RefCell::default(),
+            pushed: RefCell::default(),
             busy: RefCell::new(0),
         });
         server.see(Happening::Started);

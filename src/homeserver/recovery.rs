@@ -25,6 +25,8 @@ const SERVERS_PER_ATTEMPT: usize = 4;
 /// The most events of a room that may wait to be judged before holes are no longer dug deeper but closed by the
 /// state there: a gap of fifty full answers.
 const WAITING_EVENTS_MAX: usize = 1_000;
+/// At how many events the state is asked for in one attempt: at the hole, and at some that wait for it.
+const STATES_PER_ATTEMPT: usize = 3;
 /// The most `latest_events` and `earliest_events` named in one request.
 const NAMED_EVENTS_MAX: usize = 20;
 /// Up to so many events of a state are fetched one by one; more come by one `/state`.
@@ -183,15 +185,27 @@ impl Homeserver {
 
     /// One attempt at one hole.
     async fn work_on(&self, missing: &EventId) {
-        let Some(plan) = self.plan(missing) else { return self.end_attempt(missing) };
-        if plan.wanted_as_auth {
+        if let Some(plan) = self.plan(missing).filter(|plan| plan.wanted_as_auth) {
             self.fetch_auth(&plan).await;
-        } else if plan.too_deep {
-            self.go_round(&plan).await;
-        } else {
-            self.dig(&plan).await;
+        }
+        // What was wanted for what it allows may be wanted as history too.
+        if let Some(plan) = self.plan(missing).filter(|plan| !plan.wanted_as_auth) {
+            if plan.too_deep {
+                self.go_round(&plan).await;
+            } else {
+                self.dig(&plan).await;
+            }
         }
         self.end_attempt(missing);
+    }
+
+    /// Whether an event is still missed for what it allows.
+    fn is_wanted_as_auth(&self, plan: &Plan) -> bool {
+        let durable = self.store.read();
+        durable.rooms.get(&plan.room).is_some_and(|room| {
+            let wants = plan.waiters.iter().filter_map(|id| room.wants(id));
+            wants.into_iter().any(|wants| wants.auth_events.contains(&plan.missing))
+        })
     }
 
     /// Whether a hole is still one.
@@ -267,6 +281,10 @@ impl Homeserver {
                 return;
             }
         }
+        if let Some(own) = self.own_copy(plan) {
+            self.take(&plan.room, own, Arrival::Live, &Source::OwnStore);
+            return;
+        }
         for server in plan.servers.iter().take(SERVERS_PER_ATTEMPT) {
             if let Some((pdu, source)) = self.fetch_event(plan, server, &plan.missing).await {
                 self.take(&plan.room, pdu, Arrival::Live, &source);
@@ -290,32 +308,27 @@ impl Homeserver {
                 let new = self.not_held(plan, &answer.pdus, &source).await;
                 self.add_outliers(plan, new, &source);
             }
-            if !self.is_open(plan) {
+            if !self.is_wanted_as_auth(plan) {
                 return;
             }
             let mut left = SINGLE_FETCHES_MAX;
-            if self.fetch_with_auth(plan, server, &plan.missing, &mut left).await && !self.is_open(plan) {
+            self.fetch_with_auth(plan, server, &plan.missing, &mut left).await;
+            if !self.is_wanted_as_auth(plan) {
                 return;
             }
         }
     }
 
     /// Fetches one event as an outlier, with the auth events that it needs itself.
-    async fn fetch_with_auth(
-        &self,
-        plan: &Plan,
-        server: &OwnedServerName,
-        id: &EventId,
-        left: &mut usize,
-    ) -> bool {
+    async fn fetch_with_auth(&self, plan: &Plan, server: &OwnedServerName, id: &EventId, left: &mut usize) {
         let mut wanted = vec![id.to_owned()];
         let mut fetched = Vec::new();
         while let Some(id) = wanted.pop() {
             if *left == 0 {
-                return false;
+                return;
             }
             *left -= 1;
-            let Some((pdu, _)) = self.fetch_event(plan, server, &id).await else { return false };
+            let Some((pdu, _)) = self.fetch_event(plan, server, &id).await else { return };
             let durable = self.store.read();
             let room = &durable.rooms[&plan.room];
             let unknown = |id: &&OwnedEventId| {
@@ -326,7 +339,6 @@ impl Homeserver {
         }
         let source = Source::Peer { server: server.clone(), endpoint: "event" };
         self.add_outliers(plan, fetched, &source);
-        true
     }
 
     async fn fetch_event(
@@ -353,28 +365,33 @@ impl Homeserver {
     async fn go_round(&self, plan: &Plan) {
         let others = plan.servers.iter().filter(|server| !plan.interested.contains(*server));
         let own_word = plan.servers.iter().filter(|server| plan.interested.contains(*server));
-        let trusted = self.is_pulled(plan);
-        let servers = others.chain(own_word.filter(|_| trusted));
-        for server in servers.take(SERVERS_PER_ATTEMPT) {
-            if self.take_state_from(plan, server).await {
-                return;
+        let pulled = self.pulled_waiters(plan);
+        let trusted = pulled.len() == plan.waiters.len();
+        let servers: Vec<_> = others.chain(own_word.filter(|_| trusted)).take(SERVERS_PER_ATTEMPT).collect();
+        // Where nobody knows the missing event, somebody may know the state at the one that waits for it.
+        for at in [plan.missing.clone()].into_iter().chain(pulled).take(STATES_PER_ATTEMPT) {
+            for server in &servers {
+                if self.take_state_from(plan, server, &at).await {
+                    return;
+                }
             }
         }
     }
 
-    /// Whether what waits for the hole was itself asked for, so that others built upon it: then it is history
-    /// with a gap, not a fresh event with an invented past.
-    fn is_pulled(&self, plan: &Plan) -> bool {
-        let durable = self.store.read();
-        let Some(room) = durable.rooms.get(&plan.room) else { return false };
-        let cited = |id: &OwnedEventId| room.waiting().any(|pdu| pdu.prev_events().contains(id));
-        plan.waiters.iter().all(|id| cited(id) || room.graph().get(id).is_some())
-            || plan.waiters.iter().all(|id| room.arrival_of_waiting(id) == Some(Arrival::Backfilled))
+    /// What waits for the hole and was itself asked for: history with a gap, not a fresh event with an invented past.
+    fn pulled_waiters(&self, plan: &Plan) -> Vec<OwnedEventId> {
+        let pushed = self.pushed.borrow();
+        plan.waiters.iter().filter(|id| !pushed.contains(*id)).cloned().collect()
     }
 
-    async fn take_state_from(&self, plan: &Plan, server: &OwnedServerName) -> bool {
-        let cause = format!("state at {}", plan.missing);
-        let Ok(ids) = self.ask_state_ids(server, &plan.room, &plan.missing, &cause).await else {
+    /// The missing event itself, if it is held as an outlier and only lacks its state.
+    fn own_copy(&self, plan: &Plan) -> Option<Arc<Pdu>> {
+        self.store.read().rooms.get(&plan.room)?.event(&plan.missing).cloned()
+    }
+
+    async fn take_state_from(&self, plan: &Plan, server: &OwnedServerName, at: &EventId) -> bool {
+        let cause = format!("state at {at}");
+        let Ok(ids) = self.ask_state_ids(server, &plan.room, at, &cause).await else {
             return false;
         };
         let unknown: Vec<OwnedEventId> = {
@@ -385,7 +402,7 @@ impl Homeserver {
         };
         let source = Source::Peer { server: server.clone(), endpoint: "state" };
         let mut new = if unknown.len() > SINGLE_FETCHES_MAX {
-            let Ok(state) = self.ask_state(server, &plan.room, &plan.missing, &cause).await else {
+            let Ok(state) = self.ask_state(server, &plan.room, at, &cause).await else {
                 return false;
             };
             let texts: Vec<_> = state.pdus.into_iter().chain(state.auth_chain).collect();
@@ -397,14 +414,16 @@ impl Homeserver {
             }
             fetched
         };
-        let edge = self.fetch_event(plan, server, &plan.missing).await;
-        let Some((edge, _)) = edge else { return false };
-        new.push(edge);
+        let held = self.store.read().rooms.get(&plan.room).is_some_and(|room| room.event(at).is_some());
+        if !held {
+            let Some((edge, _)) = self.fetch_event(plan, server, at).await else { return false };
+            new.push(edge);
+        }
         self.add_outliers(plan, new, &source);
-        self.claim(plan, server, &ids.pdu_ids)
+        self.claim(plan, server, at, &ids.pdu_ids)
     }
 
-    fn claim(&self, plan: &Plan, server: &OwnedServerName, state: &[OwnedEventId]) -> bool {
+    fn claim(&self, plan: &Plan, server: &OwnedServerName, at: &EventId, state: &[OwnedEventId]) -> bool {
         let judgements = self.store.write(|durable| {
             let room = durable.rooms.get_mut(&plan.room)?;
             let held = |id: &OwnedEventId| room.graph().get(id).is_some_and(|i| room.event_at(i).is_some());
@@ -413,7 +432,7 @@ impl Homeserver {
         });
         let Some(judgements) = judgements else { return false };
         self.see(Happening::StateTaken {
-            event_id: plan.missing.clone(),
+            event_id: at.to_owned(),
             from: server.clone(),
             events: state.len(),
         });

@@ -161,6 +161,9 @@ impl Homeserver {
         let unverified =
             UnverifiedPdu::parse(text.get(), version, Road::Ordinary).map_err(|error| error.to_string())?;
         let keys = self.store.read().keys.clone();
+        if unverified.room_id() != room_id {
+            return Err(format!("it is of room {}", unverified.room_id()));
+        }
         let pdu = unverified.verify(&keys, &self.crypto).map_err(|error| error.to_string())?;
         self.take(room_id, pdu, Arrival::Live, &Source::OwnUser);
         Ok(())
@@ -208,7 +211,8 @@ impl Homeserver {
         let durable = self.store.read();
         let room = durable.rooms.get(room_id).ok_or("the room is not known here")?;
         let (prev_events, depth) = newest_extremities(room);
-        if prev_events.is_empty() && draft.kind != "m.room.create" && room.graph().is_empty() {
+        if prev_events.is_empty() {
+            // An event without parents would start a second history of the room.
             return Err("nothing of the room is known here".to_owned());
         }
         let version = room.version();

@@ -629,3 +629,45 @@ fn membership(kind: &TimelineEventType, content: &CanonicalJsonValue) -> Option<
     }
     content.as_object()?.get("membership")?.as_str().map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::{
+        crypto::SigningKey,
+        draft::{Draft, Place, hash_and_sign},
+        keys::PublicKey,
+    };
+
+    /// A create event of `version`, made at `timestamp` and signed by a key that was valid until 1,000.
+    fn verified(version: RoomVersion, timestamp: u64) -> Result<Arc<Pdu>, PduError> {
+        let (key, crypto) = (SigningKey::from_seed([3; 32], "k"), Crypto::default());
+        let name = <&ServerName>::try_from("a").unwrap();
+        let place = Place {
+            version,
+            room_id: (!version.has_hash_room_ids()).then_some("!room:a"),
+            prev_events: Vec::new(),
+            auth_events: Vec::new(),
+            depth: 1,
+            timestamp,
+            chosen_id: version.has_event_ids_on_the_wire().then_some("$event:a"),
+        };
+        let content = serde_json::json!({ "room_version": version.to_string(), "creator": "@u:a" });
+        let event = Draft::state("m.room.create", "@u:a", content).place(place).unwrap();
+        let own = hash_and_sign(event, version, name, &key, &crypto).unwrap();
+        let mut keys = KeyRing::default();
+        let public = PublicKey { bytes: key.public().to_vec(), valid_until: 1_000, expired: true };
+        keys.insert(name, "ed25519:k", public);
+        UnverifiedPdu::parse(own.json().get(), version, Road::Ordinary).unwrap().verify(&keys, &crypto)
+    }
+
+    #[test]
+    fn from_room_version_5_on_a_key_must_have_been_valid_when_the_event_was_made() {
+        for version in RoomVersion::all() {
+            assert!(verified(version, 1_000).is_ok(), "version {version}, in time");
+            let late = verified(version, 1_001);
+            assert_eq!(late.is_ok(), version.number() < 5, "version {version}, too late");
+            assert!(version.number() < 5 || matches!(late, Err(PduError::UnknownKey { .. })));
+        }
+    }
+}

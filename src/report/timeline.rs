@@ -235,7 +235,7 @@ fn words(key: &str) -> String {
 
 fn source(from: &From) -> String {
     match from {
-        From::User | From::Import => String::new(),
+        From::User | From::Store | From::Import => String::new(),
         From::Peer { server, endpoint } => format!(" that {server} sent by {endpoint}"),
     }
 }

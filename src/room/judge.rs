@@ -70,6 +70,7 @@ impl Room {
     ///
     /// Events of `state` that are not held or were rejected are left out.
     pub fn claim_state(&mut self, id: &EventId, state: &[OwnedEventId]) -> Vec<Judgement> {
+        self.stop_waiting(id);
         let Some(idx) = self.graph.get(id) else { return Vec::new() };
         let claimed = self.state_of(state);
         let after = self.name_state();
@@ -82,6 +83,30 @@ impl Room {
         held.claimed = true;
         let woken = self.blocked.remove(id).unwrap_or_default();
         self.settle(woken)
+    }
+
+    /// An event that waits for what is before it becomes an outlier, if what allows it is held.
+    fn stop_waiting(&mut self, id: &EventId) {
+        let Some(waiting) = self.waiting.get(id) else { return };
+        if self.missing_auth(&waiting.pdu).next().is_some() {
+            return;
+        }
+        let pdu = self.waiting.remove(id).expect("it was just seen").pdu;
+        for waiters in self.blocked.values_mut() {
+            waiters.remove(id);
+        }
+        self.blocked.retain(|_, waiters| !waiters.is_empty());
+        if self.held_by_id(id).is_none() {
+            self.add_outlier(pdu);
+        }
+    }
+
+    /// Notes that an event is of another room, and judges what waited for it.
+    pub fn note_foreign(&mut self, id: &EventId) -> Vec<Judgement> {
+        if !self.foreign.insert(id.to_owned()) {
+            return Vec::new();
+        }
+        self.wake(id)
     }
 
     /// Starts the room from a join: the join event stands on the resident server's word for the state before it
@@ -176,7 +201,8 @@ impl Room {
 
     fn missing_auth(&self, pdu: &Pdu) -> impl Iterator<Item = OwnedEventId> {
         let listed = pdu.auth_events().iter().cloned();
-        listed.chain(self.implied_create(pdu)).filter(|id| self.held_by_id(id).is_none())
+        let wanted = listed.chain(self.implied_create(pdu));
+        wanted.filter(|id| self.held_by_id(id).is_none() && !self.foreign.contains(id))
     }
 
     /// In room version 12 the create event allows every other, without being listed (MSC4291).

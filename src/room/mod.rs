@@ -124,6 +124,8 @@ pub struct Room {
     waiting: BTreeMap<OwnedEventId, Waiting>,
     /// For each event that somebody waits for, who.
     blocked: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
+    /// Events that are known to be of other rooms: whoever cites one for what it allows is rejected.
+    foreign: BTreeSet<OwnedEventId>,
     /// Redactions whose target is not held yet.
     early_redactions: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
     /// Resolutions over the states of several branches: the events of one moment have the same.
@@ -144,6 +146,7 @@ impl Room {
             current: StateMap::new(),
             waiting: BTreeMap::new(),
             blocked: BTreeMap::new(),
+            foreign: BTreeSet::new(),
             early_redactions: BTreeMap::new(),
             resolutions: BTreeMap::new(),
             states_named: 0,

@@ -33,6 +33,8 @@ pub struct Record {
 pub enum From {
     /// An own user made it.
     User,
+    /// It was held already, as an outlier, and is taken as history now.
+    Store,
     /// It was there before the run.
     Import,
     /// Another server, by an endpoint such as `send` or `backfill`.

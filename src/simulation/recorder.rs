@@ -99,6 +99,7 @@ impl Recorder {
     fn from(&self, source: &Source) -> From {
         match source {
             Source::OwnUser => From::User,
+            Source::OwnStore => From::Store,
             Source::Import => From::Import,
             Source::Peer { server, endpoint } => {
                 From::Peer { server: self.name(server.as_str()), endpoint: (*endpoint).to_owned() }

@@ -321,7 +321,7 @@ impl Player<'_> {
                 Ok((status, body)) => expected.compare(status, &body, version),
                 Err(error) => Err(format!("no answer: {error}")),
             };
-            record_expectation(&recorder, &host, step, message);
+            record_expectation(&recorder, Some(&host), step, message);
         });
     }
 
@@ -385,9 +385,15 @@ impl Player<'_> {
     }
 }
 
-pub(super) fn record_expectation(recorder: &Recorder, host: &str, step: usize, outcome: Result<(), String>) {
+/// Records whether a step got what it expects; a step that can't be played did not.
+pub(super) fn record_expectation(
+    recorder: &Recorder,
+    host: Option<&str>,
+    step: usize,
+    outcome: Result<(), String>,
+) {
     let expectation = Expectation { step, met: outcome.is_ok(), message: outcome.err().unwrap_or_default() };
-    recorder.record(Some(host), What::Expected(expectation));
+    recorder.record(host, What::Expected(expectation));
 }
 
 /// What an answer must be, with references resolved.

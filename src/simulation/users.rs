@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     journal::What,
     player::{Player, word},
+    script::record_expectation,
 };
 use crate::{
     homeserver::Homeserver,
@@ -50,6 +51,12 @@ impl Player<'_> {
     pub(super) fn act_as_user(&mut self, step: usize, time: u32, action: &Action) {
         let result = self.try_as_user(step, time, action);
         if let Err(reason) = result {
+            let scripted =
+                matches!(action, Action::Craft(_) | Action::Push(_) | Action::Ask(_) | Action::Answer(_));
+            if scripted {
+                record_expectation(&self.recorder, None, step, Err(reason));
+                return;
+            }
             let host = match action {
                 Action::PageBack(page) => Some(page.server.clone()),
                 Action::Push(push) => Some(push.from.clone()),

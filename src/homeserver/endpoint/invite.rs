@@ -6,7 +6,7 @@ use std::rc::Rc;
 use ruma_common::RoomId;
 use serde_json::{Value, json};
 
-use super::{Answer, Asked};
+use super::{Answer, Asked, check_acl};
 use crate::{
     homeserver::{Homeserver, happening::Source},
     matrix::{
@@ -20,6 +20,10 @@ use crate::{
 impl Homeserver {
     pub(super) async fn answer_invite(self: &Rc<Self>, asked: Asked, room: &str, id: &str) -> Answer {
         let room_id = RoomId::parse(room).map_err(|error| MatrixError::invalid_param(error.to_string()))?;
+        // A room that this server is in has an ACL that it knows; of others it can't tell.
+        if let Some(room) = self.store.read().rooms.get(&room_id) {
+            check_acl(room, &asked.origin)?;
+        }
         let version = asked.body.get("room_version").and_then(Value::as_str);
         let version = version.ok_or_else(|| MatrixError::missing_param("`room_version` is missing"))?;
         let version: RoomVersion =

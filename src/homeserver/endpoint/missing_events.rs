@@ -8,13 +8,13 @@ use crate::{homeserver::Homeserver, room::walk};
 
 impl Homeserver {
     pub(super) fn answer_missing_events(&self, asked: &Asked, room: &str) -> Answer {
+        let durable = self.store.read();
+        let room = readable_room(&durable, room, &asked.origin)?;
         let latest = event_ids(&asked.body, "latest_events")?;
         let earliest = event_ids(&asked.body, "earliest_events")?;
         let limit = count(&asked.body, "limit", walk::MISSING_EVENTS_LIMIT_DEFAULT as u64)?;
         let min_depth = count(&asked.body, "min_depth", 0)?;
 
-        let durable = self.store.read();
-        let room = readable_room(&durable, room, &asked.origin)?;
         let find =
             |ids: &[OwnedEventId]| -> Vec<_> { ids.iter().filter_map(|id| room.graph().get(id)).collect() };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
