@@ -21,7 +21,7 @@ use crate::{
         error::MatrixError,
         version::RoomVersion,
     },
-    room::{Arrival, Room},
+    room::Room,
 };
 
 impl Homeserver {
@@ -196,11 +196,6 @@ impl Homeserver {
             ));
         }
         Ok(false)
-    }
-
-    /// Puts a join of an own user into the room that it has just made or is in.
-    pub(super) fn take_own(self: &Rc<Self>, room: &RoomId, pdu: std::sync::Arc<crate::matrix::pdu::Pdu>) {
-        self.take(room, pdu, Arrival::Live, &Source::OwnUser);
     }
 }
 

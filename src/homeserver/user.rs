@@ -64,7 +64,7 @@ impl Homeserver {
         self.store.write(|durable| {
             durable.rooms.insert(room_id.clone(), Room::new(&room_id, new.version));
         });
-        self.take_own(&room_id, create);
+        self.take(&room_id, create, Arrival::Live, &Source::OwnUser);
 
         self.send(&room_id, own_join(creator))?;
         let mut levels = json!({ "users": { creator.as_str(): 100 } });

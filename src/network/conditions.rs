@@ -83,11 +83,6 @@ impl Conditions {
         link.silent = false;
     }
 
-    /// Whether one direction is open.
-    pub fn is_open(&self, from: &str, to: &str) -> bool {
-        self.links.get(&(from.to_owned(), to.to_owned())).is_some_and(|link| !link.cut && !link.silent)
-    }
-
     /// The directions that are cut or silent.
     pub fn broken(&self) -> Vec<(String, String)> {
         self.links.iter().filter(|(_, link)| link.cut || link.silent).map(|(pair, _)| pair.clone()).collect()

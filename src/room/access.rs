@@ -59,17 +59,6 @@ impl Room {
     }
 
     /// The events of a state that a new event must cite (SS-API, "Auth events selection").
-    pub fn auth_events_for(&self, state: &StateMap, event: &Pdu) -> Vec<OwnedEventId> {
-        self.auth_events_of(
-            state,
-            &event.kind().to_string(),
-            event.sender(),
-            event.state_key(),
-            event.content(),
-        )
-    }
-
-    /// The same for an event that is not one yet.
     pub fn auth_events_of(
         &self,
         state: &StateMap,
