@@ -22,7 +22,7 @@ pub(super) struct Run {
     /// Decides everything that is left to chance.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// What carries requests between the servers: turmoil.
+    /// What carries requests between the servers: turmoil, or direct, which is faster.
     #[arg(long, default_value = Fabric::default().name())]
     fabric: Fabric,
     /// Write everything that happened, one JSON record a line; for one scenario.

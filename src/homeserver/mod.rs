@@ -136,7 +136,7 @@ impl Homeserver {
             && durable.rooms.values().all(|room| room.holes().next().is_none())
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         // The receiver is gone only when the server is, and then nobody misses the task.
         let _ = self.tasks.send(Box::pin(task));
     }

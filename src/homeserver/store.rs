@@ -133,6 +133,11 @@ impl Store {
         }
     }
 
+    /// Whether the power will go.
+    pub fn has_fuse(&self) -> bool {
+        self.fuse.get().is_some()
+    }
+
     /// Whether the power is gone: nothing may leave the server any more.
     pub fn has_lost_power(&self) -> bool {
         self.at_power_loss.borrow().is_some()

@@ -20,6 +20,8 @@ pub enum Fabric {
     /// HTTP/1.1 over turmoil's simulated TCP.
     #[default]
     Turmoil,
+    /// In memory: time jumps from one event to the next.
+    Direct,
 }
 
 impl Fabric {
@@ -27,6 +29,7 @@ impl Fabric {
     pub fn name(self) -> &'static str {
         match self {
             Self::Turmoil => "turmoil",
+            Self::Direct => "direct",
         }
     }
 }
@@ -37,7 +40,8 @@ impl FromStr for Fabric {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "turmoil" => Ok(Self::Turmoil),
-            _ => Err(format!("`{text}` is not a fabric; use turmoil")),
+            "direct" => Ok(Self::Direct),
+            _ => Err(format!("`{text}` is not a fabric; use turmoil or direct")),
         }
     }
 }
@@ -86,7 +90,7 @@ pub enum SimulationError {
     Import(String),
     /// The software of a host failed: a bug of Backfire's.
     #[error(transparent)]
-    Host(#[from] crate::network::turmoil_fabric::HostFailed),
+    Host(#[from] crate::network::HostFailed),
 }
 
 /// Plays a scenario.

@@ -27,7 +27,15 @@ use crate::{
         keys::encode,
         version::RoomVersion,
     },
-    network::{Boot, conditions::Conditions, streams::Streams, turmoil_fabric::TurmoilFabric},
+    network::{
+        Boot, Fabric, Service,
+        conditions::Conditions,
+        direct_fabric::DirectFabric,
+        streams::Streams,
+        time::RunTime,
+        turmoil_fabric::TurmoilFabric,
+        world::{HostSpec, Rules, World},
+    },
     room::Room as ServerRoom,
     scenario::{Action, Room, Scenario, Servers},
 };
@@ -55,7 +63,9 @@ pub(super) struct Player<'a> {
     /// Events that steps have given a name.
     pub(super) labels: BTreeMap<String, OwnedEventId>,
     pub(super) scripts: Rc<Scripts>,
-    fabric: TurmoilFabric,
+    fabric: Box<dyn Fabric>,
+    world: Rc<World>,
+    time: Rc<RunTime>,
     conditions: Rc<RefCell<Conditions>>,
     /// Latency and jitter as they were before a step changed them.
     old_latencies: BTreeMap<usize, Vec<(String, String, u64, u64)>>,
@@ -70,7 +80,8 @@ impl<'a> Player<'a> {
         let names: Vec<(String, String)> =
             hosts.iter().map(|host| (host.clone(), scenario.matrix_name(host).to_owned())).collect();
         let version = scenario.room_version;
-        let recorder = Rc::new(Recorder::new(&names, version));
+        let time = Rc::new(RunTime::default());
+        let recorder = Rc::new(Recorder::new(&names, version, time.clone()));
         let conditions = Conditions::new(&hosts, &streams, |from, to| {
             let speed = scenario.link(from, to);
             (speed.latency.as_millis(), speed.jitter.as_millis())
@@ -87,19 +98,22 @@ impl<'a> Player<'a> {
             })
             .collect();
         let boot = boot(&nodes, &names, &crypto, &recorder, streams);
-        let skews: Vec<(String, String, i64)> = names
+        let specs: Vec<HostSpec> = names
             .iter()
-            .map(|(host, name)| (host.clone(), name.clone(), scenario.servers[host].clock_skew.as_millis()))
+            .map(|(host, name)| HostSpec {
+                host: host.clone(),
+                matrix_name: name.clone(),
+                clock_skew_ms: scenario.servers[host].clock_skew.as_millis(),
+            })
             .collect();
         let scripts = Rc::new(Scripts::default());
-        let fabric = TurmoilFabric::new(
-            &skews,
-            conditions.clone(),
-            recorder.clone(),
-            scripts.clone(),
-            boot,
-            options.tick,
-        );
+        let rules = Rules {
+            conditions: conditions.clone(),
+            traffic: recorder.clone(),
+            script: scripts.clone(),
+            time: time.clone(),
+        };
+        let (fabric, world) = weave(options, &specs, rules, boot);
         Ok(Self {
             scenario,
             recorder,
@@ -109,6 +123,8 @@ impl<'a> Player<'a> {
             labels: BTreeMap::new(),
             scripts,
             fabric,
+            world,
+            time,
             conditions,
             old_latencies: BTreeMap::new(),
             options: *options,
@@ -130,7 +146,7 @@ impl<'a> Player<'a> {
         }
         self.record_run(import.as_ref());
         self.set_up(import.as_ref())?;
-        let zero = self.fabric.now().next_multiple_of(1_000);
+        let zero = self.now().next_multiple_of(1_000);
         let agenda = agenda(self.scenario);
         for (at, deeds) in agenda {
             self.step_until(zero + at)?;
@@ -143,7 +159,7 @@ impl<'a> Player<'a> {
         }
         self.settle()?;
         self.record_ends();
-        let simulated_ms = self.fabric.now();
+        let simulated_ms = self.now();
         Ok(Simulated { journal: Journal { records: self.recorder.finish(zero) }, simulated_ms })
     }
 
@@ -182,9 +198,15 @@ impl<'a> Player<'a> {
 
     // --- Time.
 
-    fn step(&mut self) -> Result<(), SimulationError> {
-        self.fabric.step()?;
-        self.recorder.set_now(self.fabric.now());
+    fn now(&self) -> u64 {
+        self.time.now()
+    }
+
+    /// Lets time pass, up to `until` at most.
+    fn advance(&mut self, until: u64) -> Result<(), SimulationError> {
+        // A fuse burns down between two moments, and the crash belongs to the next of them.
+        let fuse_burns = self.nodes.values().any(|node| node.store.has_fuse());
+        self.fabric.advance(if fuse_burns { self.now() + 1 } else { until })?;
         let powerless: Vec<String> = self
             .nodes
             .iter()
@@ -198,8 +220,8 @@ impl<'a> Player<'a> {
     }
 
     fn step_until(&mut self, time: u64) -> Result<(), SimulationError> {
-        while self.fabric.now() < time {
-            self.step()?;
+        while self.now() < time {
+            self.advance(time)?;
         }
         Ok(())
     }
@@ -209,10 +231,10 @@ impl<'a> Player<'a> {
         limit_ms: u64,
         mut unfinished: impl FnMut(&Self) -> bool,
     ) -> Result<bool, SimulationError> {
-        let deadline = self.fabric.now() + limit_ms;
-        while self.fabric.now() < deadline {
-            self.step()?;
-            if self.fabric.now().is_multiple_of(IDLE_CHECK_MS) && !unfinished(self) {
+        let deadline = self.now() + limit_ms;
+        while self.now() < deadline {
+            self.advance((self.now() + 1).next_multiple_of(IDLE_CHECK_MS))?;
+            if self.now().is_multiple_of(IDLE_CHECK_MS) && !unfinished(self) {
                 return Ok(true);
             }
         }
@@ -228,7 +250,7 @@ impl<'a> Player<'a> {
         let quiet_ms = 2 * self.conditions.borrow().longest_latency() + IDLE_CHECK_MS;
         let quiet_since = Cell::new(None);
         self.step_while(limit_ms, |player| {
-            let now = player.fabric.now();
+            let now = player.now();
             if !player.is_idle() {
                 quiet_since.set(None);
                 return true;
@@ -243,7 +265,7 @@ impl<'a> Player<'a> {
     // --- Set-up.
 
     fn set_up(&mut self, import: Option<&Import<'_>>) -> Result<(), SimulationError> {
-        self.step()?;
+        self.step_until(1)?;
         match &self.scenario.room {
             Room::Imported(_) => {
                 let import = import.expect("it was read before");
@@ -387,7 +409,7 @@ impl<'a> Player<'a> {
                 Some(writes) => self.nodes[&crash.server].store.set_fuse(writes),
             },
             Action::Restart(restart) => self.restart(&restart.server)?,
-            Action::Clock(clock) => self.fabric.jump_clock(&clock.server, clock.jump.as_millis()),
+            Action::Clock(clock) => self.world.jump_clock(&clock.server, clock.jump.as_millis()),
             action => self.act_as_user(step, time, action),
         }
         Ok(())
@@ -447,12 +469,12 @@ impl<'a> Player<'a> {
     }
 
     fn cut(&mut self, from: &str, to: &str) {
-        self.conditions.borrow_mut().cut(from, to, self.fabric.now());
+        self.conditions.borrow_mut().cut(from, to, self.now());
         self.fabric.cut(from, to);
     }
 
     fn silence(&mut self, from: &str, to: &str) {
-        self.conditions.borrow_mut().silence(from, to, self.fabric.now());
+        self.conditions.borrow_mut().silence(from, to, self.now());
     }
 
     fn heal(&mut self, from: &str, to: &str) {
@@ -481,7 +503,7 @@ impl<'a> Player<'a> {
         if self.conditions.borrow().is_down(host) {
             return;
         }
-        self.conditions.borrow_mut().take_down(host, self.fabric.now());
+        self.conditions.borrow_mut().take_down(host, self.now());
         self.fabric.crash(host);
         let node = &self.nodes[host];
         node.running.borrow_mut().take();
@@ -525,6 +547,20 @@ impl<'a> Player<'a> {
     }
 }
 
+/// The fabric that the options name.
+fn weave(options: &Options, hosts: &[HostSpec], rules: Rules, boot: Boot) -> (Box<dyn Fabric>, Rc<World>) {
+    match options.fabric {
+        super::Fabric::Turmoil => {
+            let (fabric, world) = TurmoilFabric::new(hosts, rules, boot, options.tick);
+            (Box::new(fabric), world)
+        }
+        super::Fabric::Direct => {
+            let (fabric, world) = DirectFabric::new(hosts, rules, boot);
+            (Box::new(fabric), world)
+        }
+    }
+}
+
 fn boot(
     nodes: &BTreeMap<String, Node>,
     names: &[(String, String)],
@@ -557,7 +593,8 @@ fn boot(
         };
         let (server, runner) = Homeserver::start(parts);
         *slot.borrow_mut() = Some(server.clone());
-        (server, runner)
+        let service: Rc<dyn Service> = server;
+        (service, runner)
     })
 }
 

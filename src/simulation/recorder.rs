@@ -21,14 +21,17 @@ use crate::{
         pdu::{Pdu, Road, UnverifiedPdu},
         version::RoomVersion,
     },
-    network::traffic::{Failure, RequestId, Traffic},
+    network::{
+        time::RunTime,
+        traffic::{Failure, RequestId, Traffic},
+    },
     room::{Verdict, graph::Standing},
 };
 
 /// Writes the journal of one run.
 pub struct Recorder {
     records: RefCell<Vec<Record>>,
-    now: Cell<u64>,
+    time: Rc<RunTime>,
     version: Cell<RoomVersion>,
     /// Names in the scenario by Matrix names.
     names: BTreeMap<String, String>,
@@ -45,21 +48,16 @@ struct OpenRequest {
 
 impl Recorder {
     /// An empty journal of servers given as (name in the scenario, Matrix name).
-    pub fn new(names: &[(String, String)], version: RoomVersion) -> Self {
+    pub fn new(names: &[(String, String)], version: RoomVersion, time: Rc<RunTime>) -> Self {
         Self {
             records: RefCell::default(),
-            now: Cell::new(0),
+            time,
             version: Cell::new(version),
             names: names.iter().map(|(host, name)| (name.clone(), host.clone())).collect(),
             seen_events: RefCell::default(),
             requests: RefCell::default(),
             next_request: Cell::new(1),
         }
-    }
-
-    /// Sets the time of the records to come, in milliseconds of the run.
-    pub fn set_now(&self, now: u64) {
-        self.now.set(now);
     }
 
     /// Says of which version the room is, once an import has shown it.
@@ -69,9 +67,7 @@ impl Recorder {
 
     /// Adds a record.
     pub fn record(&self, server: Option<&str>, what: What) {
-        let now = turmoil::sim_elapsed()
-            .map_or(self.now.get(), |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
-        let t = i64::try_from(now).expect("runs are shorter than 292 million years");
+        let t = i64::try_from(self.time.now()).expect("runs are shorter than 292 million years");
         self.records.borrow_mut().push(Record { t, server: server.map(str::to_owned), what });
     }
 
