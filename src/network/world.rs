@@ -96,9 +96,7 @@ impl World {
             inboxes: hosts.iter().map(|spec| (spec.host.clone(), Inbox::default())).collect(),
             flights: RefCell::default(),
             numbers: RefCell::default(),
-            skew_ms: RefCell::new(
-                hosts.iter().map(|spec| (spec.host.clone(), spec.clock_skew_ms)).collect(),
-            ),
+            skew_ms: RefCell::new(hosts.iter().map(|spec| (spec.host.clone(), spec.clock_skew_ms)).collect()),
         }
     }
 
