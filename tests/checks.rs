@@ -143,7 +143,7 @@ impl Run {
     }
 
     fn tell(&mut self, t: i64, host: &str, what: What) {
-        self.records.push(Record { t, server: Some(host.to_owned()), what });
+        self.records.push(Record { t, server: Some(host.to_owned()), because: None, what });
     }
 
     /// Changes what was answered to a request.
@@ -215,13 +215,18 @@ impl Run {
             keys: keys.to_vec(),
             definition,
         };
-        let mut records = vec![Record { t: -10, server: None, what: run }];
+        let mut records = vec![Record { t: -10, server: None, because: None, what: run }];
         let (before, after): (Vec<_>, Vec<_>) = self.records.into_iter().partition(|r| r.t <= HEALED);
         records.extend(before);
-        records.push(Record { t: HEALED, server: None, what: What::Healed });
+        records.push(Record { t: HEALED, server: None, because: None, what: What::Healed });
         records.extend(after);
         for (host, end) in HOSTS.into_iter().zip(self.ends) {
-            records.push(Record { t: 1_000, server: Some(host.to_owned()), what: What::End(end) });
+            records.push(Record {
+                t: 1_000,
+                server: Some(host.to_owned()),
+                because: None,
+                what: What::End(end),
+            });
         }
         (scenario, Journal { records })
     }

@@ -52,7 +52,7 @@ pub fn play(scenario: &Scenario, seed: u64, fabric: Fabric) -> Result<Played, Pl
         verdict: word(judgement.verdict).to_owned(),
         violations: judgement.violations.clone(),
     };
-    simulated.journal.records.push(Record { t, server: None, what: verdict });
+    simulated.journal.records.push(Record { t, server: None, because: None, what: verdict });
     Ok(Played {
         journal: simulated.journal,
         judgement,

@@ -53,7 +53,7 @@ fn within_limits(evidence: &Evidence<'_>, limits: &[(&'static str, u32)]) -> Vec
 /// not to be had. Requests without an answer count too, but holes that stay open may be tried again and again.
 fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
     // What a step asks is the scenario's doing, not the server's.
-    let own = evidence.requests.values().filter(|asked| asked.cause != "script");
+    let own = evidence.requests.values().filter(|asked| !asked.cause.starts_with("script"));
     let asked = own.filter(|asked| RECOVERY.contains(&asked.endpoint));
     let mut made: BTreeMap<&str, usize> = BTreeMap::new();
     for asked in asked {

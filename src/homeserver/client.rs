@@ -103,6 +103,21 @@ pub struct JoinTemplate {
     pub room_version: Option<String>,
 }
 
+/// A request that is sent as it is told, good or bad.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The method.
+    pub method: Method,
+    /// The path with query.
+    pub path: String,
+    /// The body.
+    pub body: Bytes,
+    /// Whether it is signed.
+    pub signed: bool,
+    /// Why it is made.
+    pub cause: String,
+}
+
 impl Homeserver {
     /// `GET /backfill/{room}?v=…&limit=…`
     pub async fn ask_backfill(
@@ -199,19 +214,17 @@ impl Homeserver {
         serde_json::from_slice(&result?).map_err(|error| AskError::Malformed(error.to_string()))
     }
 
-    /// Sends one request as it is told, good or bad, and hands on the answer, good or bad.
+    /// Sends one request as it is told, and hands on the answer, good or bad.
     pub fn ask_as_told(
         self: &Rc<Self>,
         to: &ServerName,
-        method: Method,
-        path: String,
-        body: Bytes,
-        signed: bool,
+        told: Told,
         then: impl FnOnce(Result<(u16, Bytes), AskError>) + 'static,
     ) {
         let (server, to) = (self.clone(), to.to_owned());
         self.spawn_busy(async move {
-            let request = server.request(&to, method, path, body, signed, "script");
+            let Told { method, path, body, signed, cause } = told;
+            let request = server.request(&to, method, path, body, signed, &cause);
             let answer = server.exchange(&to, request).await;
             then(answer.map(|response| (response.status().as_u16(), response.into_body())));
         });

@@ -100,8 +100,8 @@ pub enum Happening {
     FellBehind {
         /// The server.
         destination: OwnedServerName,
-        /// How many were dropped.
-        dropped: usize,
+        /// What was dropped, in the order of the queue.
+        dropped: Vec<OwnedEventId>,
     },
     /// A peer refused an event for good; it is not sent to it again.
     Undeliverable {

@@ -154,12 +154,12 @@ impl Homeserver {
             }
             let mut newest = indexmap::IndexMap::new();
             let unsent = outbox.in_flight.take().map(|transaction| transaction.events).unwrap_or_default();
-            let total = unsent.len() + outbox.queue.len();
+            let mut dropped = Vec::new();
             for (room, event) in unsent.into_iter().chain(outbox.queue.drain(..)) {
-                newest.insert(room, event);
+                dropped.extend(newest.insert(room, event));
             }
             outbox.queue.extend(newest);
-            Some(total - outbox.queue.len()).filter(|dropped| *dropped > 0)
+            Some(dropped).filter(|dropped| !dropped.is_empty())
         });
         if let Some(dropped) = dropped {
             self.see(Happening::FellBehind { destination: destination.to_owned(), dropped });

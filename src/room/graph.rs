@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 use ruma_common::{EventId, OwnedEventId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An event of one [`EventGraph`], by dense index: the order in which the graph first heard of it.
@@ -26,7 +27,7 @@ impl EventIdx {
 /// How a server stands to an event (SS-API "Checks performed on receipt of a PDU").
 ///
 /// Ordered from least to most trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Known only because a held event names it in its `prev_events`.

@@ -5,6 +5,7 @@
 use std::io::{self, BufRead, BufWriter, Write};
 
 use ruma_common::OwnedEventId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
@@ -15,20 +16,34 @@ use crate::room::graph::Standing;
 pub const JOURNAL_VERSION: u32 = 1;
 
 /// One thing that happened.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// Simulated milliseconds since the timeline began; negative during set-up.
     pub t: i64,
     /// The server that it happened on, by its name in the scenario; nothing for what happens to all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// What it follows from, where that is known: not for what a server does because its time has come, nor for the
+    /// set-up. A record that has the number of a request follows from that request and says no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<Because>,
     /// What happened.
     #[serde(flatten)]
     pub what: What,
 }
 
+/// What a record follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Because {
+    /// A step, by its place in the timeline.
+    Step(usize),
+    /// A request, by its number: it arrived, or its answer did, or it came to nothing.
+    Request(u64),
+}
+
 /// How an event reached a server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum From {
     /// An own user made it.
@@ -47,7 +62,7 @@ pub enum From {
 }
 
 /// What happened.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum What {
     /// The first record: which run this is.
@@ -140,17 +155,20 @@ pub enum What {
     /// An event was verified and stored.
     Received {
         /// The event.
+        #[schemars(with = "String")]
         event: OwnedEventId,
         /// How it came.
         from: From,
         /// The event itself, where it is seen for the first time in this run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Value>")]
         pdu: Option<Box<RawValue>>,
     },
     /// An event was refused before it was stored.
     Dropped {
         /// Its id, if it could be told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
         event: Option<OwnedEventId>,
         /// How it came.
         from: From,
@@ -160,6 +178,7 @@ pub enum What {
     /// A verdict was reached.
     Judged {
         /// The event.
+        #[schemars(with = "String")]
         event: OwnedEventId,
         /// `accepted`, `soft_failed` or `rejected`.
         verdict: Standing,
@@ -170,27 +189,34 @@ pub enum What {
     /// An event waits for others.
     Waits {
         /// The event.
+        #[schemars(with = "String")]
         event: OwnedEventId,
         /// The events before it whose state is not known.
+        #[schemars(with = "Vec<String>")]
         prev_events: Vec<OwnedEventId>,
         /// Its auth events that are not held.
+        #[schemars(with = "Vec<String>")]
         auth_events: Vec<OwnedEventId>,
     },
     /// A hole in the graph was noticed.
     GapOpened {
         /// The event that is missing.
+        #[schemars(with = "String")]
         missing: OwnedEventId,
         /// An event that waits for it.
+        #[schemars(with = "String")]
         wanted_by: OwnedEventId,
     },
     /// A hole was filled.
     GapClosed {
         /// The event that was missing.
+        #[schemars(with = "String")]
         missing: OwnedEventId,
     },
     /// An attempt to fill a hole failed.
     GapStuck {
         /// The event that is missing.
+        #[schemars(with = "String")]
         missing: OwnedEventId,
         /// How many attempts have failed.
         failures: u32,
@@ -200,6 +226,7 @@ pub enum What {
     /// The state at the far side of a hole was taken from a peer.
     StateTaken {
         /// The event whose state it is.
+        #[schemars(with = "String")]
         event: OwnedEventId,
         /// The peer.
         from: String,
@@ -219,12 +246,17 @@ pub enum What {
         to: String,
         /// How many events were dropped from its queue.
         dropped: usize,
+        /// Which they are, in the order of the queue.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(with = "Vec<String>")]
+        events: Vec<OwnedEventId>,
     },
     /// A destination refused an event for good.
     Undeliverable {
         /// The destination.
         to: String,
         /// The event.
+        #[schemars(with = "String")]
         event: OwnedEventId,
         /// Its answer.
         reason: String,
@@ -239,6 +271,7 @@ pub enum What {
     /// The server joined a room.
     Joined {
         /// The join event.
+        #[schemars(with = "String")]
         event: OwnedEventId,
         /// The server that let it in.
         via: String,
@@ -248,13 +281,16 @@ pub enum What {
         /// The name.
         label: String,
         /// The event.
+        #[schemars(with = "String")]
         event: OwnedEventId,
     },
     /// A script made an event to measure; the server signed what it was told to.
     Crafted {
         /// The event.
+        #[schemars(with = "String")]
         event: OwnedEventId,
         /// The event itself.
+        #[schemars(with = "Value")]
         pdu: Box<RawValue>,
     },
     /// An answer that a script waited for came.
@@ -275,7 +311,7 @@ pub enum What {
 }
 
 /// Whether an answer was what a step expects.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Expectation {
     /// The step's place in the timeline.
     pub step: usize,
@@ -287,28 +323,34 @@ pub struct Expectation {
 }
 
 /// How a server stands at the end of a run, in one room.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct End {
     /// Whether the server is joined to the room, by its own state.
     pub joined: bool,
     /// Every event that it holds, with its standing, sorted by id.
+    #[schemars(with = "Vec<(String, Standing)>")]
     pub events: Vec<(OwnedEventId, Standing)>,
     /// Events that wait to be judged.
+    #[schemars(with = "Vec<String>")]
     pub waiting: Vec<OwnedEventId>,
     /// Events that are wanted and not held: holes, and the edge of history.
+    #[schemars(with = "Vec<String>")]
     pub missing: Vec<OwnedEventId>,
     /// The forward extremities, sorted.
+    #[schemars(with = "Vec<String>")]
     pub forward_extremities: Vec<OwnedEventId>,
     /// The backward extremities, sorted.
+    #[schemars(with = "Vec<String>")]
     pub backward_extremities: Vec<OwnedEventId>,
     /// The current state: type, state key, event; sorted.
+    #[schemars(with = "Vec<(String, String, String)>")]
     pub state: Vec<(String, String, OwnedEventId)>,
     /// Whether nothing was under way any more.
     pub idle: bool,
 }
 
 /// A property that did not hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Violation {
     /// The invariant's name.
     pub invariant: String,
@@ -317,6 +359,7 @@ pub struct Violation {
     pub server: Option<String>,
     /// The event that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub event_id: Option<OwnedEventId>,
     /// What is wrong, in a sentence.
     pub message: String,

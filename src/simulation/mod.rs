@@ -2,6 +2,7 @@
 //! the journal. Whether that is good is not judged here.
 
 mod agenda;
+mod causes;
 mod import;
 pub mod journal;
 mod player;

@@ -346,7 +346,9 @@ impl<'a> Player<'a> {
                         detail: serde_json::to_value(what).expect("steps are JSON"),
                     },
                 );
-                self.act(step, time)
+                let played = self.act(step, time);
+                self.recorder.step_is_over();
+                played
             }
             Deed::End { step } => {
                 let action = &self.scenario.timeline[step].action;

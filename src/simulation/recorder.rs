@@ -11,7 +11,10 @@ use http::{Request, Response};
 use ruma_common::OwnedEventId;
 use serde_json::{Value, value::RawValue};
 
-use super::journal::{From, Record, What};
+use super::{
+    causes::Causes,
+    journal::{From, Record, What},
+};
 use crate::{
     homeserver::{
         happening::{Happening, Source},
@@ -31,6 +34,7 @@ use crate::{
 /// Writes the journal of one run.
 pub struct Recorder {
     records: RefCell<Vec<Record>>,
+    causes: RefCell<Causes>,
     time: Rc<RunTime>,
     version: Cell<RoomVersion>,
     /// Names in the scenario by Matrix names.
@@ -51,6 +55,7 @@ impl Recorder {
     pub fn new(names: &[(String, String)], version: RoomVersion, time: Rc<RunTime>) -> Self {
         Self {
             records: RefCell::default(),
+            causes: RefCell::default(),
             time,
             version: Cell::new(version),
             names: names.iter().map(|(host, name)| (name.clone(), host.clone())).collect(),
@@ -68,7 +73,13 @@ impl Recorder {
     /// Adds a record.
     pub fn record(&self, server: Option<&str>, what: What) {
         let t = i64::try_from(self.time.now()).expect("runs are shorter than 292 million years");
-        self.records.borrow_mut().push(Record { t, server: server.map(str::to_owned), what });
+        let because = self.causes.borrow_mut().take(server, &what);
+        self.records.borrow_mut().push(Record { t, server: server.map(str::to_owned), because, what });
+    }
+
+    /// Says that a step was played, and what happens from here on does not happen in it.
+    pub(super) fn step_is_over(&self) {
+        self.causes.borrow_mut().step_is_over();
     }
 
     /// The records, with times counted from `zero`.
@@ -291,7 +302,8 @@ impl Observer for ServerObserver {
             }
             Happening::PagedBack { events, complete } => What::PagedBack { events, complete },
             Happening::FellBehind { destination, dropped } => {
-                What::FellBehind { to: recorder.name(destination.as_str()), dropped }
+                let to = recorder.name(destination.as_str());
+                What::FellBehind { to, dropped: dropped.len(), events: dropped }
             }
             Happening::Undeliverable { destination, event_id, reason } => {
                 What::Undeliverable { to: recorder.name(destination.as_str()), event: event_id, reason }

@@ -17,7 +17,10 @@ use super::{
     recorder::{Recorder, endpoint, events_named},
 };
 use crate::{
-    homeserver::{Homeserver, client::encode},
+    homeserver::{
+        Homeserver,
+        client::{Told, encode},
+    },
     matrix::{
         draft::{Draft, hash_and_sign, place_and_sign_anyway},
         error::json_response,
@@ -315,7 +318,8 @@ impl Player<'_> {
         let to = ruma_common::ServerName::parse(self.scenario.matrix_name(to)).expect("checked");
         let (recorder, version) = (self.recorder.clone(), self.version);
         let host = self.host_by_name(server.name());
-        server.ask_as_told(&to, method, path, body, signed, move |answer| {
+        let told = Told { method, path, body, signed, cause: format!("script, step {step}") };
+        server.ask_as_told(&to, told, move |answer| {
             let Some(expected) = expected else { return };
             let message = match answer {
                 Ok((status, body)) => expected.compare(status, &body, version),

@@ -1,0 +1,210 @@
+//! What each record follows from: the request that brought an event, the step that a user's deed belongs to.
+//!
+//! Worked out from the records themselves as they are written, in order. Servers need not know that anybody wants to
+//! know, and a journal of another server's making could be annotated alike.
+
+use std::collections::BTreeMap;
+
+use super::journal::{Because, From, What};
+
+/// What is remembered of the records so far.
+#[derive(Default)]
+pub(super) struct Causes {
+    /// The step that is being played.
+    step: Option<usize>,
+    servers: BTreeMap<String, Server>,
+    open: BTreeMap<u64, Open>,
+}
+
+struct Open {
+    endpoint: String,
+    from: String,
+    to: String,
+    events: Vec<String>,
+}
+
+#[derive(Default)]
+struct Server {
+    /// The request that last brought or named an event here.
+    brought: BTreeMap<String, u64>,
+    /// Why each event was taken.
+    taken: BTreeMap<String, Because>,
+    /// Why the last event was taken, or the last request arrived: what verdicts and new gaps follow from.
+    last: Option<Because>,
+    /// The last request from or to a peer that was heard of, by the peer and the endpoint.
+    exchanges: BTreeMap<(String, String), u64>,
+    /// The last transaction for each destination.
+    pushed: BTreeMap<String, u64>,
+    /// The last request that this server made for a reason, such as `gap at $…`.
+    asked: BTreeMap<String, u64>,
+    /// Why each event is missed.
+    wanted: BTreeMap<String, Because>,
+    /// The step that last told this server to do something that takes time, by the cause of its requests.
+    doing: BTreeMap<&'static str, usize>,
+}
+
+impl Causes {
+    pub(super) fn step_is_over(&mut self) {
+        self.step = None;
+    }
+
+    /// What a record follows from; remembers what later ones may follow from.
+    pub(super) fn take(&mut self, server: Option<&str>, what: &What) -> Option<Because> {
+        let step = self.step.map(Because::Step);
+        match what {
+            What::Step { step, action, .. } => {
+                self.step = Some(*step);
+                let doing = server.zip(lasting_deed(action));
+                if let Some((server, cause)) = doing {
+                    self.server(server).doing.insert(cause, *step);
+                }
+                None
+            }
+            What::StepEnds { step, .. } => Some(Because::Step(*step)),
+            What::Expected(expectation) => Some(Because::Step(expectation.step)),
+            What::Labelled { .. } | What::Crafted { .. } => step,
+            _ => {
+                let server = server?;
+                self.take_traffic(server, what).or_else(|| self.server(server).take(step, what))
+            }
+        }
+    }
+
+    fn server(&mut self, name: &str) -> &mut Server {
+        if !self.servers.contains_key(name) {
+            self.servers.insert(name.to_owned(), Server::default());
+        }
+        self.servers.get_mut(name).expect("it was just put there")
+    }
+
+    fn take_traffic(&mut self, server: &str, what: &What) -> Option<Because> {
+        match what {
+            What::Request { id, to, endpoint, cause, events, .. } => {
+                let (endpoint, from) = (endpoint.clone(), server.to_owned());
+                let open = Open { endpoint, from, to: to.clone(), events: events.clone() };
+                self.open.insert(*id, open);
+                let because = self.server(server).reason(cause, events);
+                let own = self.server(server);
+                own.asked.insert(cause.clone(), *id);
+                if cause == "push" {
+                    own.pushed.insert(to.clone(), *id);
+                }
+                because
+            }
+            What::Arrived { id } => {
+                let open = self.open.get(id)?;
+                let (events, peer) = (open.events.clone(), (open.from.clone(), open.endpoint.clone()));
+                self.server(server).hear(*id, &events, peer);
+                None
+            }
+            What::Answer { id, events, .. } => {
+                let Open { to, endpoint, .. } = self.open.remove(id)?;
+                self.server(server).hear(*id, events, (to, endpoint));
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The steps that set a server to work beyond the moment, as the cause that its requests then have.
+fn lasting_deed(action: &str) -> Option<&'static str> {
+    match action {
+        "join" => Some("join"),
+        "invite" => Some("invite"),
+        "page_back" => Some("page back"),
+        "crash" => Some("crash"),
+        "restart" => Some("restart"),
+        _ => None,
+    }
+}
+
+impl Server {
+    /// A request or an answer reached this server.
+    fn hear(&mut self, id: u64, events: &[String], peer: (String, String)) {
+        for event in events {
+            self.brought.insert(event.clone(), id);
+        }
+        self.exchanges.insert(peer, id);
+        self.last = Some(Because::Request(id));
+    }
+
+    /// Why a request is made that gives this cause and names these events.
+    fn reason(&self, cause: &str, events: &[String]) -> Option<Because> {
+        if let Some(step) = cause.strip_prefix("script, step ") {
+            return step.parse().ok().map(Because::Step);
+        }
+        if let Some(step) = self.doing.get(cause) {
+            return Some(Because::Step(*step));
+        }
+        if let Some(at) = cause.find('$') {
+            let event = &cause[at..];
+            return self.wanted.get(event).or_else(|| self.taken.get(event)).copied();
+        }
+        match cause {
+            "push" => events.first().and_then(|event| self.taken.get(event)).copied(),
+            "keys" => self.last,
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, step: Option<Because>, what: &What) -> Option<Because> {
+        match what {
+            What::Received { event, from, .. } => {
+                let because = self.source(Some(event.as_str()), from, step);
+                if let Some(because) = because {
+                    self.taken.insert(event.to_string(), because);
+                }
+                self.last = because;
+                because
+            }
+            What::Dropped { event, from, .. } => {
+                self.source(event.as_ref().map(|event| event.as_str()), from, step)
+            }
+            What::Judged { .. } | What::Waits { .. } | What::Joined { .. } => step.or(self.last),
+            What::GapOpened { missing, wanted_by } => {
+                let because = self.taken.get(wanted_by.as_str()).copied().or(self.last);
+                if let Some(because) = because {
+                    self.wanted.insert(missing.to_string(), because);
+                }
+                because
+            }
+            What::GapClosed { missing } => self.taken.get(missing.as_str()).copied().or(self.last),
+            What::GapStuck { missing, .. } => self.asked_for(missing.as_str()),
+            What::StateTaken { event, .. } => self.asked_for(event.as_str()),
+            What::PagedBack { .. } => self.asked.get("page back").copied().map(Because::Request),
+            What::FellBehind { to, .. } | What::Undeliverable { to, .. } => {
+                self.pushed.get(to).copied().map(Because::Request)
+            }
+            What::UserFailed { action, .. } => step.or_else(|| self.deed(action)),
+            What::Crashed => step.or_else(|| self.deed("crash")),
+            What::Started => self.doing.remove("restart").map(Because::Step),
+            _ => None,
+        }
+    }
+
+    fn deed(&self, action: &str) -> Option<Because> {
+        self.doing.get(action).copied().map(Because::Step)
+    }
+
+    /// How an event came here.
+    fn source(&self, event: Option<&str>, from: &From, step: Option<Because>) -> Option<Because> {
+        match from {
+            From::User => step,
+            From::Store => self.last,
+            From::Import => None,
+            From::Peer { server, endpoint } => {
+                let brought = event.and_then(|event| self.brought.get(event));
+                let exchange = || self.exchanges.get(&(server.clone(), endpoint.clone()));
+                brought.or_else(exchange).copied().map(Because::Request)
+            }
+        }
+    }
+
+    /// The last request that was made for an event.
+    fn asked_for(&self, event: &str) -> Option<Because> {
+        let reasons = ["gap at", "auth event", "state at"].map(|reason| format!("{reason} {event}"));
+        let last = reasons.iter().filter_map(|reason| self.asked.get(reason)).max();
+        last.copied().map(Because::Request)
+    }
+}
