@@ -201,7 +201,7 @@ impl World {
                 // The connection stays open as long as the host is up.
                 None => {
                     let _open = tell;
-                    pending().await
+                    pending::<()>().await;
                 }
             }
         }));
