@@ -32,6 +32,10 @@ pub enum EvidenceError {
     RoomVersion(u8),
 }
 
+/// The endpoints that a lie without an endpoint is about.
+const ANSWERS_WITH_EVENTS: [&str; 6] =
+    ["backfill", "get_missing_events", "event", "event_auth", "state", "state_ids"];
+
 /// An event where the run saw it for the first time.
 #[derive(Debug)]
 pub struct Seen<'a> {
@@ -159,7 +163,7 @@ pub struct Evidence<'a> {
     /// The version of the room.
     pub version: RoomVersion,
     /// Public keys of servers, as Matrix name, key id and unpadded base64.
-    pub keys: &'a [(String, String, String)],
+    pub keys: Vec<(String, String, String)>,
     /// The servers by name, in the scenario's order.
     pub hosts: IndexMap<&'a str, Host<'a>>,
     /// Every event that any server stored, in the order in which the run saw them.
@@ -201,7 +205,7 @@ impl<'a> Evidence<'a> {
         let mut evidence = Self {
             expect: &scenario.expect,
             version: version.map_err(|_| EvidenceError::RoomVersion(*room_version))?,
-            keys,
+            keys: keys.clone(),
             hosts: hosts.collect(),
             seen: IndexMap::new(),
             requests: BTreeMap::new(),
@@ -270,6 +274,9 @@ impl<'a> Evidence<'a> {
         let Some(host) = record.server.as_deref().and_then(|name| self.hosts.get_mut(name)) else { return };
         match &record.what {
             What::Started => host.lives += 1,
+            What::KeyRotated { key_id, key } => {
+                self.keys.push((host.matrix_name.to_owned(), key_id.clone(), key.clone()));
+            }
             What::Joined { .. } => host.joined = Some(record.t),
             What::StateTaken { event, .. } => {
                 host.states_taken.insert(event);
@@ -416,11 +423,16 @@ impl<'a> Evidence<'a> {
 }
 
 fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {
-    let steps = scenario.timeline.iter();
-    steps
-        .filter_map(|step| match &step.action {
-            Action::Answer(answer) => Some((answer.server.as_str(), answer.endpoint.as_str())),
-            _ => None,
-        })
-        .collect()
+    scenario.timeline.iter().flat_map(|step| told_by(&step.action)).collect()
+}
+
+fn told_by(action: &Action) -> Vec<(&str, &str)> {
+    match action {
+        Action::Answer(answer) => vec![(answer.server.as_str(), answer.endpoint.as_str())],
+        Action::Lies(lies) => match &lies.endpoint {
+            Some(endpoint) => vec![(lies.server.as_str(), endpoint.as_str())],
+            None => ANSWERS_WITH_EVENTS.iter().map(|endpoint| (lies.server.as_str(), *endpoint)).collect(),
+        },
+        _ => Vec::new(),
+    }
 }

@@ -47,7 +47,7 @@ fn who_took_it<'a>(evidence: &Evidence<'a>, id: &EventId, first: &'a str) -> Opt
 /// The keys of the run; nothing if the journal has none, and then signatures can't be checked.
 fn key_ring(evidence: &Evidence<'_>) -> Option<KeyRing> {
     let mut ring = KeyRing::default();
-    for (server, key_id, key) in evidence.keys {
+    for (server, key_id, key) in &evidence.keys {
         let (Ok(server), Some(bytes)) = (server.as_str().try_into(), decode(key)) else { continue };
         ring.insert(server, key_id, PublicKey { bytes, valid_until: u64::MAX, expired: false });
     }

@@ -128,6 +128,11 @@ impl Homeserver {
         &self.store
     }
 
+    /// Signs and verifies.
+    pub fn crypto(&self) -> &Crypto {
+        &self.crypto
+    }
+
     /// Whether nothing is under way and nothing waits for its time.
     pub fn is_idle(&self) -> bool {
         let durable = self.store.read();

@@ -428,7 +428,9 @@ impl Homeserver {
             let room = durable.rooms.get_mut(&plan.room)?;
             let held = |id: &OwnedEventId| room.graph().get(id).is_some_and(|i| room.event_at(i).is_some());
             // A state with holes would be another state: then rather none.
-            (held(&plan.missing) && state.iter().all(held)).then(|| room.claim_state(&plan.missing, state))
+            let whole = held(&plan.missing) && state.iter().all(held);
+            (whole && room.is_plausible_state(&plan.missing, state))
+                .then(|| room.claim_state(&plan.missing, state))
         });
         let Some(judgements) = judgements else { return false };
         self.see(Happening::StateTaken {

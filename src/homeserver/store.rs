@@ -65,6 +65,21 @@ impl Durable {
         }
     }
 
+    /// Signs with another key from now on; the old one was used until `now`.
+    pub fn rotate_key(&mut self, new: SigningKey, now: u64) {
+        let own = PublicKey { bytes: new.public().to_vec(), valid_until: u64::MAX, expired: false };
+        self.keys.insert(&self.name, new.id().as_str(), own);
+        let old = std::mem::replace(&mut self.signing_key, Rc::new(new));
+        self.retire(old, now);
+    }
+
+    /// Publishes a key as one that was used until `expired_ts`.
+    pub fn retire(&mut self, key: Rc<SigningKey>, expired_ts: u64) {
+        let retired = PublicKey { bytes: key.public().to_vec(), valid_until: expired_ts, expired: true };
+        self.keys.insert(&self.name, key.id().as_str(), retired);
+        self.retired_keys.push(RetiredKey { key, expired_ts });
+    }
+
     /// The next number that was never used.
     pub fn next_number(&mut self) -> u64 {
         self.counter += 1;

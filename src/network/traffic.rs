@@ -18,10 +18,57 @@ pub trait Traffic {
     fn failed(&self, id: RequestId, why: Failure);
 }
 
-/// Tells servers what to answer instead of what they would.
+/// Interferes with messages and answers: the faults and lies of a scenario.
 pub trait Script {
+    /// What becomes of a message that leaves now, of all that is wrong with its way.
+    fn disturb(
+        &self,
+        id: RequestId,
+        side: Side,
+        asker_and_server: (&str, &str),
+        request: &Request<Bytes>,
+    ) -> Vec<Disturbance>;
     /// The answer that `server` is told to give to `asker` (names of servers in the scenario), if it is told one.
     fn answer(&self, server: &str, asker: &str, request: &Request<Bytes>) -> Option<Scripted>;
+    /// What `server` says to `asker` in place of its true answer; most often that answer.
+    fn twist(
+        &self,
+        id: RequestId,
+        server: &str,
+        asker: &str,
+        request: &Request<Bytes>,
+        truth: Response<Bytes>,
+    ) -> Response<Bytes>;
+}
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// From the server that asks.
+    Request,
+    /// Back to it.
+    Answer,
+}
+
+/// What can become of a message.
+#[derive(Clone, Debug)]
+pub enum Disturbance {
+    /// It vanishes, and nobody is told.
+    Lose,
+    /// It takes so many milliseconds more.
+    Delay(u64),
+    /// A request arrives once more, so many milliseconds later.
+    Duplicate(u64),
+    /// Its body ends after so many bytes.
+    Truncate(usize),
+    /// The connection breaks before it is complete.
+    Break,
+    /// Something on the way answers this.
+    Replace(Response<Bytes>),
+    /// It trickles in, so many bytes a second.
+    Drip(u32),
+    /// The connection stays open and nothing comes.
+    Hang,
 }
 
 /// A told answer.

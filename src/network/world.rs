@@ -22,7 +22,7 @@ use super::{
     conditions::{Conditions, Departure},
     inbox::{Inbox, Place},
     time::RunTime,
-    traffic::{Failure, RequestId, Script, Scripted, Traffic},
+    traffic::{Disturbance, Failure, RequestId, Script, Scripted, Side, Traffic},
 };
 use crate::homeserver::ports::{Clock, Network, NetworkError};
 
@@ -72,8 +72,56 @@ struct Flight {
     to: String,
     sent: u64,
     place: Place,
-    /// When its answer left, and its place among what the asker gets; nothing if it vanished.
-    answer: Option<(u64, Place)>,
+    /// Whether the server takes it and never looks at it.
+    hangs: bool,
+    /// After how many milliseconds it arrives once more.
+    copies: Vec<u64>,
+    /// What was sent back; nothing if it vanished.
+    answer: Option<Back>,
+}
+
+/// An answer on its way.
+#[derive(Clone, Debug)]
+struct Back {
+    left: u64,
+    place: Place,
+    /// The connection breaks before the answer is complete.
+    breaks: bool,
+}
+
+/// All that is wrong with the way of one message.
+#[derive(Default)]
+struct Trouble {
+    lost: bool,
+    hangs: bool,
+    breaks: bool,
+    delay_ms: u64,
+    copies: Vec<u64>,
+    body_ends_at: Option<usize>,
+    replaced_by: Option<Response<Bytes>>,
+}
+
+impl Trouble {
+    fn of(disturbances: Vec<Disturbance>, bytes: usize) -> Self {
+        let mut trouble = Self::default();
+        for disturbance in disturbances {
+            match disturbance {
+                Disturbance::Lose => trouble.lost = true,
+                Disturbance::Delay(ms) => trouble.delay_ms += ms,
+                Disturbance::Duplicate(after) => trouble.copies.push(after),
+                Disturbance::Truncate(end) => trouble.body_ends_at = Some(end),
+                Disturbance::Break => trouble.breaks = true,
+                Disturbance::Replace(response) => trouble.replaced_by = Some(response),
+                Disturbance::Drip(a_second) => trouble.delay_ms += bytes as u64 * 1000 / u64::from(a_second),
+                Disturbance::Hang => trouble.hangs = true,
+            }
+        }
+        trouble
+    }
+
+    fn cut(&self, body: &Bytes) -> Bytes {
+        body.slice(..self.body_ends_at.map_or(body.len(), |end| end.min(body.len())))
+    }
 }
 
 /// Gives the bytes of a request to the host that it is for, at once or nearly so, and brings its answer.
@@ -137,47 +185,71 @@ impl World {
         (from, to): (&str, &str),
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, NetworkError> {
+        let Rules { conditions, traffic, script, .. } = &self.rules;
         let sent = self.now();
-        let departure = self.rules.conditions.borrow_mut().send_request(from, to, sent);
+        let departure = conditions.borrow_mut().send_request(from, to, sent);
         let arrives = match departure {
             Departure::ArrivesAt(arrives) => arrives,
             Departure::Refused => return Err(NetworkError::Refused),
             Departure::Vanishes => {
-                self.rules.traffic.failed(id, Failure::RequestLost);
+                traffic.failed(id, Failure::RequestLost);
                 return pending().await;
             }
         };
-        let place = self.place(from, to, arrives);
-        let flight = Flight { from: from.into(), to: to.into(), sent, place, answer: None };
+        let bytes = request.body().len();
+        let trouble = Trouble::of(script.disturb(id, Side::Request, (from, to), &request), bytes);
+        if trouble.lost {
+            traffic.failed(id, Failure::RequestLost);
+            return pending().await;
+        }
+        let arrives = arrives + trouble.delay_ms;
+        if trouble.breaks || trouble.replaced_by.is_some() {
+            return self.turned_back(from, to, arrives, trouble.replaced_by).await;
+        }
+        let flight = Flight {
+            from: from.into(),
+            to: to.into(),
+            sent,
+            place: self.place(from, to, arrives),
+            hangs: trouble.hangs,
+            copies: trouble.copies.clone(),
+            answer: None,
+        };
         self.flights.borrow_mut().insert(id, flight);
 
-        let response = wire.exchange(id, to.to_owned(), request).await;
+        let response = wire.exchange(id, to.to_owned(), request.map(|body| trouble.cut(&body))).await;
         let answer = self.flights.borrow().get(&id).and_then(|flight| flight.answer.clone());
-        let went_down = self.rules.conditions.borrow().went_down_since(to, sent);
+        let went_down = conditions.borrow().went_down_since(to, sent);
         match (response, answer) {
-            (Ok(response), Some((left, place))) => {
+            (Ok(response), Some(Back { left, place, breaks })) => {
                 self.inboxes[from].wait_for(place).await;
-                let lost = self.rules.conditions.borrow().was_lost(to, from, left);
+                let lost = conditions.borrow().was_lost(to, from, left);
                 if lost {
-                    self.rules.traffic.failed(id, Failure::AnswerLost);
+                    traffic.failed(id, Failure::AnswerLost);
                     return pending().await;
                 }
-                Ok(response)
+                if breaks { Err(NetworkError::Lost) } else { Ok(response) }
             }
             // The connection ended without an answer: the host went down, and its kernel says so if the way is open.
-            (_, _) if went_down => self.break_connection(from, to).await,
+            (_, _) if went_down => self.turned_back(from, to, self.now(), None).await,
             // The way broke under the connection; TCP would resend until somebody gives up.
             (_, _) => pending().await,
         }
     }
 
-    async fn break_connection(&self, from: &str, to: &str) -> Result<Response<Bytes>, NetworkError> {
-        let now = self.now();
-        let departure = self.rules.conditions.borrow_mut().send_answer(to, from, now);
+    /// Something that is not the server answers at `time`, or closes the connection.
+    async fn turned_back(
+        &self,
+        from: &str,
+        to: &str,
+        time: u64,
+        answer: Option<Response<Bytes>>,
+    ) -> Result<Response<Bytes>, NetworkError> {
+        let departure = self.rules.conditions.borrow_mut().send_answer(to, from, time);
         match departure {
             Departure::ArrivesAt(arrives) => {
                 self.inboxes[from].wait_for(self.place(to, from, arrives)).await;
-                Err(NetworkError::Lost)
+                answer.ok_or(NetworkError::Lost)
             }
             Departure::Refused | Departure::Vanishes => pending().await,
         }
@@ -215,34 +287,79 @@ impl World {
         request: Request<Bytes>,
         service: Rc<dyn Service>,
     ) -> Option<Response<Bytes>> {
-        let Flight { from, to, sent, place, .. } = self.flights.borrow().get(&id).cloned()?;
-        self.inboxes[&to].wait_for(place).await;
+        let flight = self.flights.borrow().get(&id).cloned()?;
+        let (from, to) = (&*flight.from, &*flight.to);
+        self.inboxes[to].wait_for(flight.place).await;
         let Rules { conditions, traffic, script, .. } = &self.rules;
-        if conditions.borrow().was_lost(&from, &to, sent) {
+        if conditions.borrow().was_lost(from, to, flight.sent) {
             traffic.failed(id, Failure::RequestLost);
             return None;
         }
         traffic.arrived(id);
-        let response = match script.answer(&to, &from, &request) {
+        if flight.hangs {
+            return None;
+        }
+        for after in flight.copies {
+            let (again, service) = (copy(&request), service.clone());
+            service.clone().spawn(Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                // Nobody waits for this answer.
+                drop(service.handle(again).await);
+            }));
+        }
+        let response = match script.answer(to, from, &request) {
             Some(Scripted::Answer(response)) => response,
             Some(Scripted::Hang) => return None,
-            None => service.clone().handle(request).await,
+            None => {
+                let truth = service.clone().handle(copy(&request)).await;
+                script.twist(id, to, from, &request, truth)
+            }
         };
         if service.has_lost_power() {
             return None;
         }
-        let now = self.now();
-        let departure = conditions.borrow_mut().send_answer(&to, &from, now);
-        let Departure::ArrivesAt(arrives) = departure else {
-            traffic.failed(id, Failure::AnswerLost);
-            return None;
-        };
-        let place = self.place(&to, &from, arrives);
-        if let Some(flight) = self.flights.borrow_mut().get_mut(&id) {
-            flight.answer = Some((now, place));
-        }
-        Some(response)
+        self.send_back(id, (from, to), &request, response)
     }
+
+    /// Sends an answer on its way, unless it vanishes.
+    fn send_back(
+        &self,
+        id: RequestId,
+        (from, to): (&str, &str),
+        request: &Request<Bytes>,
+        response: Response<Bytes>,
+    ) -> Option<Response<Bytes>> {
+        let Rules { conditions, traffic, script, .. } = &self.rules;
+        let left = self.now();
+        let departure = conditions.borrow_mut().send_answer(to, from, left);
+        let bytes = response.body().len();
+        let trouble = Trouble::of(script.disturb(id, Side::Answer, (from, to), request), bytes);
+        let arrives = match departure {
+            Departure::ArrivesAt(arrives) if !trouble.lost => arrives + trouble.delay_ms,
+            _ => {
+                traffic.failed(id, Failure::AnswerLost);
+                return None;
+            }
+        };
+        if trouble.hangs {
+            return None;
+        }
+        let place = self.place(to, from, arrives);
+        if let Some(flight) = self.flights.borrow_mut().get_mut(&id) {
+            flight.answer = Some(Back { left, place, breaks: trouble.breaks });
+        }
+        let response = response.map(|body| trouble.cut(&body));
+        Some(trouble.replaced_by.unwrap_or(response))
+    }
+}
+
+/// The same request, without what a server notes on its own requests.
+fn copy(request: &Request<Bytes>) -> Request<Bytes> {
+    let mut copy = Request::new(request.body().clone());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
 }
 
 /// One host's way to the others.

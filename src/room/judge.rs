@@ -85,6 +85,19 @@ impl Room {
         self.settle(woken)
     }
 
+    /// Whether a peer's word on the state before a held event can be true. Servers tell a state only where they accepted
+    /// the event; so the state must allow it, and fill each slot that the event cites as what allows it.
+    pub fn is_plausible_state(&mut self, id: &EventId, state: &[OwnedEventId]) -> bool {
+        let Some(pdu) = self.event(id).cloned() else { return false };
+        let claimed = self.state_of(state);
+        let fills = |auth: &OwnedEventId| {
+            let slot = self.held_by_id(auth).and_then(|held| held.pdu.state_slot());
+            let slot = slot.and_then(|(kind, key)| self.slots.find(&kind.to_string().into(), key));
+            slot.is_none_or(|slot| claimed.contains_key(&slot))
+        };
+        pdu.auth_events().iter().all(fills) && self.check_state(&pdu, &claimed).is_ok()
+    }
+
     /// An event that waits for what is before it becomes an outlier, if what allows it is held.
     fn stop_waiting(&mut self, id: &EventId) {
         let Some(waiting) = self.waiting.get(id) else { return };

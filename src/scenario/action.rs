@@ -1,13 +1,17 @@
 //! What a step of the timeline can do, grouped by who does it: people who talk, members who come and go, people who
 //! read, and faults that happen to them all.
 
+mod disturb;
 mod fault;
+mod lie;
 mod member;
 mod read;
 mod script;
 mod talk;
 
-pub use fault::{Clock, Crash, Cut, Heal, Latency, Partition, Restart, Silence};
+pub use disturb::{Disturb, Disturbance, ErrorStatus, Side};
+pub use fault::{Clock, Crash, Cut, Heal, Latency, Partition, Restart, RotateKey, Silence};
+pub use lie::{Lie, Lies, Told};
 pub use member::{Ban, Invite, Join, Kick, Leave, Profile, Unban};
 pub use read::{PageBack, Pages};
 pub(super) use script::labels;

@@ -46,6 +46,8 @@ fn lasting(action: &Action) -> Option<SimDuration> {
         Action::Cut(fault) => fault.lasting,
         Action::Silence(fault) => fault.lasting,
         Action::Latency(fault) => fault.lasting,
+        Action::Disturb(fault) => fault.lasting,
+        Action::Lies(lies) => lies.lasting,
         _ => None,
     }
 }

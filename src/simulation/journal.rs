@@ -152,6 +152,27 @@ pub enum What {
         /// `refused`, `request_lost`, `answer_lost`, `broken`, `abandoned`.
         why: String,
     },
+    /// A message that `server` sent went wrong on its way.
+    Disturbed {
+        /// The request's number; the message is the request or the answer to it.
+        id: u64,
+        /// `lose`, `delay`, `duplicate`, `truncate`, `break`, `status`, `drip` or `hang`.
+        how: String,
+    },
+    /// `server` answered with lies.
+    Lied {
+        /// The request's number.
+        id: u64,
+        /// The names of the lies.
+        lies: Vec<String>,
+    },
+    /// The server signs with a new key from now on.
+    KeyRotated {
+        /// The id of the new key.
+        key_id: String,
+        /// The new key in unpadded base64.
+        key: String,
+    },
     /// An event was verified and stored.
     Received {
         /// The event.

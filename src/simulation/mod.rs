@@ -3,8 +3,10 @@
 
 mod agenda;
 mod causes;
+mod disturbances;
 mod import;
 pub mod journal;
+mod lies;
 mod player;
 pub mod recorder;
 mod script;

@@ -34,7 +34,7 @@ use crate::{
         streams::Streams,
         time::RunTime,
         turmoil_fabric::TurmoilFabric,
-        world::{HostSpec, Rules, World},
+        world::{self, HostSpec, Rules, World},
     },
     room::Room as ServerRoom,
     scenario::{Action, Room, Scenario, Servers},
@@ -70,6 +70,7 @@ pub(super) struct Player<'a> {
     /// Latency and jitter as they were before a step changed them.
     old_latencies: BTreeMap<usize, Vec<(String, String, u64, u64)>>,
     options: Options,
+    streams: Streams,
     pub(super) crypto: Rc<Crypto>,
 }
 
@@ -106,7 +107,8 @@ impl<'a> Player<'a> {
                 clock_skew_ms: scenario.servers[host].clock_skew.as_millis(),
             })
             .collect();
-        let scripts = Rc::new(Scripts::default());
+        let running = nodes.iter().map(|(host, node)| (host.clone(), node.running.clone())).collect();
+        let scripts = Rc::new(Scripts::new(running, recorder.clone()));
         let rules = Rules {
             conditions: conditions.clone(),
             traffic: recorder.clone(),
@@ -128,6 +130,7 @@ impl<'a> Player<'a> {
             conditions,
             old_latencies: BTreeMap::new(),
             options: *options,
+            streams,
             crypto,
         })
     }
@@ -146,6 +149,7 @@ impl<'a> Player<'a> {
         }
         self.record_run(import.as_ref());
         self.set_up(import.as_ref())?;
+        *self.scripts.room.borrow_mut() = self.room.clone();
         let zero = self.now().next_multiple_of(1_000);
         let agenda = agenda(self.scenario);
         for (at, deeds) in agenda {
@@ -366,6 +370,8 @@ impl<'a> Player<'a> {
             Action::Crash(crash) => Some(crash.server.clone()),
             Action::Restart(restart) => Some(restart.server.clone()),
             Action::Clock(clock) => Some(clock.server.clone()),
+            Action::RotateKey(rotate) => Some(rotate.server.clone()),
+            Action::Lies(lies) => Some(lies.server.clone()),
             Action::PageBack(page) => Some(page.server.clone()),
             Action::Push(push) => Some(push.from.clone()),
             Action::Ask(ask) => Some(ask.from.clone()),
@@ -411,6 +417,9 @@ impl<'a> Player<'a> {
                 Some(writes) => self.nodes[&crash.server].store.set_fuse(writes),
             },
             Action::Restart(restart) => self.restart(&restart.server)?,
+            Action::Disturb(disturb) => self.scripts.disturbances.begin(step, disturb, self.streams),
+            Action::Lies(lies) => self.scripts.liars.begin(step, lies, self.streams),
+            Action::RotateKey(rotate) => self.rotate_key(&rotate.server),
             Action::Clock(clock) => self.world.jump_clock(&clock.server, clock.jump.as_millis()),
             action => self.act_as_user(step, time, action),
         }
@@ -434,6 +443,8 @@ impl<'a> Player<'a> {
                     player.heal(to, from);
                 }
             }),
+            Action::Disturb(_) => self.scripts.disturbances.end(step),
+            Action::Lies(_) => self.scripts.liars.end(step),
             Action::Latency(_) => {
                 for (from, to, latency, jitter) in self.old_latencies.remove(&step).unwrap_or_default() {
                     self.conditions.borrow_mut().set_latency(&from, &to, latency, jitter);
@@ -493,6 +504,7 @@ impl<'a> Player<'a> {
 
     fn heal_all(&mut self) -> Result<(), SimulationError> {
         self.heal_links();
+        self.scripts.disturbances.end_all();
         let down = self.conditions.borrow().hosts_down();
         for host in down {
             self.restart(&host)?;
@@ -521,6 +533,19 @@ impl<'a> Player<'a> {
         self.conditions.borrow_mut().bring_up(host);
         self.fabric.restart(host);
         Ok(())
+    }
+
+    fn rotate_key(&self, host: &str) {
+        let store = &self.nodes[host].store;
+        let number = store.read().retired_keys.len() + 2;
+        let key = SigningKey::from_seed(
+            self.streams.bytes(&format!("keys/{host}/{number}")),
+            &format!("k{number}"),
+        );
+        let rotated = What::KeyRotated { key_id: key.id().to_string(), key: encode(&key.public()) };
+        let now = world::EPOCH_MS + self.now();
+        store.write(|durable| durable.rotate_key(key, now));
+        self.recorder.record(Some(host), rotated);
     }
 
     // --- The end.

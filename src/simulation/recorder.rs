@@ -70,6 +70,11 @@ impl Recorder {
         self.version.set(version);
     }
 
+    /// The version of the room.
+    pub(super) fn version(&self) -> RoomVersion {
+        self.version.get()
+    }
+
     /// Adds a record.
     pub fn record(&self, server: Option<&str>, what: What) {
         let t = i64::try_from(self.time.now()).expect("runs are shorter than 292 million years");

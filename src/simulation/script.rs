@@ -1,18 +1,20 @@
 //! Plays the scripted steps: events made to measure, single questions, answers that a server is told to give.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId};
+use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, OwnedRoomId};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
+    disturbances::{Disturbances, Turns},
     journal::{Expectation, What},
+    lies::{Liars, Twisted},
     player::Player,
     recorder::{Recorder, endpoint, events_named},
 };
@@ -25,17 +27,59 @@ use crate::{
         draft::{Draft, hash_and_sign, place_and_sign_anyway},
         error::json_response,
         pdu::{Road, UnverifiedPdu},
+        version::RoomVersion,
     },
-    network::traffic::{Script, Scripted},
+    network::traffic::{Disturbance, RequestId, Script, Scripted, Side},
     room::Room,
     scenario::{Answer, AnswerExpected, Ask, Craft, EventRef, Push},
 };
 
 /// Events that scripts made, and the answers that servers are told to give now.
-#[derive(Default)]
 pub(super) struct Scripts {
     crafted: RefCell<BTreeMap<OwnedEventId, Box<RawValue>>>,
     answers: RefCell<Vec<ToldAnswer>>,
+    pub(super) disturbances: Disturbances,
+    pub(super) liars: Liars,
+    /// The servers that run, and the room, once there is one.
+    pub(super) running: BTreeMap<String, RunningServer>,
+    pub(super) room: RefCell<Option<OwnedRoomId>>,
+    recorder: Rc<Recorder>,
+}
+
+/// One server, or nothing while it is down.
+pub(super) type RunningServer = Rc<RefCell<Option<Rc<Homeserver>>>>;
+
+impl Scripts {
+    pub(super) fn new(running: BTreeMap<String, RunningServer>, recorder: Rc<Recorder>) -> Self {
+        Self {
+            crafted: RefCell::default(),
+            answers: RefCell::default(),
+            disturbances: Disturbances::default(),
+            liars: Liars::default(),
+            running,
+            room: RefCell::default(),
+            recorder,
+        }
+    }
+
+    fn twisted(
+        &self,
+        server: &str,
+        asker: &str,
+        request: &Request<Bytes>,
+        truth: &Response<Bytes>,
+    ) -> Option<Twisted> {
+        let room = self.room.borrow().clone()?;
+        let liar = self.running.get(server)?.borrow().clone()?;
+        let endpoint = endpoint(request.uri().path());
+        self.liars.twist((server, &liar), asker, endpoint, &room, request, truth)
+    }
+
+    /// Writes down an event that was made, so that nobody takes it for an accident.
+    fn record_crafted(&self, host: &str, pdu: Box<RawValue>) {
+        let event = id_of_crafted(pdu.get(), self.recorder.version());
+        self.recorder.record(Some(host), What::Crafted { event, pdu });
+    }
 }
 
 struct ToldAnswer {
@@ -43,8 +87,7 @@ struct ToldAnswer {
     asker: Option<String>,
     endpoint: String,
     about: Option<String>,
-    skip: Cell<u32>,
-    left: Cell<Option<u32>>,
+    turns: Turns,
     /// Nothing: no answer ever comes.
     response: Option<(u16, Bytes)>,
 }
@@ -57,21 +100,51 @@ impl Script for Scripts {
                 && told.asker.as_ref().is_none_or(|only| only == asker)
                 && told.endpoint == endpoint(request.uri().path())
                 && told.about.as_ref().is_none_or(|id| events_named(request).contains(id))
-                && told.left.get() != Some(0)
+                && !told.turns.are_over()
         };
         // The latest word counts.
         let told = answers.iter().rev().find(fits)?;
-        if told.skip.get() > 0 {
-            told.skip.set(told.skip.get() - 1);
+        if !told.turns.take() {
             return None;
         }
-        told.left.set(told.left.get().map(|left| left - 1));
         let Some((status, body)) = &told.response else { return Some(Scripted::Hang) };
         let mut response = Response::new(body.clone());
         *response.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::IM_A_TEAPOT);
         let json = http::HeaderValue::from_static("application/json");
         response.headers_mut().insert(http::header::CONTENT_TYPE, json);
         Some(Scripted::Answer(response))
+    }
+
+    fn disturb(
+        &self,
+        id: RequestId,
+        side: Side,
+        (asker, server): (&str, &str),
+        request: &Request<Bytes>,
+    ) -> Vec<Disturbance> {
+        let effects = self.disturbances.strike(side, (asker, server), endpoint(request.uri().path()));
+        let host = if side == Side::Request { asker } else { server };
+        for (how, _) in &effects {
+            self.recorder.record(Some(host), What::Disturbed { id, how: (*how).to_owned() });
+        }
+        effects.into_iter().map(|(_, effect)| effect).collect()
+    }
+
+    fn twist(
+        &self,
+        id: RequestId,
+        server: &str,
+        asker: &str,
+        request: &Request<Bytes>,
+        truth: Response<Bytes>,
+    ) -> Response<Bytes> {
+        let Some(twisted) = self.twisted(server, asker, request, &truth) else { return truth };
+        for pdu in twisted.forged {
+            self.record_crafted(server, pdu);
+        }
+        let lies = twisted.lies.iter().map(|lie| lie.name().to_owned()).collect();
+        self.recorder.record(Some(server), What::Lied { id, lies });
+        twisted.response
     }
 }
 
@@ -221,10 +294,7 @@ impl Player<'_> {
             put_field(&mut value, field, replacement);
         }
         let text = RawValue::from_string(value.to_string()).expect("it is JSON");
-        let id = UnverifiedPdu::parse(text.get(), self.version, Road::Backfill)
-            .map(|pdu| pdu.event_id().to_owned())
-            .unwrap_or_else(|_| unparsable_id(text.get()));
-        Ok((id, text))
+        Ok((id_of_crafted(text.get(), self.version), text))
     }
 
     pub(super) fn label(&mut self, label: &str, id: OwnedEventId) {
@@ -339,8 +409,7 @@ impl Player<'_> {
             asker: told.to.clone(),
             endpoint: told.endpoint.clone(),
             about: about.and_then(|ids| ids.into_iter().next()),
-            skip: Cell::new(told.skip),
-            left: Cell::new(told.times),
+            turns: Turns::new(told.skip, told.times),
             response,
         });
         Ok(())
@@ -413,12 +482,7 @@ struct Expected {
 }
 
 impl Expected {
-    fn compare(
-        &self,
-        status: u16,
-        body: &[u8],
-        version: crate::matrix::version::RoomVersion,
-    ) -> Result<(), String> {
+    fn compare(&self, status: u16, body: &[u8], version: RoomVersion) -> Result<(), String> {
         let value: Value = serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}"))?;
         let want = self.rest.status.unwrap_or(200);
         if status != want {
@@ -485,7 +549,7 @@ fn same_set(what: &str, are: &[String], want: &[String]) -> Result<(), String> {
 }
 
 /// The ids in an answer, each with whether the event is a redacted copy: its content hash no longer holds.
-fn events_in(value: &Value, version: crate::matrix::version::RoomVersion) -> Vec<(String, bool)> {
+fn events_in(value: &Value, version: RoomVersion) -> Vec<(String, bool)> {
     if let Some(ids) = value["pdu_ids"].as_array() {
         return ids.iter().filter_map(|id| Some((id.as_str()?.to_owned(), false))).collect();
     }
@@ -545,6 +609,11 @@ fn put_field(value: &mut Value, field: &str, replacement: &Value) {
         }
         replacement => value[field] = replacement.clone(),
     }
+}
+
+fn id_of_crafted(text: &str, version: RoomVersion) -> OwnedEventId {
+    let id = UnverifiedPdu::parse(text, version, Road::Backfill).map(|pdu| pdu.event_id().to_owned());
+    id.unwrap_or_else(|_| unparsable_id(text))
 }
 
 /// A name for what has no id, since it is not a well-formed event: scripts can still speak of it.

@@ -107,6 +107,14 @@ pub struct Clock {
     pub jump: SignedDuration,
 }
 
+/// A server signs with a new key from now on; the old one has expired.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateKey {
+    /// The server.
+    pub server: ServerName,
+}
+
 impl Checked for Partition {
     fn check(&self, world: World<'_>) -> Result<(), Mistake> {
         let under = |mistake: Mistake| mistake.under("groups");
@@ -173,4 +181,4 @@ macro_rules! check_server {
     };
 }
 
-check_server!(Crash, Restart, Clock);
+check_server!(Crash, Restart, Clock, RotateKey);

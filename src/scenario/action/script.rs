@@ -213,7 +213,7 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
-fn endpoint(name: &str) -> Result<(), Mistake> {
+pub(super) fn endpoint(name: &str) -> Result<(), Mistake> {
     if ENDPOINTS.contains(&name) {
         return Ok(());
     }

@@ -1,0 +1,139 @@
+//! Plays the `lie` steps: what a server answers in place of the truth. The homeserver knows nothing of it: its true answer
+//! is taken apart, changed, and put together again, with no keys but the liar's own.
+//!
+//! A new lie is a line in the scenario format's list, and a function in the file of its kind.
+
+mod answer;
+mod bytes;
+mod events;
+mod forge;
+mod state;
+
+use std::{cell::RefCell, rc::Rc};
+
+use ::bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use rand::rngs::ChaCha8Rng;
+use ruma_common::OwnedRoomId;
+use serde_json::{json, value::RawValue};
+
+use super::disturbances::Turns;
+use crate::{
+    homeserver::Homeserver,
+    network::streams::Streams,
+    scenario::{Lie, Lies, Told},
+};
+use answer::Answer;
+use forge::Forge;
+
+/// The lies that are told now.
+#[derive(Default)]
+pub(super) struct Liars(RefCell<Vec<Active>>);
+
+struct Active {
+    /// The step's place in the timeline.
+    step: usize,
+    what: Lies,
+    turns: Turns,
+    random: RefCell<ChaCha8Rng>,
+}
+
+/// What came of a lie.
+pub(super) struct Twisted {
+    /// What is said in place of the truth.
+    pub(super) response: Response<Bytes>,
+    /// The lies that changed something.
+    pub(super) lies: Vec<Lie>,
+    /// Events that the liar made for it.
+    pub(super) forged: Vec<Box<RawValue>>,
+}
+
+impl Liars {
+    /// A server begins to lie as a step of the timeline says.
+    pub(super) fn begin(&self, step: usize, what: &Lies, streams: Streams) {
+        let random = RefCell::new(streams.stream(&format!("lie {}", json!(what))));
+        let turns = Turns::new(what.skip, what.times);
+        self.0.borrow_mut().push(Active { step, what: what.clone(), turns, random });
+    }
+
+    /// It ends.
+    pub(super) fn end(&self, step: usize) {
+        self.0.borrow_mut().retain(|active| active.step != step);
+    }
+
+    /// What a server says in place of the truth; nothing if it says the truth.
+    pub(super) fn twist(
+        &self,
+        (host, server): (&str, &Rc<Homeserver>),
+        asker: &str,
+        endpoint: &str,
+        room: &OwnedRoomId,
+        request: &Request<Bytes>,
+        truth: &Response<Bytes>,
+    ) -> Option<Twisted> {
+        if truth.status() != StatusCode::OK {
+            return None;
+        }
+        let active = self.0.borrow();
+        let fits = |active: &&Active| active.fits(host, asker, endpoint) && active.turns.take();
+        let (mut lies, mut forged, mut body) = (Vec::new(), Vec::new(), None);
+        for active in active.iter().filter(fits) {
+            let mut random = active.random.borrow_mut();
+            let mut forge = Forge::new(server, room, asker, &mut random);
+            let before = body.as_ref().unwrap_or_else(|| truth.body());
+            if let Some((told, new)) = tell(&active.what.tell, endpoint, request, before, &mut forge) {
+                lies.extend(told);
+                body = Some(new);
+            }
+            forged.extend(forge.made());
+        }
+        let body = body?;
+        let mut response = Response::new(body);
+        *response.headers_mut() = truth.headers().clone();
+        Some(Twisted { response, lies, forged })
+    }
+}
+
+impl Active {
+    fn fits(&self, host: &str, asker: &str, endpoint: &str) -> bool {
+        let Lies { server, endpoint: only, to, tell, .. } = &self.what;
+        let concerns = |lie: &Lie| match lie.told() {
+            Told::Events => answer::has_events(endpoint),
+            Told::State => answer::has_state(endpoint),
+            Told::Bytes => answer::has_events(endpoint) || answer::has_state(endpoint),
+        };
+        server == host
+            && only.as_deref().is_none_or(|only| only == endpoint)
+            && to.as_deref().is_none_or(|to| to == asker)
+            && tell.iter().any(concerns)
+            && !self.turns.are_over()
+    }
+}
+
+/// Tells lies one after the other; gives those that changed something, and what is said then.
+fn tell(
+    lies: &[Lie],
+    endpoint: &str,
+    request: &Request<Bytes>,
+    truth: &Bytes,
+    forge: &mut Forge<'_>,
+) -> Option<(Vec<Lie>, Bytes)> {
+    let mut answer = Answer::read(endpoint, truth)?;
+    let mut text = None;
+    let mut told = Vec::new();
+    for lie in lies {
+        let changed = match lie.told() {
+            Told::Events if answer::has_events(endpoint) => events::tell(*lie, &mut answer, request, forge),
+            Told::State if answer::has_state(endpoint) => state::tell(*lie, &mut answer, forge),
+            Told::Bytes => {
+                let before = text.take().unwrap_or_else(|| answer.write());
+                text = Some(bytes::tell(*lie, before));
+                true
+            }
+            _ => false,
+        };
+        told.extend(changed.then_some(*lie));
+    }
+    let text = text.unwrap_or_else(|| answer.write());
+    (!told.is_empty()).then(|| (told, Bytes::from(text)))
+}

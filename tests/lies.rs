@@ -1,0 +1,133 @@
+//! Every lie on every road: it is really told, the honest servers notice or outlive it, and they agree in the end.
+
+use backfire::{
+    campaign::play::play,
+    scenario::{Lie, Scenario, Told, Verdict},
+    simulation::{
+        Fabric,
+        journal::{Violation, What},
+    },
+};
+use serde_json::{Value, json};
+
+/// Lies that need ids that can be chosen, as room version 2 has them.
+const CHOSEN_IDS: [Lie; 2] = [Lie::SelfParent, Lie::Cycle];
+
+/// Lies after which an event waits for ever, for one that never was: all else must hold.
+const NEVER_WHOLE: [Lie; 3] = [Lie::SelfParent, Lie::Cycle, Lie::FreshGap];
+const WAITING: [&str; 2] = ["recovered-in-time", "closed-history"];
+
+#[test]
+fn honest_servers_outlive_every_lie() {
+    let mut wrong = Vec::new();
+    let mut played = 0;
+    for lie in Lie::ALL.iter().copied() {
+        for road in ["get_missing_events", "event", "backfill", "state_ids"] {
+            if !is_told_on(lie, road) {
+                continue;
+            }
+            played += 1;
+            let problem = problem_with(&[lie], road);
+            wrong.extend(problem.map(|problem| format!("{} in {road}: {problem}", lie.name())));
+        }
+    }
+    assert!(played > Lie::ALL.len(), "only {played} were played");
+    assert!(wrong.is_empty(), "{} of {played}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn lies_combine() {
+    let together =
+        [Lie::Shuffled, Lie::Twice, Lie::WrongHash, Lie::FreshGap, Lie::OtherRoom, Lie::DuplicateKeys];
+    assert_eq!(problem_with(&together, "get_missing_events"), None);
+}
+
+fn is_told_on(lie: Lie, road: &str) -> bool {
+    match lie.told() {
+        // One event has no order.
+        Told::Events if matches!(lie, Lie::Shuffled | Lie::Reversed) && road == "event" => false,
+        Told::Events => road != "state_ids",
+        Told::State => road == "state_ids",
+        Told::Bytes => true,
+    }
+}
+
+fn problem_with(lies: &[Lie], road: &str) -> Option<String> {
+    let scenario = scenario(lies, road);
+    let played = match play(&scenario, 3, Fabric::Direct) {
+        Ok(played) => played,
+        Err(error) => return Some(error.to_string()),
+    };
+    let told = |what: &What| match what {
+        What::Lied { lies: told, .. } => lies.iter().all(|lie| told.iter().any(|name| name == lie.name())),
+        _ => false,
+    };
+    if !played.journal.records.iter().any(|record| told(&record.what)) {
+        return Some("the lie was never told".to_owned());
+    }
+    let may_wait = lies.iter().any(|lie| NEVER_WHOLE.contains(lie));
+    let waits = |violation: &Violation| WAITING.contains(&&*violation.invariant);
+    if may_wait && played.judgement.violations.iter().all(waits) {
+        return None;
+    }
+    (played.judgement.verdict != Verdict::Holds)
+        .then(|| format!("{:?}: {:?}", played.judgement.verdict, played.judgement.violations.first()))
+}
+
+/// Server a lies. It is the first by name, so it is asked first where nobody is preferred.
+fn scenario(lies: &[Lie], road: &str) -> Scenario {
+    let version = if lies.iter().any(|lie| CHOSEN_IDS.contains(lie)) { "2" } else { "11" };
+    let tell: Vec<&str> = lies.iter().map(|lie| lie.name()).collect();
+    let mut steps = vec![
+        json!({ "at": "0ms", "message": { "by": "b", "count": 30, "every": "10ms" } }),
+        json!({ "at": "1s", "lie": { "server": "a", "endpoint": road, "tell": tell, "times": 3 } }),
+    ];
+    steps.extend(way_to(road));
+    steps.extend([
+        json!({ "at": "60s", "message": { "by": "b" } }),
+        json!({ "at": "80s", "message": { "by": "c" } }),
+    ]);
+    let scenario = json!({
+        "why": "A server lies.",
+        "room_version": version,
+        "servers": { "a": {}, "b": {}, "c": {}, "d": {} },
+        "room": { "created_by": "b", "members": ["b", "a", "c"] },
+        "timeline": steps,
+        "expect": { "differ": ["a"] }
+    });
+    Scenario::parse(&scenario.to_string(), "lies.json").unwrap()
+}
+
+/// What makes an honest server ask the liar on this road.
+fn way_to(road: &str) -> Vec<Value> {
+    let cut_off = |who: &str, seconds: u64| {
+        let cut = |from: &str, to: &str| json!({ "at": "2s", "cut": { "from": from, "to": to, "for": format!("{seconds}s") } });
+        vec![cut(who, "c"), cut("c", who)]
+    };
+    let gap = json!({ "at": "3s", "message": { "by": "b", "count": 12, "every": "100ms" } });
+    // Whoever tells of a gap is asked first.
+    let told_by_liar = json!({ "at": "7s", "message": { "by": "a" } });
+    let denied = |endpoint: &str, who: &str, times: Option<u32>| {
+        let how = json!({ "status": { "code": 403 } });
+        let mut step = json!({ "from": "c", "to": who, "endpoint": endpoint, "how": how, "for": "30s" });
+        if let Some(times) = times {
+            step["times"] = times.into();
+        }
+        json!({ "at": "2s", "disturb": step })
+    };
+    let no_gap_filling = |who: &str| denied("get_missing_events", who, None);
+    match road {
+        "get_missing_events" => [cut_off("a", 4), cut_off("b", 40), vec![gap, told_by_liar]].concat(),
+        "event" => [cut_off("a", 4), cut_off("b", 40), vec![no_gap_filling("a"), gap, told_by_liar]].concat(),
+        "backfill" => vec![
+            json!({ "at": "2s", "join": { "by": "d", "via": "b" } }),
+            json!({ "at": "5s", "page_back": { "server": "d", "limit": 10, "pages": "all" } }),
+        ],
+        _ => {
+            let no_event = |who: &str| denied("event", who, Some(2));
+            let told_by_honest = json!({ "at": "7s", "message": { "by": "b" } });
+            let denials = vec![no_gap_filling("a"), no_gap_filling("b"), no_event("a"), no_event("b")];
+            [cut_off("a", 4), cut_off("b", 4), denials, vec![gap, told_by_honest]].concat()
+        }
+    }
+}
