@@ -1,6 +1,10 @@
 //! `backfire run`: plays scenarios and says what came of them.
 
-use std::{fs::File, io::BufWriter, path::PathBuf};
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
@@ -8,9 +12,9 @@ use super::{Failure, exit, output};
 use crate::{
     campaign::play::{PlayError, Played, play},
     check::verdict::Judgement,
-    report::{self, summary::Summary, terminal},
+    report::{self, html, summary::Summary, terminal},
     scenario::{Scenario, Verdict},
-    simulation::{Fabric, SimulationError, journal::Journal},
+    simulation::{Fabric, SimulationError},
 };
 
 /// Play scenarios and judge what happened.
@@ -28,6 +32,9 @@ pub(super) struct Run {
     /// Write everything that happened, one JSON record a line; for one scenario.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// Write a page that shows the run in a browser, with all that it needs in one file; for one scenario.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Print a summary as JSON; of several scenarios, an array.
     #[arg(long)]
     json: bool,
@@ -43,8 +50,10 @@ const WORST_FIRST: [u8; 6] =
 impl Run {
     /// Plays all scenarios, after reading all of them. Gives the exit code.
     pub(super) fn run(&self) -> Result<u8, Failure> {
-        if self.journal.is_some() && self.scenarios.len() > 1 {
-            return Err(Failure::usage("--journal takes one scenario"));
+        let files = [("--journal", &self.journal), ("--report", &self.report)];
+        if let Some((flag, _)) = files.iter().find(|(_, file)| file.is_some() && self.scenarios.len() > 1) {
+            let given = self.scenarios.len();
+            return Err(Failure::usage(format!("{flag} takes one scenario, and {given} are given")));
         }
         let Some(scenarios) = self.read_all() else { return Ok(exit::USAGE) };
         let mut codes = Vec::new();
@@ -54,7 +63,7 @@ impl Run {
                 Ok(played) => {
                     let run = self.describe(scenario, &played);
                     codes.push(run.exit_code);
-                    self.write_journal(&played.journal)?;
+                    self.write_files(&run)?;
                     if self.json { summaries.push(Summary::of(&run)) } else { self.print(&run) }
                 }
                 Err(error) => {
@@ -106,11 +115,20 @@ impl Run {
         }
     }
 
-    fn write_journal(&self, journal: &Journal) -> Result<(), Failure> {
-        let Some(path) = &self.journal else { return Ok(()) };
-        let written = File::create(path).and_then(|file| journal.write(&mut BufWriter::new(file)));
-        written.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    fn write_files(&self, run: &report::Run<'_>) -> Result<(), Failure> {
+        if let Some(path) = &self.journal {
+            let file = File::create(path);
+            written(path, file.and_then(|file| run.journal.write(&mut BufWriter::new(file))))?;
+        }
+        if let Some(path) = &self.report {
+            written(path, fs::write(path, html::report(run)))?;
+        }
+        Ok(())
     }
+}
+
+fn written(path: &Path, result: io::Result<()>) -> Result<(), Failure> {
+    result.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
 /// A run that ends as its scenario expects is good, whatever that is.

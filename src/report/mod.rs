@@ -1,5 +1,6 @@
 //! What people and scripts look at after a run. Reads journals and judgements, changes nothing, prints nothing itself.
 
+pub mod html;
 pub mod summary;
 pub mod terminal;
 
