@@ -49,7 +49,9 @@ fn a_page_loads_nothing() {
     let page = html::page(&play_file("scenarios/partition-heal.json"), REPLAY);
     let (_, head) = page.split_once("http-equiv=\"Content-Security-Policy\"").unwrap();
     assert!(head.trim_start().starts_with("content=\"default-src 'none';"));
-    for loading in ["src=", "href=", "url(http", "@import", "import(", "fetch(", "XMLHttpRequest", "WebSocket"] {
+    for loading in
+        ["src=", "href=", "url(http", "@import", "import(", "fetch(", "XMLHttpRequest", "WebSocket"]
+    {
         assert!(!page.contains(loading), "{loading}");
     }
     // The namespace of SVG is a name and is never loaded.
@@ -81,7 +83,8 @@ fn a_page_of_five_hundred_events_stays_below_two_mebibytes() {
     fs::write(&file, scenario.to_string()).unwrap();
     let journal = play_scenario(&Scenario::read(&file).unwrap());
     let page = html::page(&journal, REPLAY);
-    let events = data(&page)["records"].as_array().unwrap().iter().filter(|record| record["pdu"].is_object()).count();
+    let events =
+        data(&page)["records"].as_array().unwrap().iter().filter(|record| record["pdu"].is_object()).count();
     assert!(events >= 500, "{events} events");
     assert!(page.len() < 2 << 20, "{} bytes", page.len());
 }

@@ -263,11 +263,13 @@ test("a violated run says what, where and which event, and leads there", async (
   assert.equal(summary.verdict, "violated");
   await open(page, async (tab) => {
     assert.equal(await tab.textContent("#badge"), "Violated");
-    assert.match(await tab.textContent("#sentence"), /^expectations does not hold/);
+    assert.match(await tab.textContent("#sentence"), /^Invariant expectations does not hold on b\.$/);
     const items = await tab.$$eval("#violations li", (items) => items.map((item) => item.textContent));
     assert.equal(items.length, summary.violations.length);
-    for (const [nth, { message }] of summary.violations.entries()) assert.ok(items[nth].includes(message), items[nth]);
-    assert.ok(await tab.locator("#violations li").first().isVisible());
+    for (const [nth, { message }] of summary.violations.entries()) assert.ok(items[nth].includes(message.split(/[$"]/)[0]), items[nth]);
+    await tab.locator("#violations .show").first().click();
+    assert.match(await tab.textContent("#details h2"), /b ← a event/);
+    assert.ok(await tab.locator("#sequence [aria-selected=true] .said").isVisible());
   });
 });
 
@@ -348,6 +350,9 @@ test("five hundred events stay quick to open and to walk through", async () => {
     assert.ok(each < 400, `a step takes ${each.toFixed(0)} ms`);
     await tab.keyboard.press("End");
     assert.ok((await tab.locator("#sequence .row").count()) < 200, "rows out of sight are not drawn");
+    const folds = await tab.$$eval(".graph [data-fold]", (folds) => folds.map((fold) => Number(fold.dataset.fold)));
+    assert.ok(Math.max(...folds) > 50, `folded: ${folds}`);
+    assert.equal(await tab.$eval("#room .scroller", (pane) => pane.scrollHeight <= 60 * 20), true, "the graph is no longer than two screens");
   });
 });
 

@@ -37,7 +37,7 @@ class Charts {
   }
 
   drawPlot([field, title, meaning], width) {
-    const [left, right, top, bottom] = [40, 12, 18, 18];
+    const [left, right, top, bottom] = [40, 34, 18, 18];
     const end = Math.max(1, this.rows.length - 1);
     const most = Math.max(1, ...[...this.series.values()].flat().map((point) => point[field]));
     const x = (place) => left + (place / end) * (width - left - right);
@@ -146,7 +146,7 @@ function trafficTable(journal) {
     html("figcaption", {}, html("b", {}, `${count(all, "request")} by endpoint`),
       key("good", "answered"), key("error", "error"), key("lost", "no answer"), key("out", "bytes there"), key("back", "bytes back")),
     html("table", {},
-      html("thead", {}, html("tr", {}, ["endpoint", "requests", "", "bytes", "", "events in answers", "new to the asker"].map((name) => html("th", { scope: "col" }, name)))),
+      html("thead", {}, html("tr", {}, ["endpoint", "requests", "", "bytes", "", "events back", "new"].map((name) => html("th", { scope: "col", title: name === "new" ? "Events that the asker did not hold yet" : null }, name)))),
       html("tbody", {}, endpoints.map(line))));
 }
 

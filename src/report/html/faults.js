@@ -4,6 +4,7 @@
 const LASTING = new Set(["partition", "cut", "silence", "latency", "answer", "lie", "fault"]);
 /** These end at a heal, the others when their time is over. */
 const HEALED = new Set(["partition", "cut", "silence"]);
+const FAULT_KINDS = ["break", "slow", "crash", "lie"];
 const LIES = new Set(["answer", "lie"]);
 
 function readFaults(journal) {

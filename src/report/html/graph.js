@@ -36,11 +36,13 @@ class Graph {
     this.suspects = suspects;
     this.rows = foldRows(this.layout, (event) => this.look(event), this.unfolded);
     this.places = new Map();
-    this.rows.forEach((row, at) => (row.fold ?? [row.place]).forEach((place) => this.places.set(place.event.id, at)));
+    this.rows.forEach((row, at) => row.places.forEach((place) => this.places.set(place.event.id, at)));
     this.measure();
     this.drawSummary();
     this.drawHead();
     this.window.setRows(this.rows.length, this.textX + 220);
+    const index = this.journal.events.get(selected)?.index;
+    this.window.scroller.setAttribute("aria-activedescendant", index === undefined ? "" : `event-${index}`);
   }
 
   /** Keeps what the cursor or the reader is at in sight. */
@@ -102,14 +104,18 @@ class Graph {
 
   /** Who has the same copy, and who another. */
   agreement() {
+    if (this.copies.length < 2) return [];
     const groups = new Map();
+    const verdicts = new Map();
     for (const copy of this.copies) {
-      const key = [...copy.held].filter(([, own]) => isHistory(own)).map(([id, own]) => `${id} ${own}`).sort().join();
+      const history = [...copy.held].filter(([, own]) => isHistory(own));
+      const key = history.map(([id]) => id).sort().join();
       groups.set(key, [...(groups.get(key) ?? []), copy.name]);
+      for (const [id, own] of history) verdicts.set(id, (verdicts.get(id) ?? new Set()).add(own));
     }
-    const parts = [...groups.values()].map((names) => (names.length > 1 ? `${listed(names)} have the same history` : `${names[0]} has its own`));
-    if (groups.size === 1) return this.copies.length > 1 ? ["All have the same history.", ...this.states()] : [];
-    return [html("b", {}, "They differ: "), parts.join("; "), ".", ...this.states()];
+    const split = [...verdicts.values()].filter((own) => own.size > 1).length;
+    const softly = split > 0 ? ` ${count(split, "event")} soft-failed on some and not on others.` : "";
+    return [...sameHistory([...groups.values()]), softly, ...this.states()];
   }
 
   /** At the end the servers say which state they have; where it differs, what is in it on each. */
@@ -153,21 +159,21 @@ class Graph {
       this.copies.map((copy, nth) => [
         svg("line", { class: "divider", x1: (nth + 1) * this.column, x2: (nth + 1) * this.column, y1: top, y2: top + height }),
         this.edges(copy, nth, first, last),
-        rows.map((row) => (row.fold ? this.drawFold(copy, nth, row) : this.drawNode(copy, nth, row.place))),
+        rows.map((row) => (row.key ? this.drawFold(copy, nth, row) : this.drawNode(copy, nth, row.places[0]))),
       ]),
     );
   }
 
   drawBand(row, at, width) {
-    const places = row.fold ?? [row.place];
+    const { places, key } = row;
     const { event } = places[0];
     const standings = new Set(this.copies.map((copy) => copy.standing(event.id)));
     const classes = ["event", standings.size > 1 ? "differs" : "", places.some(({ event }) => this.changed.has(event.id)) ? "changed" : "", event.id === this.selected ? "selected" : "", this.suspects.has(event.id) ? "suspect" : ""];
-    const text = row.fold ? `⋯ ${row.fold.length} events` : caption(event);
-    const label = row.fold ? `${row.fold.length} events, folded` : `${caption(event)}: ${this.copies.map((copy) => `${copy.name} ${STANDING_WORDS[copy.standing(event.id)] ?? "not known"}`).join(", ")}`;
-    return svg("g", { class: classes.join(" "), role: "option", "aria-label": label, "aria-selected": String(event.id === this.selected), "data-event": row.fold ? null : event.id, "data-fold": row.fold ? row.fold.length : null },
+    const text = key ? `⋯ ${places.length} events` : caption(event);
+    const label = key ? `${places.length} events, folded` : `${caption(event)}: ${this.copies.map((copy) => `${copy.name} ${STANDING_WORDS[copy.standing(event.id)] ?? "not known"}`).join(", ")}`;
+    return svg("g", { class: classes.join(" "), role: "option", id: `event-${event.index}`, "aria-label": label, "aria-selected": String(event.id === this.selected), "data-event": key ? null : event.id, "data-fold": key ? places.length : null },
       svg("rect", { class: "band", x: 0, y: at * GRAPH_ROW, width, height: GRAPH_ROW }),
-      svg("text", { class: row.fold ? "fold" : "said", x: this.textX, y: (at + 0.5) * GRAPH_ROW + 4 }, text));
+      svg("text", { class: key ? "fold" : "said", x: this.textX, y: (at + 0.5) * GRAPH_ROW + 4 }, text));
   }
 
   edges(copy, nth, first, last) {
@@ -190,6 +196,7 @@ class Graph {
     const bend = GRAPH_ROW * 0.9;
     // A fork leaves its parent's lane at once, a merge comes into the other lane at the last moment.
     const isFork = child.chain !== parent.chain && child.parents.filter(({ row }) => row < child.row).length === 1;
+    if (y1 === y2) return null;
     const d =
       x1 === x2 ? `M${x1},${y1} V${y2}`
       : isFork ? `M${x1},${y1} C${x1},${y1 + bend} ${x2},${y1} ${x2},${y1 + bend} V${y2}`
@@ -211,30 +218,25 @@ class Graph {
     );
   }
 
-  drawFold(copy, nth, row) {
-    const standing = copy.standing(row.key);
+  drawFold(copy, nth, { places }) {
+    const standing = copy.standing(places[0].event.id);
     if (standing === null) return null;
-    const x = this.x(nth, row.fold[0]);
-    const y = this.y(row.key);
-    return svg("g", { class: `node folded ${standing}` }, [-5, 0, 5].map((dy) => svg("circle", { class: standing, cx: x, cy: y + dy, r: 1.7 })));
+    const y = this.y(places[0].event.id);
+    const lanes = [...new Map(places.map((place) => [place.lane, place])).values()];
+    const dots = lanes.map((place) => [-5, 0, 5].map((dy) => svg("circle", { class: standing, cx: this.x(nth, place), cy: y + dy, r: 1.7 })));
+    return svg("g", { class: `node folded ${standing}` }, dots);
   }
 
   // --- By hand.
 
   press(row) {
     if (!row) return;
-    if (row.fold) this.unfold(row.key);
-    else this.select(row.place.event.id);
+    if (row.key) this.unfold(row.key);
+    else this.select(row.places[0].event.id);
   }
 
   unfold(key) {
-    if (this.unfolded.has(key)) this.unfolded.delete(key);
-    else this.unfolded.add(key);
-    this.select(this.selected);
-  }
-
-  unfoldAll(all) {
-    this.unfolded = new Set(all ? this.layout.order.map(({ event }) => event.id) : []);
+    this.unfolded.add(key);
     this.select(this.selected);
   }
 
@@ -247,18 +249,27 @@ class Graph {
     const at = this.places.get(this.selected);
     if (event.key === "Enter") {
       const next = this.rows[(at ?? -1) + 1];
-      if (next?.fold) this.unfold(next.key);
+      if (next?.key) this.unfold(next.key);
       return;
     }
     let to = at === undefined ? (step > 0 ? 0 : this.rows.length - 1) : at + step;
-    while (this.rows[to]?.fold) to += step;
-    if (this.rows[to]) this.select(this.rows[to].place.event.id);
+    while (this.rows[to]?.key) to += step;
+    if (this.rows[to]) this.select(this.rows[to].places[0].event.id);
   }
 }
 
-/** How many events a server holds in the sense of its `end` record: those that wait are not yet part of its room. */
+/** Servers with the same events in their history, in words. */
+function sameHistory(groups) {
+  if (groups.length === 1) return ["All have the same history."];
+  const alone = groups.filter((names) => names.length === 1).flat();
+  const together = groups.filter((names) => names.length > 1).map((names) => `${listed(names)} have the same history`);
+  const others = alone.length === 0 ? [] : [alone.length === 1 ? `${alone[0]} has its own` : `${listed(alone)} have each their own`];
+  return [html("b", {}, "They differ: "), [...together, ...others].join("; "), "."];
+}
+
+/** How many events a server holds in the sense of its `end` record: those that only wait are not yet part of its room. */
 function eventsHeld(copy) {
-  return [...copy.held.values()].filter((standing) => standing !== "waiting").length;
+  return copy.ended?.events.length ?? [...copy.held.values()].filter((standing) => standing !== "waiting").length;
 }
 
 /** Standings differ in shape and not in colour alone. */

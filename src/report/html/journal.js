@@ -64,7 +64,7 @@ class Journal {
       return events.get(id);
     };
     for (const record of this.records) {
-      if (record.what === "labelled") event(record.event).label = record.label;
+      if (record.what === "labelled") event(record.event).label = labels(event(record.event).label, record.label);
       if (!record.pdu) continue;
       const seen = event(record.event);
       if (seen.pdu) continue;
@@ -94,6 +94,9 @@ class Journal {
     return ids.map((id) => this.events.get(id)?.room).find(Boolean) ?? null;
   }
 }
+
+/** Copies of an event can have labels of their own. */
+const labels = (old, label) => (old === null ? label : old.split("/").includes(label) ? old : `${old}/${label}`);
 
 /** `prev_events` or `auth_events`; up to room version 2 each is a pair of id and hashes. */
 function references(list) {

@@ -3,6 +3,9 @@
 
 /** So many like events in a straight line become one row. */
 const FOLD_FROM = 4;
+/** A drawing of more rows is folded further: so many neighbours that look alike, forked and merged as they may be. */
+const ROWS_MANY = 60;
+const FOLD_ALIKE_FROM = 8;
 
 function layOut(journal, room) {
   const events = [...journal.events.values()].filter((event) => event.room === room);
@@ -78,31 +81,43 @@ function assignLanes(order) {
 }
 
 /**
- * The rows to draw: events that `look` knows, runs of like ones folded. `look` gives what an event looks like as a text,
- * nothing if it is not to be drawn, and whether it must stay visible.
+ * The rows to draw: events that `look` knows, straight runs of like ones folded, and where that is not enough, whatever
+ * looks alike. `look` gives what an event looks like as a text and whether it must stay visible, or nothing if it is
+ * not to be drawn.
  */
 function foldRows(layout, look, unfolded) {
   const shown = layout.order.map((place) => ({ place, look: look(place.event) })).filter(({ look }) => look !== null);
+  const straight = foldRuns(shown.map((row) => ({ places: [row.place], look: row.look })), inLine(shown), FOLD_FROM, unfolded);
+  if (straight.length <= ROWS_MANY) return straight;
+  const alike = straight.map(({ look }, at) =>
+    !look.stays && [-2, -1, 1, 2].every((by) => straight[at + by] !== undefined && straight[at + by].look.text === look.text));
+  return foldRuns(straight, alike, FOLD_ALIKE_FROM, unfolded);
+}
+
+/** For each event whether it has one parent, right before it, and one child, right behind. */
+function inLine(shown) {
   const visible = new Set(shown.map(({ place }) => place));
   const links = (list) => list.filter((other) => visible.has(other));
-  const inLine = shown.map(({ place, look }, at) => {
+  return shown.map(({ place, look }, at) => {
     const [parents, children] = [links(place.parents), links(place.children)];
-    const before = shown[at - 1];
-    const after = shown[at + 1];
-    return !look.stays && parents.length === 1 && children.length === 1 && before?.place === parents[0] && after?.place === children[0];
+    if (look.stays || parents.length !== 1 || children.length !== 1) return false;
+    return shown[at - 1]?.place === parents[0] && shown[at + 1]?.place === children[0];
   });
-  const rows = [];
-  for (let at = 0; at < shown.length; ) {
+}
+
+/** Makes one row of `from` or more neighbours that may be folded and look alike. */
+function foldRuns(rows, mayFold, from, unfolded) {
+  const folded = [];
+  for (let at = 0; at < rows.length; ) {
     let end = at;
-    while (end < shown.length && inLine[end] && shown[end].look.text === shown[at].look.text) end += 1;
-    const key = shown[at].place.event.id;
-    if (end - at >= FOLD_FROM && !unfolded.has(key)) {
-      rows.push({ fold: shown.slice(at, end).map(({ place }) => place), key });
-      at = end;
-    } else {
-      const to = Math.max(end, at + 1);
-      for (; at < to; at += 1) rows.push({ place: shown[at].place, key: end - at >= FOLD_FROM ? key : null });
-    }
+    while (end < rows.length && mayFold[end] && rows[end].look.text === rows[at].look.text) end += 1;
+    const run = rows.slice(at, Math.max(end, at + 1));
+    const places = run.flatMap(({ places }) => places);
+    const key = `${from} ${places[0].event.id}`;
+    if (run.length < from) folded.push(...run);
+    else if (unfolded.has(key)) folded.push(...run.map((row) => ({ ...row, look: { ...row.look, stays: true } })));
+    else folded.push({ places, look: run[0].look, key });
+    at += run.length;
   }
-  return rows;
+  return folded;
 }

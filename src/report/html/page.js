@@ -9,7 +9,7 @@ class Page {
     this.suspects = new Set((journal.verdict?.violations ?? []).map(({ event_id: id }) => id).filter(Boolean));
     this.selected = null;
     this.timer = null;
-    drawVerdict(journal, (id, server) => this.jumpTo(id, server));
+    drawVerdict(journal, (violation) => this.jumpTo(violation), (id) => this.jumpTo({ event_id: id }));
     this.filters = new Filters(journal, this.rows, () => this.filter());
     this.filters.draw(byId("filters"));
     this.sequence = new Sequence(journal, this.faults, (row) => this.moveTo(row), (row, event) => this.hover(row, event));
@@ -75,12 +75,14 @@ class Page {
     if (id !== null) this.graph.reveal();
   }
 
-  /** To the last row in which an event is dealt with on a server. */
-  jumpTo(id, server) {
-    const about = this.visible.filter((row) => row.events.has(id));
+  /** To what a violation is about: the answer that is not as expected, or the last dealing with the event there. */
+  jumpTo({ server, event_id: id, message }) {
+    const isUnmet = ({ what, met, message: unmet }) => what === "expected" && !met && message?.includes(unmet);
+    const about = this.visible.filter((row) => (id ? row.events.has(id) : row.records.some(isUnmet)));
     const row = about.findLast((row) => row.servers.includes(server)) ?? about[about.length - 1];
-    this.selected = id;
-    this.moveTo(row ?? this.current);
+    this.selected = id ?? null;
+    this.moveTo(row ?? this.visible[this.visible.length - 1] ?? null);
+    this.sequence.bringInSight();
   }
 
   /** To the next row that names the picked event; with none picked, to the next trouble. */
@@ -106,6 +108,7 @@ class Page {
     // Fields and buttons keep the keys that they have a use for.
     if (tagName === "SELECT" || (tagName === "INPUT" && type === "range" && event.key !== " ")) return;
     if (event.key === " " && ["BUTTON", "INPUT", "SUMMARY"].includes(tagName)) return;
+    if (event.target.id === "details" && /^(Arrow|Page|Home|End)/.test(event.key)) return;
     const presses = {
       ArrowDown: () => this.step(1), j: () => this.step(1), ArrowUp: () => this.step(-1), k: () => this.step(-1),
       PageDown: () => this.step(20), PageUp: () => this.step(-20),
@@ -117,6 +120,7 @@ class Page {
     if (!press) return;
     event.preventDefault();
     press();
+    this.sequence.bringInSight();
   }
 
   play() {
@@ -151,10 +155,10 @@ class Page {
 
   hoverEvent(row, event) {
     if (!row) return this.tip(null);
-    const place = row.place ?? row.fold[0];
+    const [place] = row.places;
     const standings = this.graph.copies.map((copy) => `${copy.name} ${STANDING_WORDS[copy.standing(place.event.id)] ?? "–"}`).join(" · ");
-    const text = row.fold ? `${row.fold.length} events in a line, alike on all servers; press to unfold` : `${place.event.id}`;
-    this.tip([html("b", {}, text), row.fold ? null : said(place.event), standings], event);
+    const text = row.key ? `${row.places.length} events that look alike; press to unfold` : place.event.id;
+    this.tip([html("b", {}, text), row.key ? null : said(place.event), standings], event);
   }
 
   tip(lines, event) {
@@ -191,10 +195,12 @@ function drawLegend() {
   const key = (drawing, word) => html("span", { class: "key" }, svg("svg", { width: 18, height: 18, class: "graph" }, drawing), word);
   const mark = (kind, d) => svg("path", { class: `extremity ${kind}`, d });
   const shade = (kind, word) => html("span", { class: "key" }, html("i", { class: `swatch ${kind}` }), word);
+  const arrow = (kind, word) => html("span", { class: "key" }, svg("svg", { width: 26, height: 10 }, svg("line", { class: `arrow ${kind}`, x1: 0, x2: 26, y1: 5, y2: 5 })), word);
   byId("legend").append(
     html("p", {}, STANDINGS.map((standing) => key(shape(standing, 9, 9), STANDING_WORDS[standing])),
       key(mark("forward", "M4,6 h10 l-5,5 Z"), "forward extremity"), key(mark("backward", "M4,12 h10 l-5,-5 Z"), "backward extremity")),
-    html("p", {}, shade("break", "partition, cut, silence"), shade("slow", "latency"), shade("crash", "server down"), shade("lie", "told answers")),
+    html("p", {}, arrow("plain", "push"), arrow("work", "recovery, joins"), arrow("bad", "refused, lost, an error"), arrow("plain back", "answer"),
+      shade("break", "partition, cut, silence"), shade("slow", "latency"), shade("crash", "server down"), shade("lie", "told answers")),
     html("p", { class: "faint" }, "Keys: ↑ ↓ or j k a row, Page ↑ ↓ twenty, Home and End, space plays, n and p to the next and the previous row that names the picked event (or the next trouble), Escape lets go of it."));
 }
 

@@ -9,6 +9,8 @@ class Sequence {
     this.faults = faults;
     this.rows = [];
     this.places = new Map();
+    this.servers = [];
+    this.spans = [];
     this.current = null;
     this.selected = null;
     this.head = html("div", { class: "columns", "aria-hidden": "true" });
@@ -25,6 +27,7 @@ class Sequence {
     this.rows = rows;
     this.servers = servers;
     this.places = new Map(rows.map((row, place) => [row, place]));
+    this.spans = this.findSpans();
     this.window.setRows(rows.length);
   }
 
@@ -34,6 +37,13 @@ class Sequence {
     if (this.places.has(row)) this.window.show(this.places.get(row));
     this.window.refresh();
     this.window.scroller.setAttribute("aria-activedescendant", row ? `row-${row.number}` : "");
+  }
+
+  /** The pane may reach below the window; who moves by keys must see the row. */
+  bringInSight() {
+    const { scroller } = this.window;
+    const bottom = scroller.getBoundingClientRect().top + (this.places.get(this.current) + 1) * ROW - scroller.scrollTop;
+    if (bottom > window.innerHeight) scroller.scrollIntoView({ block: "end" });
   }
 
   measure() {
@@ -90,23 +100,38 @@ class Sequence {
       svg("pattern", { id: `hatch-${kind}`, width: 8, height: 8, patternUnits: "userSpaceOnUse" }, svg("path", { class: `hatch ${kind}`, d }));
     const down = "M-2,2 L2,-2 M0,8 L8,0 M6,10 L10,6";
     const up = "M-2,6 L2,10 M0,0 L8,8 M6,-2 L10,2";
-    return svg("defs", {}, ["plain", "work", "bad"].map(head), hatch("crash", down), hatch("lie", up), hatch("break", ""), hatch("slow", ""));
+    return svg("defs", {}, ["plain", "work", "bad"].map(head), hatch("crash", down), hatch("lie", up));
   }
 
   /** Where faults hold, behind everything else. */
   shades(first, last) {
-    const shades = [];
-    for (const fault of this.faults) {
-      const own = this.rowsOf(fault);
-      if (!own || own.to < first || own.from > last) continue;
-      for (const server of fault.servers) {
-        if (!this.x.has(server)) continue;
-        const box = { x: this.x.get(server) - this.column / 2, width: this.column, y: own.from * ROW, height: (own.to - own.from) * ROW };
-        shades.push(svg("rect", { class: `shade ${fault.kind}`, ...box }));
-        if (fault.kind === "crash" || fault.kind === "lie") shades.push(svg("rect", { class: "shade pattern", fill: `url(#hatch-${fault.kind})`, ...box }));
+    return this.spans
+      .filter(({ from, to }) => to >= first && from <= last)
+      .map(({ kind, server, from, to }) => {
+        const box = { x: this.x.get(server) - this.column / 2, width: this.column, y: from * ROW, height: (to - from) * ROW };
+        const hatched = kind === "crash" || kind === "lie";
+        return [
+          svg("rect", { class: `shade ${kind}`, ...box }),
+          hatched ? svg("rect", { class: "shade", fill: `url(#hatch-${kind})`, ...box }) : null,
+        ];
+      });
+  }
+
+  /** Where each kind of fault holds on each server; several of a kind look like one. */
+  findSpans() {
+    const spans = [];
+    for (const server of this.servers) {
+      for (const kind of FAULT_KINDS) {
+        const own = this.faults.filter((fault) => fault.kind === kind && fault.servers.includes(server));
+        const found = own.map((fault) => this.rowsOf(fault)).filter(Boolean).sort((a, b) => a.from - b.from);
+        for (const { from, to } of found) {
+          const last = spans[spans.length - 1];
+          if (last?.kind === kind && last.server === server && from <= last.to) last.to = Math.max(last.to, to);
+          else spans.push({ kind, server, from, to });
+        }
       }
     }
-    return shades;
+    return spans;
   }
 
   /** From the first row shown in a fault to the first one after it. */

@@ -1,12 +1,15 @@
 // The top of the page: how the run ended, in a sentence, and how to play it again.
 
+/** Longer messages are folded, in characters. */
+const MESSAGE_LONG = 240;
+
 const VERDICTS = {
   holds: "Holds",
   violated: "Violated",
   not_recovered: "Not recovered",
 };
 
-function drawVerdict(journal, jumpTo) {
+function drawVerdict(journal, jumpTo, jumpToEvent) {
   const { run, verdict } = journal;
   const word = verdict?.verdict ?? "cut";
   document.title = `${VERDICTS[word] ?? "Cut short"}: ${run.scenario ?? "a run"}`;
@@ -18,7 +21,7 @@ function drawVerdict(journal, jumpTo) {
       html("span", { class: "faint" }, about.join(" · ")),
     ),
     html("p", { id: "sentence" }, sentence(journal)),
-    violations(verdict?.violations ?? [], journal, jumpTo),
+    violations(verdict?.violations ?? [], journal, jumpTo, jumpToEvent),
     run.definition.why ? html("p", { class: "why" }, run.definition.why) : null,
     replayLine(journal.replay),
   ]);
@@ -33,13 +36,15 @@ function sentence(journal) {
   const wish = verdict.verdict === expected ? " That is what the scenario expects." : ` The scenario expects that it ends as ${spaced(expected)}.`;
   if (verdict.verdict === "holds") {
     const ms = recoveredAfter(journal);
-    const whole = ms === null ? "" : ` The servers were whole ${took(ms)} after the last heal.`;
+    const whole = !ms ? "" : ` The servers were whole ${took(ms)} after the last heal.`;
     return `Every invariant holds.${whole}${expected === "holds" ? "" : wish}`;
   }
   const names = [...new Set(verdict.violations.map(({ invariant }) => invariant))];
   const servers = [...new Set(verdict.violations.map(({ server }) => server).filter(Boolean))];
   const where = servers.length > 0 ? ` on ${listed(servers)}` : "";
-  const what = `${listed(names)} ${names.length === 1 ? "does" : "do"} not hold${where}.`;
+  const ids = [...new Set(verdict.violations.map(({ event_id: id }) => id).filter(Boolean))];
+  const about = ids.length === 0 ? "" : `, about ${ids.length > 3 ? count(ids.length, "event") : listed(ids.map((id) => journal.events.get(id)?.label ?? short(id)))}`;
+  const what = `${names.length === 1 ? "Invariant" : "Invariants"} ${listed(names)} ${names.length === 1 ? "does" : "do"} not hold${where}${about}.`;
   return what + (expected === "holds" ? "" : wish);
 }
 
@@ -55,21 +60,36 @@ function recoveredAfter(journal) {
   return change ? Math.max(0, change.t - journal.healed) : null;
 }
 
-function violations(list, journal, jumpTo) {
+function violations(list, journal, jumpTo, jumpToEvent) {
   if (list.length === 0) return null;
-  const item = ({ invariant, server, event_id: id, message }) =>
-    html("li", {},
+  const item = (violation) => {
+    const { invariant, server, event_id: id, message } = violation;
+    return html("li", {},
       html("code", { class: "invariant" }, invariant),
       server ? html("span", {}, " on ", html("b", {}, server)) : null,
       ": ",
-      message,
+      long(message, (part) => withEvents(part, journal, jumpToEvent)),
+      id && !message.includes(id) ? [" ", eventButton(journal, id, () => jumpTo(violation))] : null,
       " ",
-      id ? eventButton(journal, id, () => jumpTo(id, server)) : null,
+      html("button", { class: "show", onclick: () => jumpTo(violation) }, "show"),
     );
+  };
   const few = list.slice(0, 8).map(item);
   const rest = list.slice(8);
   const more = rest.length > 0 ? html("details", {}, html("summary", {}, `${rest.length} more`), html("ul", {}, rest.map(item))) : null;
   return html("div", {}, html("ul", { id: "violations" }, few), more);
+}
+
+/** A text of which the end is folded away if it is long, such as a whole answer. */
+function long(text, write) {
+  if (text.length <= MESSAGE_LONG) return write(text);
+  return [write(text.slice(0, MESSAGE_LONG)), html("details", {}, html("summary", {}, "…"), write(text.slice(MESSAGE_LONG)))];
+}
+
+/** A text whose event ids can be pressed. */
+function withEvents(text, journal, press) {
+  const parts = text.split(/(\$[\w+/-]{43})/);
+  return parts.map((part, nth) => (nth % 2 === 1 ? eventButton(journal, part, () => press(part)) : part));
 }
 
 function replayLine(command) {
