@@ -65,6 +65,6 @@ function stepText(action, settings) {
   if (from !== undefined && to !== undefined) parts.push(`${plain(from)} → ${plain(to)}`);
   else if (from !== undefined || to !== undefined) parts.push(plain(from ?? to));
   if (by !== undefined || server !== undefined) parts.push(`${plain(by ?? server)}`);
-  for (const [key, value] of Object.entries(rest)) parts.push(`${spaced(key)} ${cut(plain(value), 80)}`);
-  return parts.join(" ");
+  for (const [key, value] of Object.entries(rest)) parts.push(value === true ? spaced(key) : `${spaced(key)} ${cut(plain(value), 80)}`);
+  return printable(parts.join(" "));
 }

@@ -21,9 +21,12 @@ const STANDING_WORDS = {
   missing: "missing",
 };
 
+/** Texts of peers may not turn the line around that they stand in. */
+const printable = (text) => text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+
 /** An event in a few words: its label or id, what it is, what it says. */
 function caption(event) {
-  return [event.label ?? short(event.id), said(event)].filter(Boolean).join("  ");
+  return cut([event.label ?? short(event.id), printable(said(event))].join("  "), 160);
 }
 
 /** What an event says, in a few words. */
