@@ -107,7 +107,7 @@ fn no_text_of_a_journal_becomes_markup() {
         from: From::User,
         pdu: Some(RawValue::from_string(pdu.to_string()).unwrap()),
     };
-    journal.records.insert(1, Record { t: 0, server: Some("a".to_owned()), what: received });
+    journal.records.insert(1, Record { t: 0, server: Some("a".to_owned()), because: None, what: received });
     let page = html::page(&journal, evil);
     assert_eq!(page.matches("</script>").count(), 2, "the data's own end and the program's");
     assert!(!page.contains("<img"));

@@ -4,9 +4,10 @@
 const LINES = 60;
 
 class Details {
-  constructor(journal, select) {
+  constructor(journal, select, jump) {
     this.journal = journal;
     this.select = select;
+    this.jump = jump;
     this.box = html("div", { id: "details", tabindex: 0, "aria-label": "Details", "aria-live": "polite" });
     byId("room").append(this.box);
   }
@@ -35,8 +36,19 @@ class Details {
       html("h2", {}, moment(row.t), " ", row.said.split(" · ")[0]),
       active.length > 0 ? html("p", { class: "active" }, active.map((fault) => [html("span", { class: `swatch ${fault.kind}` }), fault.label, " "])) : null,
       row.request ? this.request(row.request) : null,
+      this.cause(row.head.because),
       this.inner(row),
     );
+  }
+
+  /** What the row follows from: a step or a request, one press away. */
+  cause(because) {
+    if (!because) return null;
+    const index = because.request === undefined
+      ? this.journal.records.findIndex(({ what, step }) => what === "step" && step === because.step)
+      : this.journal.requests.get(because.request)?.sent;
+    const word = because.request === undefined ? `step ${because.step}` : `request ${because.request}`;
+    return html("p", {}, html("span", { class: "faint" }, "because of "), html("button", { class: "event cause", onclick: () => this.jump(index) }, word));
   }
 
   request(request) {
@@ -85,6 +97,8 @@ class Details {
         return line("state at ", this.id(record.event), ` from ${record.from}: ${count(record.events, "event")}`);
       case "end":
         return line(`${record.server}: ${count(record.events.length, "event")}, ${record.missing.length} missing, ${record.waiting.length} waiting, stands at `, this.ids(record.forward_extremities));
+      case "fell_behind":
+        return line(`keeps only the newest for ${record.to} and drops `, record.events ? this.ids(record.events) : count(record.dropped, "event"));
       case "crafted":
       case "labelled":
         return line(`${record.what} `, this.id(record.event), record.label ? ` as ${record.label}` : "");
@@ -97,7 +111,7 @@ class Details {
       case "crashed":
         return null;
       default: {
-        const { t, server, what, ...rest } = record;
+        const { t, server, what, because, ...rest } = record;
         return line(`${spaced(what)} `, html("code", {}, JSON.stringify(rest)));
       }
     }

@@ -14,7 +14,7 @@ class Page {
     this.filters.draw(byId("filters"));
     this.sequence = new Sequence(journal, this.faults, (row) => this.moveTo(row), (row, event) => this.hover(row, event));
     this.graph = new Graph(journal, (id) => this.select(id), (row, event) => this.hoverEvent(row, event));
-    this.details = new Details(journal, (id) => this.select(id));
+    this.details = new Details(journal, (id) => this.select(id), (record) => this.moveToRecord(record));
     this.charts = new Charts(journal, this.rows, this.faults, (row) => this.moveTo(this.nearest(row)));
     this.listen();
     this.current = this.rows[this.rows.length - 1] ?? null;
@@ -65,6 +65,12 @@ class Page {
     if (this.visible.length === 0) return;
     const place = this.visible.indexOf(this.current) + by;
     this.moveTo(this.visible[Math.max(0, Math.min(this.visible.length - 1, place))]);
+  }
+
+  /** To the row of a record, or the last one shown before it. */
+  moveToRecord(index) {
+    const row = this.visible.findLast(({ first }) => first <= index);
+    if (row) this.moveTo(row);
   }
 
   // --- Events.
