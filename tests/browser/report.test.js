@@ -97,6 +97,15 @@ const place = async (tab) => Number((await moment(tab)).match(/row (\d+) of/)[1]
 const rows = async (tab) => Number((await moment(tab)).match(/of (\d+)/)[1]);
 const filter = (name, value) => `[data-filter=${name}] input[value=${value}]`;
 
+/** Moves the cursor on until something is so. */
+async function goDown(tab, isThere) {
+  for (let left = await rows(tab); left > 0; left -= 1) {
+    if (await isThere()) return;
+    await tab.keyboard.press("ArrowDown");
+  }
+  assert.fail("no row is as it should be");
+}
+
 function expected({ servers }) {
   const numbers = ({ events, accepted, rejected, soft_failed, missing, forward_extremities: tips }) =>
     ({ events, accepted, rejected, soft_failed, missing, forward: tips.length });
@@ -222,7 +231,7 @@ test("a row tells of its request, its answer and their events", async () => {
   await open(page, async (tab) => {
     for (const endpoint of ["send", "key"]) await tab.click(filter("endpoints", endpoint));
     await tab.keyboard.press("Home");
-    while (!/get_missing_events/.test(await tab.textContent("#details h2"))) await tab.keyboard.press("ArrowDown");
+    await goDown(tab, async () => /get_missing_events/.test(await tab.textContent("#details h2")));
     const details = await tab.textContent("#details");
     for (const part of ["POST /_matrix/federation/v1/get_missing_events/", "gap at $", "answer", "limit", "earliest"]) assert.ok(details.includes(part), part);
 
@@ -235,6 +244,17 @@ test("a row tells of its request, its answer and their events", async () => {
     assert.equal(await tab.locator(".graph .selected").getAttribute("data-event"), picked);
     await tab.keyboard.press("Escape");
     assert.equal(await tab.locator("#selected").count(), 0);
+  });
+});
+
+test("a row leads to what it follows from", async () => {
+  const { page } = await play("scenarios/partition-heal.json");
+  await open(page, async (tab) => {
+    await tab.keyboard.press("Home");
+    await goDown(tab, async () => (await tab.locator("#details .cause").count()) > 0);
+    const text = await tab.textContent("#details .cause");
+    await tab.click("#details .cause");
+    assert.match(await tab.textContent("#details"), text.startsWith("step") ? /message/ : new RegExp(`number ${text.split(" ")[1]}`));
   });
 });
 

@@ -10,7 +10,6 @@ class Filters {
     this.room = null;
     this.showSetUp = false;
     this.showOrdinary = rows.filter((row) => row.isOrdinary && row.t >= 0).length <= 300;
-    this.drawn = false;
   }
 
   lets(row) {

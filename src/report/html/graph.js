@@ -66,7 +66,7 @@ class Graph {
     const lanes = this.layout.lanes;
     const free = Math.max(this.window.width - 190, 120) / this.servers.length;
     this.lane = Math.max(5, Math.min(14, (free - 24) / lanes));
-    this.column = Math.max(44, this.lane * lanes + 24);
+    this.column = Math.max(44, this.lane * lanes + 24, Math.min(64, free * 0.5));
     this.textX = this.column * this.servers.length + 10;
   }
 
@@ -138,8 +138,9 @@ class Graph {
 
   drawHead() {
     const names = this.servers.map((server, nth) => {
-      const name = html("b", {}, server);
+      const name = html("b", { title: server }, server);
       name.style.left = `${(nth + 0.5) * this.column}px`;
+      name.style.maxWidth = `${this.column - 4}px`;
       return name;
     });
     const what = html("span", {}, "event");

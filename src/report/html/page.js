@@ -151,7 +151,7 @@ class Page {
     const { request } = row;
     const lines = [html("b", {}, `${moment(row.t)} ${row.said}`)];
     if (request) {
-      lines.push(html("code", {}, request.line));
+      lines.push(html("code", {}, cut(request.line, 300)));
       if (request.events.length > 0) lines.push(`names ${eventNames(this.journal, request.events)}`);
       if (request.answer) lines.push(`answer ${request.answer.status} after ${took(request.answer.t - request.t)}, ${bytes(request.answer.bytes)}${request.answer.events.length > 0 ? `: ${eventNames(this.journal, request.answer.events)}` : ""}`);
       else lines.push(request.failed ? spaced(request.failed.why) : "no answer");

@@ -155,7 +155,7 @@ function summary({ records, kind }, journal) {
   told(of("gap_stuck"), (found) => `still lacks ${named(found, "missing")}`, { bad: true });
   told(of("state_taken"), (found) => `takes the state of ${found[0].events} events from ${found[0].from}`, { work: true });
   told(of("paged_back"), (found) => `has paged back ${found[0].complete ? "to the beginning" : `${found[0].events} events`}`);
-  told(of("fell_behind"), (found) => `keeps only the newest for ${listed(found.map(({ to }) => to))}`, { bad: true });
+  told(of("fell_behind"), (found) => `keeps only the newest for ${listed(found.map(({ to }) => to))}, drops ${count(found[0].dropped, "event")}`, { bad: true });
   told(of("undeliverable"), (found) => `can't deliver to ${found[0].to}: ${found[0].reason}`, { bad: true });
   told(of("user_failed"), (found) => `a user can't ${spaced(found[0].action)}: ${found[0].reason}`, { bad: true });
   told(of("joined"), (found) => `joins via ${found[0].via}`);
@@ -175,7 +175,7 @@ function eventsIn({ records, request, kind }) {
   for (const record of records) {
     if (record.what === "end" || record.what === "verdict") continue;
     for (const id of [record.event, record.missing, record.wanted_by]) if (typeof id === "string") ids.add(id);
-    if (record.what === "answer") record.events.forEach((id) => ids.add(id));
+    if (record.what === "answer" || record.what === "fell_behind") record.events?.forEach((id) => ids.add(id));
   }
   return ids;
 }

@@ -48,7 +48,8 @@ class Sequence {
 
   measure() {
     const width = Math.max(260, this.window.width);
-    const text = Math.min(460, width * 0.6);
+    // The more servers, the less is left for words.
+    const text = Math.min(Math.max(260, 580 - 40 * this.servers.length), width * 0.6);
     const column = Math.max(34, Math.min(110, (width - TIME_WIDTH - text) / Math.max(1, this.servers.length)));
     this.column = column;
     this.textX = TIME_WIDTH + column * this.servers.length + 6;
@@ -84,6 +85,7 @@ class Sequence {
     const names = this.servers.map((server) => {
       const name = html("b", { title: this.journal.run.servers.find(([own]) => own === server)?.[1] }, server);
       name.style.left = `${this.x.get(server)}px`;
+      name.style.maxWidth = `${this.column - 4}px`;
       return name;
     });
     const time = html("span", {}, "time");
