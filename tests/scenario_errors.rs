@@ -381,7 +381,7 @@ fn links_between_names_with_dashes_are_understood() {
 const EVERYTHING: &str = r#"{
   "why": "Everything at once.",
   "room_version": "6",
-  "servers": { "z": { "name": "z.example:8448", "clock_skew": "-2h", "planted": ["drops_every-3rd"] }, "a": {}, "b": {} },
+  "servers": { "z": { "name": "z.example:8448", "clock_skew": "-2h", "planted": ["timestamp-horizon"] }, "a": {}, "b": {} },
   "links": { "default": { "latency": "30ms" }, "z->a": { "jitter": "5ms" }, "a-b": { "latency": "1m", "jitter": "1m" } },
   "room": {
     "created_by": "@zoe:z.example:8448",

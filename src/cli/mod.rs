@@ -7,6 +7,7 @@ mod output;
 mod room;
 mod run;
 mod schema;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Play scenarios and judge what happened.
     Run(run::Run),
+    /// Play every planted bug, with and without it, and say by what it is caught.
+    Zoo(zoo::Zoo),
     /// Print the scenario format's JSON Schema.
     Schema,
     /// Judge a room dump event by event, and ask what a server that holds it would answer.
@@ -48,6 +51,7 @@ impl Failure {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(run) => run.run(),
+        Command::Zoo(zoo) => zoo.run(),
         Command::Schema => {
             schema::run();
             Ok(exit::HOLDS)

@@ -142,7 +142,7 @@ fn code_of(judgement: &Judgement) -> u8 {
     }
 }
 
-fn code_of_error(error: &PlayError) -> u8 {
+pub(super) fn code_of_error(error: &PlayError) -> u8 {
     match error {
         PlayError::Simulation(SimulationError::SetUp(_) | SimulationError::Import(_)) => exit::USAGE,
         PlayError::Simulation(SimulationError::Host(_)) | PlayError::Evidence(_) => exit::OWN_FAULT,

@@ -113,7 +113,8 @@ impl Homeserver {
             self.see(Happening::Received { pdu: pdu.clone(), source: source.clone() });
         }
         let judgements = self.store.write(|durable| {
-            let room = durable.rooms.entry(room_id.to_owned()).or_insert_with(|| Room::new(room_id, version));
+            let room =
+                durable.rooms.entry(room_id.to_owned()).or_insert_with(|| self.new_room(room_id, version));
             let mut judgements = room.add_outliers(chain.into_iter().chain(state));
             judgements.extend(room.start_from_join(join.clone(), &ids));
             judgements

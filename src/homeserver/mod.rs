@@ -5,12 +5,14 @@
 
 pub mod client;
 mod endpoint;
+pub mod habits;
 pub mod happening;
 mod intake;
 mod join;
 mod outbound;
 mod page_back;
 mod peers;
+pub mod planted;
 pub mod ports;
 mod recovery;
 pub mod store;
@@ -25,13 +27,17 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 use rand::rngs::ChaCha8Rng;
-use ruma_common::{OwnedEventId, OwnedServerName, ServerName};
+use ruma_common::{OwnedEventId, OwnedServerName, RoomId, ServerName};
 use tokio::{
     sync::{Notify, mpsc},
     task::{JoinError, JoinSet},
 };
 
-use crate::matrix::crypto::Crypto;
+use crate::{
+    matrix::{crypto::Crypto, version::RoomVersion},
+    room::Room,
+};
+use habits::Habits;
 use happening::Happening;
 use outbound::Queue;
 use peers::PeerHealth;
@@ -55,6 +61,8 @@ pub struct Parts {
     pub observer: Rc<dyn Observer>,
     /// For jitter.
     pub random: ChaCha8Rng,
+    /// How it decides.
+    pub habits: Habits,
 }
 
 /// A running homeserver: from its start to its crash.
@@ -66,6 +74,7 @@ pub struct Homeserver {
     clock: Rc<dyn Clock>,
     observer: Rc<dyn Observer>,
     random: RefCell<ChaCha8Rng>,
+    habits: Habits,
     tasks: mpsc::UnboundedSender<LocalBoxFuture<'static, ()>>,
     /// How other servers do.
     peers: RefCell<BTreeMap<OwnedServerName, PeerHealth>>,
@@ -99,6 +108,7 @@ impl Homeserver {
             clock: parts.clock,
             observer: parts.observer,
             random: RefCell::new(parts.random),
+            habits: parts.habits,
             tasks,
             peers: RefCell::default(),
             holes: RefCell::default(),
@@ -131,6 +141,18 @@ impl Homeserver {
     /// Signs and verifies.
     pub fn crypto(&self) -> &Crypto {
         &self.crypto
+    }
+
+    /// Takes over a room that was built elsewhere.
+    pub fn adopt(&self, mut room: Room) {
+        room.take_up(self.habits.room);
+        self.store.write(|durable| durable.rooms.insert(room.room_id().to_owned(), room));
+    }
+
+    fn new_room(&self, id: &RoomId, version: RoomVersion) -> Room {
+        let mut room = Room::new(id, version);
+        room.take_up(self.habits.room);
+        room
     }
 
     /// Whether nothing is under way and nothing waits for its time.

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::{
     Homeserver,
     client::{AskError, encode},
+    habits::NextPush,
     happening::Happening,
     peers::backoff_ms,
     store::{Outbox, Transaction},
@@ -76,12 +77,16 @@ impl Homeserver {
                         failures = 0;
                         self.settle_transaction(&destination);
                     }
-                    Err(error) if is_about_the_content(&error) => {
-                        self.split_or_drop(&destination, &transaction, &error);
-                    }
                     Err(error) => {
+                        match (self.habits.after_failed_push)(&error) {
+                            NextPush::TakeApart => {
+                                self.split_or_drop(&destination, &transaction, &error);
+                                continue;
+                            }
+                            NextPush::FallBehind => self.fall_behind(&destination),
+                            NextPush::Repeat => {}
+                        }
                         failures += 1;
-                        self.fall_behind(&destination);
                         let wait = self.retry_after(failures, &error);
                         select(Box::pin(queue.alive.notified()), self.clock.sleep(wait)).await;
                     }
@@ -189,9 +194,4 @@ impl Homeserver {
             });
         }
     }
-}
-
-/// Whether a refusal is about what was sent rather than about who sent it or when.
-fn is_about_the_content(error: &AskError) -> bool {
-    matches!(error, AskError::Denied { status: 400 | 404 | 413, .. })
 }

@@ -3,6 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use ruma_common::{OwnedEventId, OwnedRoomId, RoomId};
+use ruma_events::StateEventType;
 
 use super::{
     Homeserver,
@@ -10,8 +11,6 @@ use super::{
 };
 use crate::room::{Arrival, Room, graph::EventIdx};
 
-/// The most events named in one request, as Synapse does.
-const POINTS_MAX: usize = 5;
 /// How often a page that brings nothing is tried again before the user gives up.
 const ATTEMPTS: u32 = 5;
 /// How long the user waits between attempts, in milliseconds.
@@ -29,10 +28,11 @@ impl Homeserver {
         let mut failures = 0;
         let mut left = pages.unwrap_or(u32::MAX);
         while left > 0 && failures < ATTEMPTS {
-            let points = self.points(room);
-            if points.is_empty() {
+            let mut points = self.points(room);
+            if points.is_empty() && self.habits.stops_at_creation {
                 break;
             }
+            points.extend(self.creation(room).filter(|_| points.is_empty()));
             match self.fetch_page(room, &points, limit).await {
                 0 => {
                     failures += 1;
@@ -64,7 +64,14 @@ impl Homeserver {
             points = break_points(room);
         }
         points.sort_by(|a, b| b.cmp(a));
-        points.into_iter().take(POINTS_MAX).map(|(_, id)| id).collect()
+        points.into_iter().take(self.habits.points_per_page).map(|(_, id)| id).collect()
+    }
+
+    fn creation(&self, room: &RoomId) -> Option<OwnedEventId> {
+        let durable = self.store.read();
+        let room = durable.rooms.get(room)?;
+        let create = room.state_event(room.current_state(), &StateEventType::RoomCreate, "")?;
+        Some(create.event_id().clone())
     }
 
     /// One page from the first server that gives anything new.
@@ -79,6 +86,7 @@ impl Homeserver {
             let Ok(answer) = self.ask_backfill(&server, room, points, limit, "page back").await else {
                 continue;
             };
+            assert!(self.habits.takes_empty_pages || !answer.pdus.is_empty(), "a page has a first event");
             let source = Source::Peer { server: server.clone(), endpoint: "backfill" };
             let pdus = &answer.pdus[..answer.pdus.len().min(limit)];
             let verified = self.verify_all(room, version, pdus, &source).await;

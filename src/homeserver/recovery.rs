@@ -29,8 +29,8 @@ const WAITING_EVENTS_MAX: usize = 1_000;
 const STATES_PER_ATTEMPT: usize = 3;
 /// The most `latest_events` and `earliest_events` named in one request.
 const NAMED_EVENTS_MAX: usize = 20;
-/// Up to so many events of a state are fetched one by one; more come by one `/state`.
-const SINGLE_FETCHES_MAX: usize = 10;
+/// The most events of an auth chain that are fetched one by one.
+const CHAIN_FETCHES_MAX: usize = 10;
 /// The first and last back-off of a hole, in milliseconds.
 const HOLE_RETRY_MS: (u64, u64) = (500, 20_000);
 /// How long a hole below backfilled events rests first: the user's next page may fill it.
@@ -58,6 +58,7 @@ struct Plan {
     earliest: Vec<OwnedEventId>,
     servers: Vec<OwnedServerName>,
     wanted_as_auth: bool,
+    worth_filling: bool,
     /// Whether the way is to go round the hole instead of deeper into it.
     too_deep: bool,
     /// Servers whose word on the state there would be their word alone.
@@ -164,7 +165,10 @@ impl Homeserver {
         let told_by = self.told_by.borrow();
         let tellers: BTreeSet<_> =
             waiters.iter().filter_map(|id| told_by.get(id)).flatten().cloned().collect();
-        let in_room = room.joined_servers(room.current_state());
+        let in_room = match self.habits.asks_around {
+            true => room.joined_servers(room.current_state()),
+            false => BTreeSet::new(),
+        };
         let wanted_as_auth =
             waiters.iter().filter_map(|id| room.wants(id)).any(|wants| wants.auth_events.contains(missing));
         let below_horizon = waiters.iter().all(|id| depth(id) <= room.horizon());
@@ -177,6 +181,7 @@ impl Homeserver {
             earliest: room.forward_extremities().into_iter().take(NAMED_EVENTS_MAX).collect(),
             servers: self.candidates(&tellers, &in_room),
             wanted_as_auth,
+            worth_filling: (self.habits.fills_gaps)(room.horizon()),
             too_deep: below_horizon || backfilled || room.waiting().count() > WAITING_EVENTS_MAX,
             interested: senders.collect(),
             waiters,
@@ -190,7 +195,9 @@ impl Homeserver {
         }
         // What was wanted for what it allows may be wanted as history too.
         if let Some(plan) = self.plan(missing).filter(|plan| !plan.wanted_as_auth) {
-            if plan.too_deep {
+            if !plan.worth_filling {
+                self.forget_waiters(&plan.room, missing);
+            } else if plan.too_deep {
                 self.go_round(&plan).await;
             } else {
                 self.dig(&plan).await;
@@ -229,20 +236,22 @@ impl Homeserver {
         hole.failures += 1;
         let (failures, room) = (hole.failures, hole.room.clone());
         let wait = backoff_ms(failures, HOLE_RETRY_MS.0, HOLE_RETRY_MS.1, &mut *self.random.borrow_mut());
+        let wait = (self.habits.hole_rests)(wait);
         hole.retry_at = now + wait;
         drop(holes);
         self.see(Happening::GapStuck { missing: missing.to_owned(), failures, retry_in_ms: wait });
-        if failures >= FAILURES_BEFORE_FORGETTING {
-            self.forget_if_crowded(&room, missing);
+        let crowded = {
+            let durable = self.store.read();
+            durable.rooms.get(&room).is_some_and(|room| room.waiting().count() > WAITING_EVENTS_MAX)
+        };
+        if (crowded && failures >= FAILURES_BEFORE_FORGETTING) || !self.habits.asks_around {
+            self.forget_waiters(&room, missing);
         }
     }
 
-    fn forget_if_crowded(&self, room: &OwnedRoomId, missing: &EventId) {
+    fn forget_waiters(&self, room: &OwnedRoomId, missing: &EventId) {
         self.store.write(|durable| {
             let Some(room) = durable.rooms.get_mut(room) else { return };
-            if room.waiting().count() <= WAITING_EVENTS_MAX {
-                return;
-            }
             let waiters: Vec<OwnedEventId> = room
                 .holes()
                 .filter(|(id, _)| **id == *missing)
@@ -311,12 +320,24 @@ impl Homeserver {
             if !self.is_wanted_as_auth(plan) {
                 return;
             }
-            let mut left = SINGLE_FETCHES_MAX;
+            let mut left = CHAIN_FETCHES_MAX;
             self.fetch_with_auth(plan, server, &plan.missing, &mut left).await;
             if !self.is_wanted_as_auth(plan) {
                 return;
             }
         }
+        if !self.habits.auth_events_may_come_late {
+            self.judge_without(plan);
+        }
+    }
+
+    /// Judges what waits for an auth event as if there were no such event.
+    fn judge_without(&self, plan: &Plan) {
+        let judgements = self.store.write(|durable| {
+            let room = durable.rooms.get_mut(&plan.room);
+            room.map(|room| room.note_foreign(&plan.missing)).unwrap_or_default()
+        });
+        self.tell(judgements);
     }
 
     /// Fetches one event as an outlier, with the auth events that it needs itself.
@@ -398,10 +419,11 @@ impl Homeserver {
             let durable = self.store.read();
             let Some(room) = durable.rooms.get(&plan.room) else { return false };
             let all: BTreeSet<_> = ids.pdu_ids.iter().chain(&ids.auth_chain_ids).collect();
-            all.into_iter().filter(|id| room.event(id).is_none()).cloned().collect()
+            let wanted = |id: &&OwnedEventId| !self.habits.fetches_only_unknown || room.event(id).is_none();
+            all.into_iter().filter(wanted).cloned().collect()
         };
         let source = Source::Peer { server: server.clone(), endpoint: "state" };
-        let mut new = if unknown.len() > SINGLE_FETCHES_MAX {
+        let mut new = if unknown.len() > self.habits.single_fetches_max {
             let Ok(state) = self.ask_state(server, &plan.room, at, &cause).await else {
                 return false;
             };
@@ -410,7 +432,11 @@ impl Homeserver {
         } else {
             let mut fetched = Vec::new();
             for id in &unknown {
-                fetched.extend(self.fetch_event(plan, server, id).await.map(|(pdu, _)| pdu));
+                match self.fetch_event(plan, server, id).await {
+                    Some((pdu, _)) => fetched.push(pdu),
+                    None if self.habits.keeps_partial_fetches => {}
+                    None => return false,
+                }
             }
             fetched
         };

@@ -62,7 +62,7 @@ impl Homeserver {
         let create = self.sign(object, new.version)?;
         let room_id = create.room_id().to_owned();
         self.store.write(|durable| {
-            durable.rooms.insert(room_id.clone(), Room::new(&room_id, new.version));
+            durable.rooms.insert(room_id.clone(), self.new_room(&room_id, new.version));
         });
         self.take(&room_id, create, Arrival::Live, &Source::OwnUser);
 

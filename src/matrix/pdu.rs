@@ -3,7 +3,7 @@
 //! [`UnverifiedPdu`] is what a peer sent; only [`UnverifiedPdu::verify`] makes a [`Pdu`] of it, so that code which
 //! takes a `Pdu` can't be given one that nobody checked.
 
-use std::{borrow::Borrow, sync::Arc};
+use std::sync::Arc;
 
 use js_int::UInt;
 use ruma_common::{
@@ -180,9 +180,23 @@ impl UnverifiedPdu {
         let rules = self.pdu.version.rules();
         let servers = required_server_signatures_to_verify_event(&self.object, &rules.signatures)
             .map_err(|error| field("content", error.to_string()))?;
+        self.verify_signed_by(servers.iter().map(|server| &**server), keys, crypto)
+    }
+
+    /// The same, by the signatures of these servers, whoever should have signed.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify).
+    pub fn verify_signed_by<'a>(
+        &self,
+        servers: impl IntoIterator<Item = &'a ServerName>,
+        keys: &KeyRing,
+        crypto: &Crypto,
+    ) -> Result<Arc<Pdu>, PduError> {
         let message = signed_bytes(&self.object, self.pdu.version)?;
         for server in servers {
-            self.verify_signature(&server, message.as_bytes(), keys, crypto)?;
+            self.verify_signature(server, message.as_bytes(), keys, crypto)?;
         }
         self.with_content_checked()
     }
@@ -458,6 +472,10 @@ impl Pdu {
 pub struct JudgedPdu<'a> {
     /// The event.
     pub pdu: &'a Pdu,
+    /// The room that it counts as being of.
+    pub room_id: &'a RoomId,
+    /// The events that it lists as allowing it.
+    pub auth_events: &'a [OwnedEventId],
     /// Whether it was rejected.
     pub rejected: bool,
     /// An event that counts as one more of its auth events.
@@ -467,7 +485,13 @@ pub struct JudgedPdu<'a> {
 impl<'a> JudgedPdu<'a> {
     /// An event that was not rejected, with the auth events that it lists.
     pub fn good(pdu: &'a Pdu) -> Self {
-        Self { pdu, rejected: false, implied_auth: None }
+        Self {
+            pdu,
+            room_id: &pdu.room_id,
+            auth_events: &pdu.auth_events,
+            rejected: false,
+            implied_auth: None,
+        }
     }
 }
 
@@ -480,7 +504,7 @@ impl ruma_state_res::Event for JudgedPdu<'_> {
 
     fn room_id(&self) -> Option<&RoomId> {
         let implied = self.pdu.version.has_hash_room_ids() && self.pdu.is_create();
-        (!implied).then_some(self.pdu.room_id.borrow())
+        (!implied).then_some(self.room_id)
     }
 
     fn sender(&self) -> &UserId {
@@ -508,7 +532,7 @@ impl ruma_state_res::Event for JudgedPdu<'_> {
     }
 
     fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
-        Box::new(self.pdu.auth_events.iter().chain(self.implied_auth))
+        Box::new(self.auth_events.iter().chain(self.implied_auth))
     }
 
     fn redacts(&self) -> Option<&OwnedEventId> {

@@ -36,7 +36,7 @@ impl Room {
     /// The event as `server` may have it: whole, or redacted so that the graph stays walkable.
     pub fn json_for(&self, idx: EventIdx, server: &ServerName) -> Option<Box<RawValue>> {
         let held = self.held(idx)?;
-        if held.redacted_by.is_some() || !self.may_see(idx, server) {
+        if (self.habits.is_redacted)(self, self.graph.id(idx)) || !self.may_see(idx, server) {
             return Some(held.pdu.redacted_json());
         }
         Some(held.pdu.json().to_owned())
@@ -87,8 +87,7 @@ impl Room {
                 .map(|pdu| JudgedPdu::good(pdu))
                 .or_else(|| self.default_for(kind))
         };
-        let event = JudgedPdu::good(event);
-        ruma_state_res::check_state_dependent_auth_rules(&self.version.rules().authorization, event, find)
+        self.check_rules(event, find)
     }
 
     /// Whether a redaction may take effect: by the power of its sender, or since both come from one server

@@ -69,6 +69,7 @@ pub struct EventGraph {
     missing: BTreeSet<EventIdx>,
     forward: BTreeSet<EventIdx>,
     backward: BTreeSet<EventIdx>,
+    also_covering: &'static [Standing],
 }
 
 #[derive(Clone, Debug)]
@@ -141,6 +142,11 @@ impl EventGraph {
     /// A room of which nothing is known.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lets events of these standings take tips away too, like accepted ones; from now on.
+    pub(super) fn also_cover_by(&mut self, standings: &'static [Standing]) {
+        self.also_covering = standings;
     }
 
     /// Puts in an event that the server holds, in any order relative to its parents and children.
@@ -323,6 +329,7 @@ impl EventGraph {
     fn offer(&self, idx: EventIdx) -> Cover {
         match self.standing(idx) {
             Standing::Accepted => Cover::One(idx),
+            standing if self.also_covering.contains(&standing) => Cover::One(idx),
             _ => self.node(idx).cover,
         }
     }

@@ -55,9 +55,25 @@ impl Room {
                 !judgeable
             });
             if left.len() == before || left.is_empty() {
+                if !self.habits.wants_whole_auth_chains {
+                    woken.extend(self.add_by_name(&left));
+                }
                 return self.settle(woken);
             }
         }
+    }
+
+    /// Takes those whose auth events came too, whatever became of these. Gives what waited for them.
+    fn add_by_name(&mut self, pdus: &[Arc<Pdu>]) -> BTreeSet<OwnedEventId> {
+        let came = |id: &OwnedEventId| pdus.iter().any(|pdu| pdu.event_id() == id);
+        let named = |pdu: &&Arc<Pdu>| self.missing_auth(pdu).all(|id| came(&id));
+        let named: Vec<Arc<Pdu>> = pdus.iter().filter(named).cloned().collect();
+        let mut woken = BTreeSet::new();
+        for pdu in named {
+            woken.extend(self.blocked.remove(pdu.event_id()).into_iter().flatten());
+            self.store(pdu, Standing::Outlier, |_| {});
+        }
+        woken
     }
 
     fn add_outlier(&mut self, pdu: Arc<Pdu>) {
@@ -140,7 +156,8 @@ impl Room {
         let mut state = StateMap::new();
         for id in ids {
             let Some(idx) = self.graph.get(id) else { continue };
-            let Some(held) = self.held(idx).filter(|held| held.rejected.is_none()) else { continue };
+            let bars = |held: &&Held| held.rejected.is_none() || !self.habits.bars_rejected_from_state;
+            let Some(held) = self.held(idx).filter(bars) else { continue };
             let pdu = held.pdu.clone();
             if let Some((kind, key)) = pdu.state_slot() {
                 state.insert(self.slots.number(&kind.to_string().into(), key), idx);
@@ -204,12 +221,16 @@ impl Room {
     }
 
     pub(super) fn wants_of(&self, pdu: &Pdu) -> Wants {
-        let knows_state =
-            |id: &&OwnedEventId| self.held_by_id(id).is_some_and(|held| held.state_before.is_some());
+        let lacks = |id: &&OwnedEventId| self.habits.waits_for_parents && !self.knows_state_at(id);
         Wants {
-            prev_events: pdu.prev_events().iter().filter(|id| !knows_state(id)).cloned().collect(),
+            prev_events: pdu.prev_events().iter().filter(lacks).cloned().collect(),
             auth_events: self.missing_auth(pdu).collect(),
         }
+    }
+
+    fn knows_state_at(&self, id: &EventId) -> bool {
+        let known = |held: &Held| held.state_before.is_some() || !self.habits.revives_outliers;
+        self.held_by_id(id).is_some_and(known)
     }
 
     fn missing_auth(&self, pdu: &Pdu) -> impl Iterator<Item = OwnedEventId> {
@@ -243,6 +264,9 @@ impl Room {
 
     /// The state before an event, all of whose `prev_events` have one.
     fn state_before_of(&mut self, pdu: &Pdu) -> NamedState {
+        if !self.habits.waits_for_parents && !pdu.prev_events().iter().all(|id| self.knows_state_at(id)) {
+            return NamedState { name: self.name_state(), state: self.current.clone() };
+        }
         let heads: Vec<EventIdx> = pdu.prev_events().iter().filter_map(|id| self.graph.get(id)).collect();
         self.state_after_heads(&heads)
     }
@@ -280,10 +304,14 @@ impl Room {
 
     /// Step 4: against the event's own auth events.
     fn check_auth_events(&self, pdu: &Pdu) -> Result<(), String> {
-        let event = JudgedPdu::good(pdu);
-        let rules = &self.version.rules().authorization;
-        let held = |id: &EventId| self.held_by_id(id).map(Held::judged);
-        check_state_independent_auth_rules(rules, event, held)
+        let listed = (self.habits.listed)(self, pdu);
+        let event = JudgedPdu { auth_events: &listed, ..JudgedPdu::good(pdu) };
+        let held = |id: &EventId| {
+            let auth = self.held_by_id(id)?.judged();
+            let room_id = if self.habits.knows_rooms_apart { auth.room_id } else { pdu.room_id() };
+            Some(JudgedPdu { room_id, ..auth })
+        };
+        check_state_independent_auth_rules(&self.version.rules().authorization, event, held)
             .map_err(|reason| format!("auth events: {reason}"))?;
         let auth: Vec<&Held> = pdu
             .auth_events()
@@ -298,8 +326,7 @@ impl Room {
             };
             auth.iter().find(fills).map(|held| held.judged()).or_else(|| self.default_for(kind))
         };
-        check_state_dependent_auth_rules(rules, event, find)
-            .map_err(|reason| format!("not allowed by its auth events: {reason}"))
+        self.check_rules(pdu, find).map_err(|reason| format!("not allowed by its auth events: {reason}"))
     }
 
     /// Steps 5 and 6: against a state.
@@ -308,9 +335,23 @@ impl Room {
             let idx = self.slots.find(kind, key).and_then(|slot| state.get(&slot));
             idx.and_then(|idx| self.held(*idx)).map(Held::judged).or_else(|| self.default_for(kind))
         };
-        let event = JudgedPdu::good(pdu);
-        check_state_dependent_auth_rules(&self.version.rules().authorization, event, find)
-            .map_err(|reason| format!("not allowed by the state before it: {reason}"))
+        self.check_rules(pdu, find).map_err(|reason| format!("not allowed by the state before it: {reason}"))
+    }
+
+    /// Against whatever set of state events.
+    pub(super) fn check_rules<'a>(
+        &self,
+        pdu: &Pdu,
+        find: impl Fn(&StateEventType, &str) -> Option<JudgedPdu<'a>>,
+    ) -> Result<(), String> {
+        let sets_levels = *pdu.kind() == TimelineEventType::RoomPowerLevels;
+        if !self.habits.guards_first_power_levels
+            && sets_levels
+            && find(&StateEventType::RoomPowerLevels, "").is_none()
+        {
+            return Ok(());
+        }
+        check_state_dependent_auth_rules(&self.version.rules().authorization, JudgedPdu::good(pdu), find)
     }
 
     /// What stands in for an event that a state lacks: ruma knows no default for the join rules.
@@ -352,7 +393,7 @@ impl Room {
             held.claimed = claimed;
         });
         if standing == Standing::Accepted {
-            self.update_current();
+            self.update_current(self.graph.get(&id).expect("it was just stored"));
         }
         if standing.is_history() {
             self.apply_redactions(&id);
@@ -385,8 +426,11 @@ impl Room {
         self.graph.set_standing(idx, standing);
     }
 
-    fn update_current(&mut self) {
-        let heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
+    fn update_current(&mut self, changed: EventIdx) {
+        let mut heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
+        if !self.habits.resolves_all_extremities && heads.contains(&changed) {
+            heads = vec![changed];
+        }
         self.current = self.state_after_heads(&heads).state;
     }
 
@@ -432,7 +476,7 @@ impl Room {
             });
             open.extend(judged.map(|child| (self.graph.depth(child), child)).collect::<Vec<_>>());
         }
-        self.update_current();
+        self.update_current(from);
         judgements
     }
 
@@ -445,6 +489,9 @@ impl Room {
         {
             self.early_redactions.entry(target.to_owned()).or_default().insert(id.to_owned());
             self.try_redact(target);
+            if !self.habits.remembers_early_redactions {
+                self.early_redactions.remove(target);
+            }
         }
         self.try_redact(id);
     }
@@ -457,8 +504,12 @@ impl Room {
         for redaction in redactions {
             let held = self.held_by_id(&redaction).expect("only held redactions are remembered");
             let event = self.held(idx).expect("history is held").pdu.clone();
-            if event.is_create() || !self.may_redact(&held.pdu, &event) {
+            if !self.may_redact(&held.pdu, &event) {
                 continue;
+            }
+            if event.is_create() {
+                let Some(version) = (self.habits.redacted_create)(self.version) else { continue };
+                self.version = version;
             }
             self.held[idx.index()].as_mut().expect("history is held").redacted_by.get_or_insert(redaction);
         }

@@ -7,6 +7,7 @@
 mod access;
 pub mod dump;
 pub mod graph;
+pub mod habits;
 mod judge;
 mod resolve;
 pub mod state;
@@ -25,6 +26,7 @@ use crate::matrix::{
     version::RoomVersion,
 };
 use graph::{EventGraph, EventIdx, Standing};
+use habits::Habits;
 use state::{Slots, StateMap};
 
 /// How an event reached this server; it decides whether the soft-failure check applies.
@@ -131,6 +133,7 @@ pub struct Room {
     /// Resolutions over the states of several branches: the events of one moment have the same.
     resolutions: BTreeMap<Vec<StateName>, NamedState>,
     states_named: u64,
+    habits: Habits,
 }
 
 impl Room {
@@ -150,7 +153,14 @@ impl Room {
             early_redactions: BTreeMap::new(),
             resolutions: BTreeMap::new(),
             states_named: 0,
+            habits: habits::HONEST,
         }
+    }
+
+    /// Decides otherwise from now on.
+    pub fn take_up(&mut self, habits: Habits) {
+        self.graph.also_cover_by(habits.also_covering);
+        self.habits = habits;
     }
 
     /// The room's version.
@@ -224,7 +234,8 @@ impl Room {
         self.waiting.contains_key(id)
             || self.held_by_id(id).is_some_and(|held| {
                 let idx = self.graph.get(id).expect("it is held");
-                held.state_before.is_some() && self.graph.standing(idx) != Standing::Outlier
+                let is_outlier = self.graph.standing(idx) == Standing::Outlier;
+                (held.state_before.is_some() && !is_outlier) || (is_outlier && !self.habits.revives_outliers)
             })
     }
 
@@ -297,6 +308,10 @@ impl Room {
     pub fn state_after(&self, idx: EventIdx) -> Option<StateMap> {
         let held = self.held(idx)?;
         let mut state = held.state_before.clone()?;
+        let is_told = held.claimed && self.graph.standing(idx) == Standing::Outlier;
+        if is_told && !self.habits.counts_the_told_event {
+            return Some(state);
+        }
         if let (None, Some((kind, key))) = (&held.rejected, held.pdu.state_slot()) {
             let slot = self.slots.find(&kind.to_string().into(), key).expect("numbered when it was held");
             state.insert(slot, idx);

@@ -1,12 +1,14 @@
 //! The servers of a scenario.
 
 use indexmap::IndexMap;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::mistake::{Mistake, Target, quote};
 use super::names::ServerName;
+use super::suggest;
 use super::time::SignedDuration;
+use crate::homeserver::planted;
 
 /// The most servers that a scenario can have.
 pub const MAX_SERVERS: usize = 64;
@@ -22,9 +24,19 @@ pub struct Server {
     /// How far the server's clock is ahead of the true time, or behind it if negative.
     #[serde(skip_serializing_if = "SignedDuration::is_zero")]
     pub clock_skew: SignedDuration,
-    /// The planted bugs that are switched on in this server.
+    /// The bugs that are planted in this server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "planted_schema")]
     pub planted: Vec<String>,
+}
+
+fn planted_schema(_: &mut SchemaGenerator) -> Schema {
+    let ids: Vec<&str> = planted::ALL.iter().map(|planted| planted.id).collect();
+    json_schema!({
+        "description": "The bugs that are planted in this server.",
+        "type": "array",
+        "items": { "type": "string", "enum": ids }
+    })
 }
 
 /// Checks every server for itself, and that no two of them have one Matrix name.
@@ -54,6 +66,21 @@ pub(super) fn check_servers(servers: &IndexMap<ServerName, Server>) -> Result<()
             )
             .help("give each server a name of its own")
             .under(key));
+        }
+        check_planted(&server.planted).map_err(|mistake| mistake.under("planted").under(key))?;
+    }
+    Ok(())
+}
+
+fn check_planted(ids: &[String]) -> Result<(), Mistake> {
+    for (position, id) in ids.iter().enumerate() {
+        if planted::find(id).is_none() {
+            let known = planted::ALL.iter().map(|planted| planted.id);
+            let mistake = Mistake::here(format!("there is no planted bug {}", quote(id))).entry(position);
+            let unlike_all = || "`backfire zoo` lists all bugs that can be planted".to_owned();
+            return Err(
+                mistake.help(suggest::nearest(id, known).map_or_else(unlike_all, suggest::did_you_mean))
+            );
         }
     }
     Ok(())

@@ -303,7 +303,9 @@ impl<'a> SoFar<'a> {
                     .help("only a crashed server can restart")
                     .under("restart"))
             }
-            Action::Redact(redact) if !self.labels.contains(redact.event.as_str()) => {
+            Action::Redact(redact)
+                if action::is_label(&redact.event) && !self.labels.contains(redact.event.as_str()) =>
+            {
                 let what = format!("no earlier step has the label {}", quote(&redact.event));
                 let known = suggest::advice(&redact.event, self.labels.iter().copied());
                 let help = known.unwrap_or_else(|| "give the event's step a label with `as`".to_owned());

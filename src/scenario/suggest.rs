@@ -20,10 +20,15 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
         .map(|(_, word)| word)
 }
 
+/// Advice to take a known word.
+pub(super) fn did_you_mean(word: &str) -> String {
+    format!("did you mean `{word}`?")
+}
+
 /// Advice for an unknown word: the nearest known one, or else all of them, if they are few enough to read.
 pub(super) fn advice<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
     if let Some(word) = nearest(wrong, known.clone()) {
-        return Some(format!("did you mean `{word}`?"));
+        return Some(did_you_mean(word));
     }
     const READABLE: usize = 40;
     let words: Vec<String> = known.into_iter().take(READABLE + 1).map(|word| format!("`{word}`")).collect();

@@ -64,10 +64,8 @@ impl Import<'_> {
                 let (event, first) = (pdu.event_id().clone(), recorder.first_sight(pdu));
                 recorder.record(Some(host), What::Received { event, from: From::Import, pdu: first });
             }
-            node.store.write(|durable| {
-                durable.keys.extend(&self.keys);
-                durable.rooms.insert(room.room_id().to_owned(), room);
-            });
+            node.store.write(|durable| durable.keys.extend(&self.keys));
+            node.running.borrow().as_ref().expect("all servers run at the start").adopt(room);
         }
         self.verified.room_id.clone()
     }

@@ -19,6 +19,8 @@ use super::{
 use crate::{
     homeserver::{
         Homeserver, Parts,
+        habits::Habits,
+        planted,
         store::{Durable, Store},
         user::NewRoom,
     },
@@ -98,7 +100,9 @@ impl<'a> Player<'a> {
                 (host.clone(), Node { store, running: Rc::default() })
             })
             .collect();
-        let boot = boot(&nodes, &names, &crypto, &recorder, streams);
+        let servers = scenario.servers.iter();
+        let habits = servers.map(|(host, server)| (host.clone(), planted::habits(&server.planted))).collect();
+        let boot = boot(&nodes, &names, &crypto, &recorder, streams, habits);
         let specs: Vec<HostSpec> = names
             .iter()
             .map(|(host, name)| HostSpec {
@@ -594,6 +598,7 @@ fn boot(
     crypto: &Rc<Crypto>,
     recorder: &Rc<Recorder>,
     streams: Streams,
+    habits: BTreeMap<String, Habits>,
 ) -> Boot {
     type Slot = Rc<RefCell<Option<Rc<Homeserver>>>>;
     let slots: BTreeMap<String, (Rc<Store>, Slot)> =
@@ -617,6 +622,7 @@ fn boot(
             clock,
             observer: Rc::new(ServerObserver { host: host.to_owned(), recorder: recorder.clone() }),
             random: streams.stream(&format!("server {host}, life {life}")),
+            habits: habits[host].clone(),
         };
         let (server, runner) = Homeserver::start(parts);
         *slot.borrow_mut() = Some(server.clone());

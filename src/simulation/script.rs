@@ -160,7 +160,7 @@ impl Player<'_> {
         Ok(ids)
     }
 
-    fn ids_of(&self, host: &str, reference: &str) -> Result<Vec<String>, String> {
+    pub(super) fn ids_of(&self, host: &str, reference: &str) -> Result<Vec<String>, String> {
         if reference.starts_with('$') {
             return Ok(vec![reference.to_owned()]);
         }
@@ -341,7 +341,14 @@ impl Player<'_> {
                 if endpoint == "get_missing_events" && body.is_empty() {
                     body = Bytes::from(self.missing_events_body(ask, &events)?.to_string());
                 }
-                let method = if endpoint == "get_missing_events" { Method::POST } else { Method::GET };
+                if let ("send_join", true, [join]) = (endpoint.as_str(), body.is_empty(), &events[..]) {
+                    body = Bytes::from(self.json_of(join)?.get().to_owned());
+                }
+                let method = match endpoint.as_str() {
+                    "get_missing_events" => Method::POST,
+                    "send_join" => Method::PUT,
+                    _ => Method::GET,
+                };
                 (method, endpoint_path(endpoint, &room, &events, ask.limit.as_ref()))
             }
             (None, path) => {
@@ -581,6 +588,7 @@ fn endpoint_path(endpoint: &str, room: &str, events: &[String], limit: Option<&V
         "event_auth" => format!("{v1}/event_auth/{room}/{first}"),
         "state_ids" | "state" if events.is_empty() => format!("{v1}/{endpoint}/{room}"),
         "state_ids" | "state" => format!("{v1}/{endpoint}/{room}?event_id={first}"),
+        "send_join" => format!("/_matrix/federation/v2/send_join/{room}/{first}"),
         "key" => "/_matrix/key/v2/server".to_owned(),
         other => format!("{v1}/{other}"),
     }

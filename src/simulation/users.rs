@@ -167,9 +167,9 @@ impl Player<'_> {
                 Draft::member(sender, sender, content)
             }
             Action::Redact(redact) => {
-                let target = self.labels.get(&redact.event).ok_or("the event was never made")?;
+                let target = self.ids_of(&self.host_of(&redact.by), &redact.event)?;
                 Draft {
-                    redacts: Some(target.to_string()),
+                    redacts: target.into_iter().next(),
                     ..Draft::message_like("m.room.redaction", sender, json!({}))
                 }
             }

@@ -177,12 +177,17 @@ impl Asked {
 /// A room that `origin` may read: this server has it, the asker has a joined user in it and is not shut out
 /// (SS-API, "Server Access Control Lists").
 fn readable_room<'a>(durable: &'a Durable, room: &str, origin: &ServerName) -> Result<&'a Room, MatrixError> {
+    let room = common_room(durable, room, origin)?;
+    check_acl(room, origin)?;
+    Ok(room)
+}
+
+/// A room that this server has and that `origin` has a joined user in.
+fn common_room<'a>(durable: &'a Durable, room: &str, origin: &ServerName) -> Result<&'a Room, MatrixError> {
     let id = <&RoomId>::try_from(room)
         .map_err(|error| MatrixError::invalid_param(format!("`{room}` is not a room id: {error}")))?;
     let room = durable.rooms.get(id).filter(|room| room.is_joined(origin));
-    let room = room.ok_or_else(|| MatrixError::forbidden(format!("{origin} is not in {id}")))?;
-    check_acl(room, origin)?;
-    Ok(room)
+    room.ok_or_else(|| MatrixError::forbidden(format!("{origin} is not in {id}")))
 }
 
 fn check_acl(room: &Room, origin: &ServerName) -> Result<(), MatrixError> {

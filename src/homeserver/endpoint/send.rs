@@ -15,10 +15,7 @@ use crate::{
         happening::{Happening, Source},
         outbound::TRANSACTION_PDUS_MAX,
     },
-    matrix::{
-        error::MatrixError,
-        pdu::{Road, UnverifiedPdu},
-    },
+    matrix::{error::MatrixError, pdu::Road},
     room::Arrival,
 };
 
@@ -63,7 +60,7 @@ impl Homeserver {
         let version = room_id.as_ref().and_then(|id| Some(self.store.read().rooms.get(id)?.version()));
         let (Some(room_id), Some(version)) = (room_id, version) else { return drop("of no room known here") };
         let text = RawValue::from_string(pdu.to_string()).expect("it was JSON");
-        let id = match UnverifiedPdu::parse(text.get(), version, Road::Ordinary) {
+        let id = match (self.habits.reads)(text.get(), version, Road::Ordinary) {
             Ok(unverified) => unverified.event_id().to_owned(),
             Err(error) => return drop(&error.to_string()),
         };

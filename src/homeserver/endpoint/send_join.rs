@@ -29,7 +29,10 @@ impl Homeserver {
         let invalid = |reason: String| MatrixError::invalid_param(reason);
         let unverified = UnverifiedPdu::parse(&asked.body.to_string(), version, Road::Ordinary)
             .map_err(|error| invalid(error.to_string()))?;
-        check_is_join_of(&unverified, &asked, id).map_err(invalid)?;
+        check_is_join(&unverified, id).map_err(invalid)?;
+        if self.habits.checks_who_joins {
+            check_is_own_join(&unverified, &asked).map_err(invalid)?;
+        }
         let text = self.with_own_signature(&unverified).map_err(invalid)?;
         let source = Source::Peer { server: asked.origin.clone(), endpoint: "send_join" };
         let join = self
@@ -77,7 +80,7 @@ impl Homeserver {
     }
 }
 
-fn check_is_join_of(join: &UnverifiedPdu, asked: &Asked, id: &str) -> Result<(), String> {
+fn check_is_join(join: &UnverifiedPdu, id: &str) -> Result<(), String> {
     let claims = join.claims();
     if join.event_id() != id {
         return Err(format!("the event's id is {}, the path says {id}", join.event_id()));
@@ -88,8 +91,12 @@ fn check_is_join_of(join: &UnverifiedPdu, asked: &Asked, id: &str) -> Result<(),
     if claims.state_key() != Some(claims.sender().as_str()) {
         return Err("the event's sender joins somebody else".to_owned());
     }
+    Ok(())
+}
+
+fn check_is_own_join(join: &UnverifiedPdu, asked: &Asked) -> Result<(), String> {
     if join.sender_server() != asked.origin {
-        return Err(format!("{} is not a user of {}", claims.sender(), asked.origin));
+        return Err(format!("{} is not a user of {}", join.claims().sender(), asked.origin));
     }
     Ok(())
 }

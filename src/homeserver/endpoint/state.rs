@@ -8,17 +8,14 @@ use super::{Answer, Asked, event_id, readable_room};
 use crate::{
     homeserver::Homeserver,
     matrix::error::MatrixError,
-    room::{
-        Room,
-        graph::{EventIdx, Standing},
-    },
+    room::{Room, graph::EventIdx},
 };
 
 impl Homeserver {
     pub(super) fn answer_state_ids(&self, asked: &Asked, room: &str) -> Answer {
         let durable = self.store.read();
         let room = readable_room(&durable, room, &asked.origin)?;
-        let (state, chain) = state_and_chain(room, asked.required("event_id")?)?;
+        let (state, chain) = self.state_and_chain(room, asked.required("event_id")?)?;
         let ids = |list: BTreeSet<EventIdx>| -> Vec<_> {
             list.into_iter().map(|idx| room.graph().id(idx).to_owned()).collect()
         };
@@ -28,22 +25,28 @@ impl Homeserver {
     pub(super) fn answer_state(&self, asked: &Asked, room: &str) -> Answer {
         let durable = self.store.read();
         let room = readable_room(&durable, room, &asked.origin)?;
-        let (state, chain) = state_and_chain(room, asked.required("event_id")?)?;
+        let (state, chain) = self.state_and_chain(room, asked.required("event_id")?)?;
         let pdus = |list: BTreeSet<EventIdx>| -> Vec<_> {
             list.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect()
         };
         Ok(json!({ "pdus": pdus(state), "auth_chain": pdus(chain) }))
     }
-}
 
-/// 404 for an event that is not history of this room: of outliers and rejected events no state is given out.
-fn state_and_chain(room: &Room, id: &str) -> Result<(BTreeSet<EventIdx>, BTreeSet<EventIdx>), MatrixError> {
-    let id = event_id(id)?;
-    let known =
-        room.standing(&id).filter(|standing| matches!(standing, Standing::Accepted | Standing::SoftFailed));
-    let state = known.and_then(|_| room.state_before(&id));
-    let state = state.ok_or_else(|| MatrixError::not_found(format!("no state at {id} is known here")))?;
-    let state: BTreeSet<EventIdx> = state.values().copied().collect();
-    let chain = room.auth_chain(state.iter().copied());
-    Ok((state, chain))
+    /// 404 for an event that is not history of this room: of outliers and rejected events no state is given out.
+    fn state_and_chain(
+        &self,
+        room: &Room,
+        id: &str,
+    ) -> Result<(BTreeSet<EventIdx>, BTreeSet<EventIdx>), MatrixError> {
+        let id = event_id(id)?;
+        let told = room.standing(&id).filter(|standing| self.habits.tells_states_at.contains(standing));
+        if told.is_none() {
+            return Err(MatrixError::not_found(format!("no state at {id} is known here")));
+        }
+        // All history has a state before it.
+        let state = room.state_before(&id).unwrap_or_else(|| room.current_state());
+        let state: BTreeSet<EventIdx> = state.values().copied().collect();
+        let chain = room.auth_chain(state.iter().copied());
+        Ok((state, chain))
+    }
 }

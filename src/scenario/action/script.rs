@@ -84,7 +84,8 @@ pub struct Ask {
     /// The endpoint, such as `backfill`; for other requests write `path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The events that are asked for: `v`, `latest_events`, `event_id`, or the event in the path.
+    /// The events that are asked for: `v`, `latest_events`, `event_id`, or the event in the path; of `send_join` the
+    /// join.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventRef>,
     /// `earliest_events`.
@@ -265,7 +266,6 @@ impl Checked for Answer {
 pub(in super::super) fn labels<'a>(
     lists: &[(&'static str, &'a [EventRef])],
 ) -> BTreeSet<(&'static str, usize, &'a str)> {
-    let is_label = |name: &&str| !(name.starts_with('$') || name.starts_with("state:") || *name == "tips");
     lists
         .iter()
         .flat_map(|(key, list)| {
@@ -273,4 +273,9 @@ pub(in super::super) fn labels<'a>(
         })
         .filter(|(_, _, name)| is_label(name))
         .collect()
+}
+
+/// Whether a reference is a label, which an earlier step must have given.
+pub(in super::super) fn is_label(reference: &str) -> bool {
+    !(reference.starts_with('$') || reference.starts_with("state:") || reference == "tips")
 }

@@ -10,6 +10,7 @@ use super::super::mistake::{Mistake, quote};
 use super::super::names::UserRef;
 use super::super::room::{HistoryVisibility, JoinRule};
 use super::super::time::SimDuration;
+use super::script::EventRef;
 use super::{Checked, user};
 
 /// The content of an event, as it is sent.
@@ -119,8 +120,8 @@ pub struct ServerAcl {
 pub struct Redact {
     /// The user that redacts.
     pub by: UserRef,
-    /// The label that an earlier step gave to the event with `as`.
-    pub event: String,
+    /// The event: the label that an earlier step gave it with `as`, or `state:TYPE`.
+    pub event: EventRef,
 }
 
 fn one() -> u32 {
