@@ -23,7 +23,9 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         .map(|(server, unmet)| Finding::on(server, format!("timeline[{}]: {}", unmet.step, unmet.message)))
         .collect();
     for (server, events) in &evidence.expect.events {
-        let Some(host) = evidence.hosts.get(server.as_str()) else { continue };
+        // How events stand is known at the end only.
+        let host = evidence.hosts.get(server.as_str()).filter(|host| host.end.is_some());
+        let Some(host) = host else { continue };
         for (reference, wanted) in events {
             findings.extend(standing_problem(evidence, server, host, reference, *wanted));
         }
