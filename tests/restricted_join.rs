@@ -76,6 +76,7 @@ fn start(name: &str, network: &Rc<Loopback>, crypto: &Rc<Crypto>) -> Rc<Homeserv
         clock: Rc::new(Still),
         observer: Rc::new(Blind),
         random: streams.stream(name.as_str()),
+        habits: Habits::default(),
     });
     tokio::task::spawn_local(runner.run());
     network.0.borrow_mut().insert(name, server.clone());

@@ -66,7 +66,7 @@ fn bugs_of_one_server_add_up() {
     let ids: Vec<String> = ALL.iter().map(|planted| planted.id.to_owned()).collect();
     let all = habits(&ids);
     assert_eq!(all.trusted_roads, ["get_missing_events", "send_join"]);
-    assert!(!all.stops_at_earliest && !all.stops_at_creation && !all.checks_who_joins);
+    assert!(!all.stops_at_earliest && !all.room.revives_outliers && !all.checks_who_joins);
     assert_eq!(habits(&[]).trusted_roads, [""; 0]);
 }
 

@@ -262,9 +262,10 @@ impl Room {
         verdict
     }
 
-    /// The state before an event, all of whose `prev_events` have one.
+    /// The state before an event, all of whose `prev_events` have one: who does not wait for that can only guess.
     fn state_before_of(&mut self, pdu: &Pdu) -> NamedState {
-        if !self.habits.waits_for_parents && !pdu.prev_events().iter().all(|id| self.knows_state_at(id)) {
+        let has_state = |id: &OwnedEventId| self.held_by_id(id).is_some_and(|held| held.after.is_some());
+        if !pdu.prev_events().iter().all(has_state) {
             return NamedState { name: self.name_state(), state: self.current.clone() };
         }
         let heads: Vec<EventIdx> = pdu.prev_events().iter().filter_map(|id| self.graph.get(id)).collect();

@@ -120,14 +120,18 @@ impl Recorder {
     }
 
     fn id_of(&self, pdu: &RawValue) -> String {
-        let id = UnverifiedPdu::parse(pdu.get(), self.version.get(), Road::Backfill);
-        id.map_or_else(|_| "?".to_owned(), |pdu| pdu.event_id().to_string())
+        id_of(pdu, self.version.get())
     }
 }
 
-/// The ids of the events that a request names in its path, query or body.
-pub(super) fn events_named(request: &Request<Bytes>) -> Vec<String> {
-    Asked::read(request, |_| String::new()).events
+fn id_of(pdu: &RawValue, version: RoomVersion) -> String {
+    let id = UnverifiedPdu::parse(pdu.get(), version, Road::Backfill);
+    id.map_or_else(|_| "?".to_owned(), |pdu| pdu.event_id().to_string())
+}
+
+/// The ids of the events that a request names in its path or query, or names or carries in its body.
+pub(super) fn events_named(request: &Request<Bytes>, version: RoomVersion) -> Vec<String> {
+    Asked::read(request, |pdu| id_of(pdu, version)).events
 }
 
 /// The last part of a path that names the endpoint, such as `backfill`.

@@ -99,7 +99,10 @@ impl Script for Scripts {
             told.server == server
                 && told.asker.as_ref().is_none_or(|only| only == asker)
                 && told.endpoint == endpoint(request.uri().path())
-                && told.about.as_ref().is_none_or(|id| events_named(request).contains(id))
+                && told
+                    .about
+                    .as_ref()
+                    .is_none_or(|id| events_named(request, self.recorder.version()).contains(id))
                 && !told.turns.are_over()
         };
         // The latest word counts.

@@ -1,0 +1,32 @@
+use serde_json::Value;
+
+use super::Planted;
+use crate::matrix::{
+    pdu::{PduError, Road, UnverifiedPdu},
+    version::RoomVersion,
+};
+
+pub(super) const BUG: Planted = Planted {
+    id: "nan-infinity-and-floats",
+    source: "CVE-2020-26890 (Synapse #8106)",
+    year: "2020",
+    does: "reads fractions in events as whole numbers",
+    caught_by: "same-events",
+    plant: |habits| habits.reads = leniently,
+};
+
+fn leniently(text: &str, version: RoomVersion, road: Road) -> Result<UnverifiedPdu, PduError> {
+    match serde_json::from_str(text) {
+        Ok(value) => UnverifiedPdu::parse(&whole(value).to_string(), version, road),
+        Err(_) => UnverifiedPdu::parse(text, version, road),
+    }
+}
+
+fn whole(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => (number.as_f64().unwrap_or_default() as i64).into(),
+        Value::Array(list) => list.into_iter().map(whole).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, whole(value))).collect(),
+        other => other,
+    }
+}
