@@ -6,6 +6,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 use backfire::{
     homeserver::{
         Homeserver, Parts,
+        habits::Habits,
         happening::Happening,
         ports::{Clock, Network, NetworkError, Observer},
         store::{Durable, Store},

@@ -101,6 +101,9 @@ const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
+/// The most characters of what went wrong that are shown; `--json` has the whole.
+const PROBLEM_SHOWN: usize = 300;
+
 /// Bug, by what and when it was caught, what else followed; below it where it comes from, or what went wrong.
 fn line(exhibit: &Exhibit) -> String {
     let planted = exhibit.planted;
@@ -114,6 +117,9 @@ fn line(exhibit: &Exhibit) -> String {
     };
     let source = format!("{}, {}", planted.source, planted.year);
     let head = format!("{style}{mark}{style:#} {BOLD}{:<34}{BOLD:#} {first:<18} {when:<14} ", planted.id);
-    let below = exhibit.problem().map_or_else(String::new, |problem| format!("  {BAD}{problem}{BAD:#}\n"));
+    let below = exhibit.problem().map_or_else(String::new, |problem| {
+        let problem: String = problem.chars().take(PROBLEM_SHOWN).collect();
+        format!("  {BAD}{problem}{BAD:#}\n")
+    });
     format!("{head}{DIM}{also}{DIM:#}\n  {DIM}{source}{DIM:#}\n{below}")
 }
