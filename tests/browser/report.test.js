@@ -120,6 +120,8 @@ const KNOWN = [
   "scenarios/restart-in-recovery.json",
   "scenarios/membership.json",
   "scenarios/imported-room.json",
+  "scenarios/liar-fills-a-gap.json",
+  "scenarios/every-disturbance.json",
   "scenarios/peers/ob-9-unsigned-event-in-backfill.json",
   "scenarios/peers/sf-4-extremities-over-soft-failed-forks.json",
   "scenarios/peers/fx-3-many-extremities.json",
@@ -130,7 +132,7 @@ for (const scenario of KNOWN) {
   test(`${scenario}: the page says what --json says`, async () => {
     const { page, summary } = await play(scenario);
     await open(page, async (tab) => {
-      assert.equal(await tab.textContent("#badge"), "Holds");
+      assert.equal((await tab.textContent("#badge")).toLowerCase().replace(" ", "_"), summary.verdict);
       assert.equal(await tab.textContent("#replay"), summary.replay);
       assert.deepEqual(await requests(tab), summary.requests);
       assert.deepEqual(await standings(tab), expected(summary));
@@ -255,6 +257,17 @@ test("a row leads to what it follows from", async () => {
     const text = await tab.textContent("#details .cause");
     await tab.click("#details .cause");
     assert.match(await tab.textContent("#details"), text.startsWith("step") ? /message/ : new RegExp(`number ${text.split(" ")[1]}`));
+  });
+});
+
+test("lies are shown where they are told", async () => {
+  const { page } = await play("scenarios/liar-fills-a-gap.json");
+  await open(page, async (tab) => {
+    await tab.keyboard.press("Home");
+    await goDown(tab, async () => /lies: /.test(await tab.textContent("#sequence [aria-selected=true] .said")));
+    assert.match(await tab.textContent("#details"), /missing-event|wrong-hash|forged-sender|shuffled|other-event/);
+    assert.ok((await tab.locator("#sequence .shade.lie").count()) > 0);
+    assert.ok((await tab.locator("#sequence .arrow.lie").count()) > 0);
   });
 });
 

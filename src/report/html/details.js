@@ -62,6 +62,8 @@ class Details {
       ["limit", request.limit ?? null],
       ["times", `sent ${moment(request.t)}${arrived ? `, arrived ${moment(arrived.t)}` : ", never arrived"}`],
       ["answer", answer ? `${answer.status} ${answer.errcode ?? ""} at ${moment(answer.t)}, after ${took(answer.t - request.t)}` : null],
+      ["lies", request.lies.length > 0 ? listed(request.lies) : null],
+      ["on the way", request.fates.length > 0 ? listed(request.fates) : null],
       ["failed", failed ? `${spaced(failed.why)} at ${moment(failed.t)}` : null],
       ["answered", answer && answer.events.length > 0 ? [`${count(answer.events.length, "event")}: `, this.ids(answer.events)] : null],
       ["bytes", `${bytes(request.bytes)} there${answer ? `, ${bytes(answer.bytes)} back` : ""}`],
@@ -70,7 +72,7 @@ class Details {
   }
 
   inner(row) {
-    const shown = row.records.filter((record) => !["request", "arrived", "answer", "failed", "verdict"].includes(record.what));
+    const shown = row.records.filter((record) => !["request", "arrived", "answer", "failed", "lied", "disturbed", "verdict"].includes(record.what));
     const lines = shown.map((record) => this.record(record)).filter(Boolean);
     const more = lines.length > LINES ? html("li", { class: "faint" }, `and ${lines.length - LINES} more`) : null;
     return lines.length > 0 ? html("ul", { class: "records" }, lines.slice(0, LINES), more) : null;

@@ -1,11 +1,11 @@
 // What disturbs the world, from when to when, and whom: partitions, crashes, lies. Faults are known by their steps'
 // records alone, so that kinds of which this page has never heard are shown too.
 
-const LASTING = new Set(["partition", "cut", "silence", "latency", "answer", "lie", "fault"]);
+const LASTING = new Set(["partition", "cut", "silence", "latency", "disturb", "answer", "lie"]);
 /** These end at a heal, the others when their time is over. */
 const HEALED = new Set(["partition", "cut", "silence"]);
+const KINDS = { latency: "slow", disturb: "slow", answer: "lie", lie: "lie" };
 const FAULT_KINDS = ["break", "slow", "crash", "lie"];
-const LIES = new Set(["answer", "lie"]);
 
 function readFaults(journal) {
   const faults = [];
@@ -16,32 +16,56 @@ function readFaults(journal) {
   journal.records.forEach((record, index) => {
     const { what, action, step, server } = record;
     if (what === "step" && action === "heal") close(index, healedBy(record.detail.heal?.between));
-    else if (what === "healed") close(index, healedBy(undefined));
+    else if (what === "healed") close(index, ({ action }) => HEALED.has(action) || action === "disturb");
     else if (what === "step_ends") close(index, (fault) => fault.step === step);
     else if (what === "crashed") faults.push(fault(index, { kind: "crash", label: `${server} is down`, servers: [server] }));
     else if (what === "started") close(index, (fault) => fault.kind === "crash" && fault.servers[0] === server);
     else if (what === "step" && (LASTING.has(action) || timed.has(step))) {
       const own = stepFault(record, journal.servers);
-      if (action === "answer") close(index, (old) => old.kind === "lie" && old.about === own.about);
+      if (action === "answer") close(index, (old) => old.action === "answer" && isSameQuestion(old.settings, own.settings));
       faults.push(fault(index, own));
+    } else {
+      const used = faults.find((fault) => fault.last === null && isUse(fault, record, journal));
+      if (used && --used.left === 0) used.last = index;
     }
   });
   close(journal.records.length - 1, () => true);
   return faults;
 }
 
-const fault = (first, rest) => ({ first, last: null, step: null, about: null, ...rest });
+const fault = (first, rest) => ({ first, last: null, action: null, step: null, left: Infinity, ...rest });
 
 const healedBy = (pair) => (fault) =>
   HEALED.has(fault.action) && (!pair || pair.every((server) => fault.servers.includes(server)));
 
+const isSameQuestion = (one, other) =>
+  ["server", "endpoint", "about", "to"].every((field) => one[field] === other[field]);
+
 function stepFault({ action, step, detail, server }, all) {
   const settings = detail[action] ?? {};
-  const kind = LIES.has(action) ? "lie" : action === "latency" ? "slow" : "break";
-  const named = kind === "lie" && server ? [server] : namedServers(settings, all);
-  const about = action === "answer" ? `${settings.server} ${settings.endpoint} ${settings.about} ${settings.to}` : null;
-  return { kind, action, step, about, servers: named.length > 0 ? named : all, label: stepText(action, settings) };
+  const kind = KINDS[action] ?? "break";
+  const named = kind === "lie" && settings.server ? [settings.server] : namedServers(settings, all);
+  // Told answers say nothing when they are given, so each question counts.
+  const left = (settings.times ?? Infinity) + (action === "answer" ? (settings.skip ?? 0) : 0);
+  return { kind, action, step, settings, left, servers: named.length > 0 ? named : all, label: stepText(action, settings) };
 }
+
+/** Whether a record is one of the times for which a fault lasts, if it is for some times only. */
+function isUse({ action, settings, servers }, record, journal) {
+  const fits = (endpoint) => endpoint === undefined || endpoint === journal.requests.get(record.id)?.endpoint;
+  switch (record.what) {
+    case "disturbed":
+      return action === "disturb" && servers.includes(record.server) && fits(settings.endpoint) && nameOf(settings.how) === record.how;
+    case "lied":
+      return action === "lie" && settings.server === record.server && fits(settings.endpoint);
+    case "arrived":
+      return action === "answer" && settings.server === record.server && fits(settings.endpoint);
+    default:
+      return false;
+  }
+}
+
+const nameOf = (how) => (how && typeof how === "object" ? Object.keys(how)[0] : how);
 
 /** The servers that a step speaks of; a partition leaves out only those that form one more group. */
 function namedServers(settings, all) {

@@ -45,11 +45,13 @@ class Journal {
       const request = requests.get(record.id);
       if (record.what === "request") {
         const from = record.server;
-        requests.set(record.id, { ...record, from, sent: index, arrived: null, answer: null, failed: null });
+        requests.set(record.id, { ...record, from, sent: index, arrived: null, answer: null, failed: null, lies: [], fates: [] });
       } else if (!request) return;
       else if (record.what === "arrived") request.arrived ??= { t: record.t, index };
       else if (record.what === "answer") request.answer = { ...record, index };
       else if (record.what === "failed") request.failed = { ...record, index };
+      else if (record.what === "lied") request.lies.push(...record.lies);
+      else if (record.what === "disturbed") request.fates.push(record.how);
     });
     return requests;
   }

@@ -205,8 +205,8 @@ function drawLegend() {
   byId("legend").append(
     html("p", {}, STANDINGS.map((standing) => key(shape(standing, 9, 9), STANDING_WORDS[standing])),
       key(mark("forward", "M4,6 h10 l-5,5 Z"), "forward extremity"), key(mark("backward", "M4,12 h10 l-5,-5 Z"), "backward extremity")),
-    html("p", {}, arrow("plain", "push"), arrow("work", "recovery, joins"), arrow("bad", "refused, lost, an error"), arrow("plain back", "answer"),
-      shade("break", "partition, cut, silence"), shade("slow", "latency"), shade("crash", "server down"), shade("lie", "told answers")),
+    html("p", {}, arrow("plain", "push"), arrow("work", "recovery, joins"), arrow("bad", "refused, lost, an error"), arrow("plain back", "answer"), arrow("lie back", "a lie"),
+      shade("break", "partition, cut, silence"), shade("slow", "latency, disturbed messages"), shade("crash", "server down"), shade("lie", "a liar, told answers")),
     html("p", { class: "faint" }, "Keys: ↑ ↓ or j k a row, Page ↑ ↓ twenty, Home and End, space plays, n and p to the next and the previous row that names the picked event (or the next trouble), Escape lets go of it."));
 }
 

@@ -3,7 +3,7 @@
 
 /** Requests that go on all the time; when one arrives and is answered well, nothing has happened. */
 const ORDINARY = new Set(["send", "key", "version"]);
-const FAULTS = new Set(["partition", "cut", "silence", "latency", "crash", "clock", "answer", "lie", "fault"]);
+const FAULTS = new Set(["partition", "cut", "silence", "latency", "disturb", "crash", "clock", "rotate_key", "answer", "lie"]);
 const HEALS = new Set(["heal", "restart"]);
 /** Records that begin a row of their own. */
 const HEADS = new Set(["request", "arrived", "answer", "failed", "step", "step_ends", "healed", "crashed", "started"]);
@@ -34,8 +34,9 @@ function readRows(journal) {
 
 function joins(record, row) {
   if (row.kind === "end") return true;
-  // What is refused is known at once.
-  if (record.what === "failed" && row.kind === "request") return record.id === row.head.id && record.t === row.t;
+  // What is refused is known at once, and so is what the world does to a message.
+  const isFate = record.what === "failed" || record.what === "disturbed";
+  if (isFate && row.kind === "request") return record.id === row.head.id && record.t === row.t;
   if (HEADS.has(record.what) || record.what === "end" || record.what === "verdict") return false;
   if (record.t !== row.t || row.kind === "request") return false;
   return record.server === undefined || row.server === undefined || record.server === row.server || row.kind === "begin";
@@ -145,6 +146,9 @@ function summary({ records, kind }, journal) {
   const judged = (verdict) => of("judged", (record) => record.verdict === verdict);
   const lone = kind === "inner" && records.every(({ what }) => what === "received");
   if (lone) told(of("received"), (_, events) => `holds ${events}`);
+  told(of("lied"), (found) => `lies: ${listed(found.flatMap(({ lies }) => lies))}`, { bad: true });
+  told(of("disturbed"), (found) => `on the way: ${found[0].how}`, { bad: true });
+  told(of("key_rotated"), (found) => `signs with the new key ${found[0].key_id}`);
   told(of("dropped"), (found, events) => `drops ${events}: ${found[0].reason}`, { bad: true });
   told(judged("rejected"), (found, events) => `rejects ${events}: ${found[0].reason}`, { bad: true });
   told(judged("soft_failed"), (found, events) => `soft-fails ${events}: ${found[0].reason}`, { bad: true });

@@ -102,7 +102,7 @@ class Sequence {
       svg("pattern", { id: `hatch-${kind}`, width: 8, height: 8, patternUnits: "userSpaceOnUse" }, svg("path", { class: `hatch ${kind}`, d }));
     const down = "M-2,2 L2,-2 M0,8 L8,0 M6,10 L10,6";
     const up = "M-2,6 L2,10 M0,0 L8,8 M6,-2 L10,2";
-    return svg("defs", {}, ["plain", "work", "bad"].map(head), hatch("crash", down), hatch("lie", up));
+    return svg("defs", {}, ["plain", "work", "bad", "lie"].map(head), hatch("crash", down), hatch("lie", up));
   }
 
   /** Where faults hold, behind everything else. */
@@ -206,7 +206,7 @@ class Sequence {
       svg("line", { class: `arrow ${tone} ${back ? "back" : ""}`, x1, y1, x2, y2, "marker-end": `url(#head-${tone})` });
     if (sent !== null && arrived !== null) parts.push(line(kind, from, sent, to, arrived, false));
     if (sent !== null && !request.rows.some((row) => row.kind === "arrived")) parts.push(this.lost(from, sent, to));
-    if (answer !== null && arrived !== null) parts.push(line(isError ? "bad" : kind, to, arrived, from, answer, true));
+    if (answer !== null && arrived !== null) parts.push(line(request.lies.length > 0 ? "lie" : isError ? "bad" : kind, to, arrived, from, answer, true));
     if (failed !== null && arrived !== null) parts.push(this.lost(to, failed, from));
     return svg("g", { class: `request ${isCurrent ? "current" : ""}`, "data-request": request.id }, parts);
   }
