@@ -112,13 +112,19 @@ pub struct Transaction {
 pub struct Store {
     durable: RefCell<Durable>,
     fuse: Cell<Option<u32>>,
+    writes: Cell<u64>,
     at_power_loss: RefCell<Option<Durable>>,
 }
 
 impl Store {
     /// A store that holds `durable`.
     pub fn new(durable: Durable) -> Self {
-        Self { durable: RefCell::new(durable), fuse: Cell::new(None), at_power_loss: RefCell::new(None) }
+        Self {
+            durable: RefCell::new(durable),
+            fuse: Cell::new(None),
+            writes: Cell::new(0),
+            at_power_loss: RefCell::new(None),
+        }
     }
 
     /// Reads.
@@ -129,6 +135,7 @@ impl Store {
     /// Writes one transaction.
     pub fn write<T>(&self, transaction: impl FnOnce(&mut Durable) -> T) -> T {
         let result = transaction(&mut self.durable.borrow_mut());
+        self.writes.set(self.writes.get() + 1);
         if let Some(left) = self.fuse.get() {
             let left = left.saturating_sub(1);
             self.fuse.set((left > 0).then_some(left));
@@ -137,6 +144,11 @@ impl Store {
             }
         }
         result
+    }
+
+    /// How many transactions were written: while it stays the same, so does what the store holds.
+    pub fn writes(&self) -> u64 {
+        self.writes.get()
     }
 
     /// Lets the power go after `writes` more transactions; at once if that is 0.

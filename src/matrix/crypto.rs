@@ -78,10 +78,10 @@ impl Crypto {
     /// Signs `message`.
     pub fn sign(&self, key: &SigningKey, message: &[u8]) -> Vec<u8> {
         let public = key.public();
-        let signature = match self.scheme {
-            Scheme::Ed25519 => key.pair.sign(message).as_bytes().to_vec(),
-            Scheme::StandIn => stand_in(&public, message).to_vec(),
-        };
+        if self.scheme == Scheme::StandIn {
+            return stand_in(&public, message).to_vec();
+        }
+        let signature = key.pair.sign(message).as_bytes().to_vec();
         self.known_good.borrow_mut().insert(fingerprint(&public, &signature, message));
         signature
     }

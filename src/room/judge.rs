@@ -195,8 +195,15 @@ impl Room {
             }
             let Waiting { pdu, arrival } = self.waiting.remove(&id).expect("it was just seen");
             let arrival = if past.contains(&id) { Arrival::Backfilled } else { arrival };
+            let claimed = self.claimed_after(&id);
             let verdict = self.judge(pdu, arrival);
             judgements.push(Judgement { event_id: id.clone(), verdict });
+            if let Some((idx, claimed)) = claimed
+                && self.state_after(idx) != Some(claimed)
+            {
+                let above = self.judged_on(idx);
+                judgements.extend(self.rejudge(above));
+            }
             judgements.extend(self.recheck_claims_above(&id));
             for woken in self.blocked.remove(&id).into_iter().flatten() {
                 push(self, &mut open, woken);
@@ -220,7 +227,8 @@ impl Room {
         past
     }
 
-    pub(super) fn wants_of(&self, pdu: &Pdu) -> Wants {
+    /// What would keep an event from being judged, held or not.
+    pub fn wants_of(&self, pdu: &Pdu) -> Wants {
         let lacks = |id: &&OwnedEventId| self.habits.waits_for_parents && !self.knows_state_at(id);
         Wants {
             prev_events: pdu.prev_events().iter().filter(lacks).cloned().collect(),
@@ -438,26 +446,47 @@ impl Room {
     /// An event has its true state now: do the claims that stand directly on it hold?
     fn recheck_claims_above(&mut self, id: &EventId) -> Vec<Judgement> {
         let idx = self.graph.get(id).expect("it was just placed");
-        let above = self.graph.children(idx).iter().copied();
-        let claims: Vec<EventIdx> = above
-            .filter(|child| self.held(*child).is_some_and(|held| held.claimed))
-            .filter(|child| self.graph.standing(*child) != Standing::Outlier)
-            .chain(self.held(idx).is_some_and(|held| held.claimed).then_some(idx))
-            .filter(|idx| self.wants_of(&self.held(*idx).expect("it is held").pdu) == Wants::default())
-            .collect();
-        claims.into_iter().flat_map(|claim| self.rejudge(claim)).collect()
+        self.rejudge(self.claims_on(idx))
     }
 
-    /// Computes the state before an event anew, judges it again if that differs, and so on upwards.
-    fn rejudge(&mut self, from: EventIdx) -> Vec<Judgement> {
+    /// The events behind another that have a peer's word for the state before them, and need it no more.
+    fn claims_on(&self, idx: EventIdx) -> Vec<EventIdx> {
+        let needless = |child: &EventIdx| {
+            self.graph.standing(*child) != Standing::Outlier
+                && self
+                    .held(*child)
+                    .is_some_and(|held| held.claimed && self.wants_of(&held.pdu) == Wants::default())
+        };
+        self.graph.children(idx).iter().copied().filter(needless).collect()
+    }
+
+    /// The state after an event that has a peer's word for the one before it.
+    fn claimed_after(&self, id: &EventId) -> Option<(EventIdx, StateMap)> {
+        let idx = self.graph.get(id).filter(|idx| self.held(*idx).is_some_and(|held| held.claimed))?;
+        Some((idx, self.state_after(idx)?))
+    }
+
+    /// The events behind another whose states were computed from the one after it.
+    fn judged_on(&self, idx: EventIdx) -> Vec<EventIdx> {
+        let computed = |child: &EventIdx| {
+            self.held(*child).is_some_and(|held| held.state_before.is_some() && !held.claimed)
+        };
+        self.graph.children(idx).iter().copied().filter(computed).collect()
+    }
+
+    /// Computes the states before events anew, judges them again where that differs, and so on upwards.
+    fn rejudge(&mut self, events: impl IntoIterator<Item = EventIdx>) -> Vec<Judgement> {
         let mut judgements = Vec::new();
-        let mut open = BTreeSet::from([(self.graph.depth(from), from)]);
+        let mut open: BTreeSet<(u64, EventIdx)> =
+            events.into_iter().map(|idx| (self.graph.depth(idx), idx)).collect();
+        let Some((_, from)) = open.first().copied() else { return judgements };
         while let Some((_, idx)) = open.pop_first() {
             let held = self.held(idx).expect("only held events are queued");
             let (pdu, old, was) = (held.pdu.clone(), held.state_before.clone(), held.rejected.clone());
             let new = self.state_before_of(&pdu);
             self.held[idx.index()].as_mut().expect("held").claimed = false;
             if old.as_ref() == Some(&new.state) {
+                open.extend(self.claims_on(idx).into_iter().map(|claim| (self.graph.depth(claim), claim)));
                 continue;
             }
             let rejected =
@@ -471,11 +500,8 @@ impl Room {
             if rejected.is_some() != was.is_some() {
                 judgements.push(Judgement { event_id: pdu.event_id().clone(), verdict });
             }
-            let children = self.graph.children(idx).iter().copied();
-            let judged = children.filter(|child| {
-                self.held(*child).is_some_and(|held| held.state_before.is_some() && !held.claimed)
-            });
-            open.extend(judged.map(|child| (self.graph.depth(child), child)).collect::<Vec<_>>());
+            let above = self.judged_on(idx).into_iter().chain(self.claims_on(idx));
+            open.extend(above.map(|child| (self.graph.depth(child), child)).collect::<Vec<_>>());
         }
         self.update_current(from);
         judgements

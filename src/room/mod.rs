@@ -235,7 +235,9 @@ impl Room {
             || self.held_by_id(id).is_some_and(|held| {
                 let idx = self.graph.get(id).expect("it is held");
                 let is_outlier = self.graph.standing(idx) == Standing::Outlier;
-                (held.state_before.is_some() && !is_outlier) || (is_outlier && !self.habits.revives_outliers)
+                let only_claimed = held.claimed && held.rejected.is_some();
+                (held.state_before.is_some() && !is_outlier && !only_claimed)
+                    || (is_outlier && !self.habits.revives_outliers)
             })
     }
 

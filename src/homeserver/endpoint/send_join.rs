@@ -13,7 +13,7 @@ use crate::{
         error::MatrixError,
         pdu::{Road, UnverifiedPdu},
     },
-    room::{Arrival, graph::Standing},
+    room::{Arrival, Wants, graph::Standing},
 };
 
 impl Homeserver {
@@ -39,12 +39,16 @@ impl Homeserver {
             .verify_one(&room_id, version, &text, &source)
             .await
             .map_err(|error| MatrixError::forbidden(error.to_string()))?;
+        // A join that can't be judged is refused, so it may not stay and make this server look for what it cites.
+        if self.store.read().rooms[&room_id].wants_of(&join) != Wants::default() {
+            return Err(MatrixError::forbidden("it cites events that are not known here"));
+        }
         self.take(&room_id, join.clone(), Arrival::Live, &source);
 
         let durable = self.store.read();
         let room = &durable.rooms[&room_id];
         if room.standing(join.event_id()) != Some(Standing::Accepted) {
-            let reason = room.reason(join.event_id()).unwrap_or("it cites events that are not known here");
+            let reason = room.reason(join.event_id()).unwrap_or("it is not part of the room's history");
             return Err(MatrixError::forbidden(reason));
         }
         let state = room.state_before(join.event_id()).expect("accepted events have a state");
