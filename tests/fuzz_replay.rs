@@ -1,16 +1,79 @@
-//! Every input that is kept of a fuzz target, replayed on stable and without a fuzzer, decoded as libFuzzer does.
+//! Every input that is kept of a fuzz target, replayed on stable and without a fuzzer: each is a test of its own, and
+//! is decoded as libFuzzer does it.
 
 use std::{
     collections::BTreeSet,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
-use backfire::fuzz::TARGETS;
+use backfire::fuzz::{TARGETS, Target};
+use libtest_mimic::{Arguments, Failed, Trial};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-/// Where inputs are kept, each with a folder for every target: made by hand or program, and found by a fuzzer.
+/// Where inputs are kept, each with a folder for every target: made by a program, and found by a fuzzer.
 const KEPT: [&str; 2] = ["fuzz/seeds", "fuzz/regressions"];
+
+/// All that is kept, dictionaries included, is no more than this.
+const KEPT_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// So many random inputs, of less than so many bytes, must reach everything that a target is about.
+const RANDOM_INPUTS: usize = 3_000;
+const LONGEST_RANDOM: usize = 240;
+
+fn main() -> ExitCode {
+    let mut trials = vec![
+        Trial::test("targets_files_and_folders_are_the_same", targets_files_and_folders_are_the_same),
+        Trial::test("every_target_is_tried_by_ci", every_target_is_tried_by_ci),
+        Trial::test("what_is_kept_is_small", what_is_kept_is_small),
+        Trial::test("every_regression_has_its_line", every_regression_has_its_line),
+    ];
+    for target in TARGETS {
+        let files: Vec<PathBuf> = KEPT.iter().flat_map(|kept| inputs(kept, target.name)).collect();
+        if files.is_empty() {
+            let name = format!("{}/nothing_is_kept", target.name);
+            trials
+                .push(Trial::test(name, || Err("no input of this target is kept: nothing is tested".into())));
+        }
+        if !target.wanted.is_empty() {
+            let name = format!("{}/random_bytes_reach_what_it_is_about", target.name);
+            trials.push(Trial::test(name, || random_bytes_reach(target)));
+        }
+        for file in files {
+            let name = file.strip_prefix(in_repo("fuzz")).expect("it is kept there").display().to_string();
+            trials.push(Trial::test(name, move || replay(target, &file)));
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn replay(target: &Target, file: &Path) -> Result<(), Failed> {
+    let bytes = fs::read(file)?;
+    match catch_unwind(AssertUnwindSafe(|| (target.run)(&bytes))) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err("it can't be read as an input any more".into()),
+        Err(_) => Err(format!("it panics, see above; it means\n{}", (target.show)(&bytes)).into()),
+    }
+}
+
+/// A fuzzer that never draws the hard cases finds nothing in them.
+fn random_bytes_reach(target: &Target) -> Result<(), Failed> {
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let mut left: BTreeSet<&str> = target.wanted.iter().copied().collect();
+    for _ in 0..RANDOM_INPUTS {
+        let length = random.random_range(0..LONGEST_RANDOM);
+        let bytes: Vec<u8> = (0..length).map(|_| random.random()).collect();
+        for reached in (target.run)(&bytes).unwrap_or_default() {
+            left.remove(&*reached);
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(format!("{RANDOM_INPUTS} random inputs never reach {left:?}").into())
+}
 
 fn in_repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -23,43 +86,78 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 fn inputs(folder: &str, target: &str) -> Vec<PathBuf> {
     let folder = in_repo(folder).join(target);
+    if !folder.is_dir() {
+        return Vec::new();
+    }
     let kept = names(&folder).into_iter().filter(|name| !name.starts_with('.'));
     kept.map(|name| folder.join(name)).collect()
 }
 
-#[test]
-fn every_kept_input_passes() {
-    let mut failed = Vec::new();
+fn same(what: &str, found: &BTreeSet<String>) -> Result<(), Failed> {
+    let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
+    if *found == targets {
+        return Ok(());
+    }
+    Err(format!("{what} has {found:?}, the targets are {targets:?}").into())
+}
+
+fn targets_files_and_folders_are_the_same() -> Result<(), Failed> {
+    let files = names(&in_repo("fuzz/fuzz_targets"));
+    same("fuzz/fuzz_targets", &files.iter().map(|name| name.trim_end_matches(".rs").to_owned()).collect())?;
+    for kept in KEPT {
+        let folders = names(&in_repo(kept)).into_iter().filter(|name| in_repo(kept).join(name).is_dir());
+        same(kept, &folders.collect())?;
+    }
+    let manifest = fs::read_to_string(in_repo("fuzz/Cargo.toml"))?;
+    let bins = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\""));
+    same("fuzz/Cargo.toml", &bins.map(str::to_owned).collect())
+}
+
+fn every_target_is_tried_by_ci() -> Result<(), Failed> {
+    let table = fs::read_to_string(in_repo("fuzz/smoke"))?;
+    let rows = table.lines().filter(|line| !line.starts_with('#'));
+    let words: Vec<Vec<&str>> = rows.map(|row| row.split_whitespace().collect()).collect();
+    for row in &words {
+        let [_, executions, longest, dictionary] = row[..] else {
+            return Err(format!("fuzz/smoke: {row:?} has not four columns").into());
+        };
+        let counts = executions.parse::<u64>().and(longest.parse::<u64>());
+        counts.map_err(|error| format!("fuzz/smoke: {row:?}: {error}"))?;
+        if dictionary != "-" && !in_repo("fuzz/dictionaries").join(format!("{dictionary}.dict")).is_file() {
+            return Err(format!("fuzz/smoke: there is no fuzz/dictionaries/{dictionary}.dict").into());
+        }
+    }
+    same("fuzz/smoke", &words.iter().map(|row| row[0].to_owned()).collect())
+}
+
+fn bytes_in(folder: &Path) -> u64 {
+    let of = |name: String| {
+        let path = folder.join(name);
+        if path.is_dir() { bytes_in(&path) } else { path.metadata().map_or(0, |data| data.len()) }
+    };
+    names(folder).into_iter().map(of).sum()
+}
+
+fn what_is_kept_is_small() -> Result<(), Failed> {
+    let folders = ["fuzz/seeds", "fuzz/regressions", "fuzz/dictionaries"];
+    let bytes: u64 = folders.iter().map(|folder| bytes_in(&in_repo(folder))).sum();
+    if bytes > KEPT_BYTES_MAX {
+        return Err(format!("{folders:?} have {bytes} bytes, the limit is {KEPT_BYTES_MAX}").into());
+    }
+    Ok(())
+}
+
+fn every_regression_has_its_line() -> Result<(), Failed> {
+    let readme = fs::read_to_string(in_repo("fuzz/regressions/README.md"))?;
     for target in TARGETS {
-        let files: Vec<PathBuf> = KEPT.iter().flat_map(|kept| inputs(kept, target.name)).collect();
-        assert!(!files.is_empty(), "no input of {} is kept: nothing is tested", target.name);
-        for file in files {
-            let bytes = fs::read(&file).unwrap();
-            let name = file.display();
-            match catch_unwind(AssertUnwindSafe(|| (target.run)(&bytes))) {
-                Ok(true) => {}
-                Ok(false) => failed.push(format!("{name}: can't be read as an input any more")),
-                Err(_) => failed.push(format!("{name}: panics, see above")),
+        for file in inputs("fuzz/regressions", target.name) {
+            let name = format!("{}/{}", target.name, file.file_name().unwrap_or_default().display());
+            if !readme.contains(&format!("`{name}`")) {
+                return Err(format!("fuzz/regressions/README.md says nothing of `{name}`").into());
             }
         }
     }
-    assert!(failed.is_empty(), "{} inputs fail:\n{}", failed.len(), failed.join("\n"));
-}
-
-#[test]
-fn targets_files_and_folders_are_the_same() {
-    let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
-    let files = names(&in_repo("fuzz/fuzz_targets"));
-    let files: BTreeSet<String> =
-        files.into_iter().map(|name| name.trim_end_matches(".rs").to_owned()).collect();
-    assert_eq!(files, targets, "fuzz/fuzz_targets");
-    for kept in KEPT {
-        let folders: BTreeSet<String> =
-            names(&in_repo(kept)).into_iter().filter(|name| in_repo(kept).join(name).is_dir()).collect();
-        assert_eq!(folders, targets, "{kept}");
-    }
-    let manifest = fs::read_to_string(in_repo("fuzz/Cargo.toml")).unwrap();
-    for target in targets {
-        assert!(manifest.contains(&format!("name = \"{target}\"")), "fuzz/Cargo.toml lacks {target}");
-    }
+    Ok(())
 }

@@ -1,3 +1,2 @@
 #![no_main]
-use backfire::fuzz::{Body, walk::Walk};
-libfuzzer_sys::fuzz_target!(|input: Walk| input.check());
+backfire_fuzz::target!(backfire::fuzz::walk::Walk);

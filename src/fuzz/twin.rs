@@ -65,7 +65,7 @@ impl Plain {
         found
     }
 
-    fn forward_extremities(&self) -> Vec<OwnedEventId> {
+    pub(super) fn forward_extremities(&self) -> Vec<OwnedEventId> {
         let accepted = || self.0.keys().filter(|id| self.standing(id) == Standing::Accepted);
         let mut tips: BTreeSet<&EventId> = accepted().map(|id| &**id).collect();
         for id in accepted() {
@@ -83,23 +83,30 @@ impl Plain {
         named.into_iter().filter(|id| gaps.contains(&self.standing(id))).cloned().collect()
     }
 
-    /// Picks the best of all that could come next, again and again.
-    fn backfill(&self, seeds: &[OwnedEventId], limit: usize) -> Vec<OwnedEventId> {
-        let best_first = |id: &OwnedEventId| (u64::MAX - self.depth(id), id.clone());
-        let mut picked: BTreeSet<OwnedEventId> = BTreeSet::new();
-        while picked.len() < limit.clamp(1, 100) {
-            let parents = picked.iter().flat_map(|id| self.parents(id));
-            let open = seeds.iter().chain(parents).filter(|id| self.in_history(id) && !picked.contains(*id));
-            let Some(best) = open.min_by_key(|id| best_first(id)) else { break };
-            picked.insert(best.clone());
+    /// Looks through all of history from its best event on for one that is open, again and again.
+    pub(super) fn backfill(&self, seeds: &[OwnedEventId], limit: usize) -> Vec<OwnedEventId> {
+        let mut history: Vec<(&OwnedEventId, &Event)> =
+            self.0.iter().filter(|(id, _)| self.in_history(id)).collect();
+        history.sort_by(|(a, x), (b, y)| y.depth.cmp(&x.depth).then(a.cmp(b)));
+        let places: BTreeMap<&OwnedEventId, usize> =
+            history.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
+        let (mut open, mut picked) = (vec![false; history.len()], vec![false; history.len()]);
+        for place in seeds.iter().filter_map(|seed| places.get(seed)) {
+            open[*place] = true;
         }
-        let mut answer: Vec<OwnedEventId> = picked.into_iter().collect();
-        answer.sort_by_key(best_first);
-        answer
+        for _ in 0..limit.clamp(1, 100) {
+            let Some(best) = (0..history.len()).find(|place| open[*place] && !picked[*place]) else { break };
+            picked[best] = true;
+            for parent in history[best].1.parents.iter().filter_map(|parent| places.get(parent)) {
+                open[*parent] = true;
+            }
+        }
+        let answer = history.iter().zip(picked).filter(|(_, picked)| *picked);
+        answer.map(|((id, _), _)| (*id).clone()).collect()
     }
 
     /// Lists all levels down to the roots of the room, and cuts afterwards.
-    fn missing_events(&self, query: &Query) -> Vec<OwnedEventId> {
+    pub(super) fn missing_events(&self, query: &Query) -> Vec<OwnedEventId> {
         let mut listed: Vec<OwnedEventId> = Vec::new();
         let mut level: Vec<OwnedEventId> = query.latest.clone();
         while !level.is_empty() {

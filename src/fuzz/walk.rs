@@ -10,7 +10,8 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use ruma_common::{EventId, OwnedEventId};
 
 use super::{
-    Body,
+    Body, Reached,
+    tape::byte,
     twin::{Event, Pair, Query},
 };
 use crate::room::graph::Standing;
@@ -32,6 +33,10 @@ pub struct Walk {
     requests: Vec<Request>,
 }
 
+/// What random inputs must reach.
+pub(super) const WANTED: &[&str] =
+    &["answer cut by its limit", "cycle", "deep", "fork", "gap", "outlier below a tip", "several tips"];
+
 /// One more than the greatest multiplier that can be drawn.
 const ORDERS: usize = 251;
 /// The multiplier that turns the order round.
@@ -44,7 +49,7 @@ enum Request {
 }
 
 impl Body for Walk {
-    fn check(&self) {
+    fn check(&self) -> Reached {
         let mut pair = Pair::default();
         for place in self.arrivals() {
             pair.insert(&id(place), &self.events[place].0);
@@ -62,6 +67,7 @@ impl Body for Walk {
             pair.check_extremities("after revised verdicts");
             self.check_requests(&pair);
         }
+        self.reached(&pair)
     }
 }
 
@@ -71,6 +77,28 @@ impl Walk {
         let mut places: Vec<usize> = (0..self.events.len()).filter(|place| self.events[*place].1).collect();
         places.sort_by_key(|place| place * usize::from(self.order) % ORDERS);
         places
+    }
+
+    fn reached(&self, pair: &Pair) -> Reached {
+        let graph = &pair.graph;
+        let cut = self.requests.iter().any(|request| match request {
+            Request::Backfill { seeds, limit } => {
+                pair.backfill(seeds, *limit).len() < pair.backfill(seeds, usize::MAX).len()
+            }
+            Request::MissingEvents(_) => false,
+        });
+        let cycle = |idx| graph.parents(idx).iter().any(|up| graph.parents(*up).contains(&idx));
+        let gap = |standing| graph.backward_extremities().any(|idx| graph.standing(idx) == standing);
+        let reached = [
+            ("answer cut by its limit", cut),
+            ("cycle", graph.iter().any(cycle)),
+            ("deep", graph.iter().any(|idx| (10..32).contains(&graph.depth(idx)))),
+            ("fork", graph.iter().any(|idx| graph.children(idx).len() > 1)),
+            ("gap", gap(Standing::Missing)),
+            ("outlier below a tip", gap(Standing::Outlier)),
+            ("several tips", graph.forward_extremities().count() > 1),
+        ];
+        reached.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark.into()).collect()
     }
 
     fn check_requests(&self, pair: &Pair) {
@@ -112,10 +140,6 @@ impl<'a> Arbitrary<'a> for Walk {
     fn size_hint(_depth: usize) -> (usize, Option<usize>) {
         (1, None)
     }
-}
-
-fn byte(u: &mut Unstructured<'_>) -> Result<u8> {
-    u.arbitrary()
 }
 
 fn standing(byte: u8) -> Standing {
@@ -204,95 +228,26 @@ impl fmt::Debug for Walk {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-
-    use super::*;
-
-    fn read(bytes: &[u8]) -> Walk {
-        Walk::arbitrary_take_rest(Unstructured::new(bytes)).expect("every input is a room")
-    }
-
-    /// A fuzzer that never draws the hard rooms finds nothing in them.
-    #[test]
-    fn random_bytes_reach_every_kind_of_room() {
-        let mut random = ChaCha8Rng::seed_from_u64(0);
-        let mut reached = BTreeMap::new();
-        for _ in 0..1_000 {
-            let bytes: Vec<u8> = (0..200).map(|_| random.random()).collect();
-            for mark in marks(&read(&bytes)) {
-                *reached.entry(mark).or_insert(0) += 1;
-            }
-        }
-        let wanted = [
-            "answer cut by its limit",
-            "cycle",
-            "deep",
-            "fork",
-            "gap",
-            "outlier below a tip",
-            "several tips",
-        ];
-        let seldom: Vec<_> =
-            wanted.iter().filter(|mark| reached.get(**mark).is_none_or(|n| *n < 20)).collect();
-        assert!(seldom.is_empty(), "too seldom: {seldom:?} of {reached:?}");
-    }
-
-    fn marks(walk: &Walk) -> Vec<&'static str> {
-        let mut pair = Pair::default();
-        walk.arrivals().into_iter().for_each(|place| pair.insert(&id(place), &walk.events[place].0));
-        let graph = &pair.graph;
-        let events = || graph.iter();
-        let cut = walk.requests.iter().any(|request| match request {
-            Request::Backfill { seeds, limit } => {
-                pair.backfill(seeds, *limit).len() < pair.backfill(seeds, usize::MAX).len()
-            }
-            Request::MissingEvents(_) => false,
-        });
-        let backward = || graph.backward_extremities();
-        let reached = [
-            ("answer cut by its limit", cut),
-            (
-                "cycle",
-                events().any(|idx| graph.parents(idx).iter().any(|up| graph.parents(*up).contains(&idx))),
-            ),
-            ("deep", graph.iter().any(|idx| (10..32).contains(&graph.depth(idx)))),
-            ("fork", events().any(|idx| graph.children(idx).len() > 1)),
-            ("gap", backward().any(|idx| graph.standing(idx) == Standing::Missing)),
-            ("outlier below a tip", backward().any(|idx| graph.standing(idx) == Standing::Outlier)),
-            ("several tips", graph.forward_extremities().count() > 1),
-        ];
-        reached.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark).collect()
-    }
-
-    /// Writes the committed seeds anew: `cargo test --lib -- --ignored write_seeds`.
-    #[test]
-    #[ignore = "writes into fuzz/seeds"]
-    fn write_seeds() {
-        let line = |events: usize| -> Vec<u8> {
-            let mut bytes = vec![events as u8];
-            bytes.extend(std::iter::repeat_n([0, 0, 0], events).flatten());
-            bytes
-        };
-        let asked = [2, /* backfill */ 0, 255, 1, 1, /* missing events */ 1, 10, 1, 1, 0, 0];
-        let seed = |name: &str, room: Vec<u8>, order: u8| {
-            let bytes = [room, vec![order, 0], asked.to_vec()].concat();
-            read(&bytes).check();
-            std::fs::write(format!("fuzz/seeds/walk/{name}"), bytes).expect("the folder is there");
-        };
-        seed("line", line(12), 0);
-        seed("line-newest-first", line(12), NEWEST_FIRST);
-        let diamond = vec![4, 0, 7, 0, 0, 0, 0, 0, 1, 0, 4, 0, 1];
-        seed("diamond", diamond, 0);
-        let gap = [vec![8], [0, 0, 0].repeat(4), vec![0x38, 0, 0], [0, 0, 0].repeat(3)].concat();
-        seed("gap", gap, 0);
-        let outlier = [vec![6], [0, 0, 0].repeat(3), vec![7, 0, 0], [0, 0, 0].repeat(2)].concat();
-        seed("outlier-in-a-line", outlier, 0);
-        let liar = [vec![5], [0, 0, 0].repeat(2), vec![0, 0x30, 0, 200], [0, 0, 1].repeat(2)].concat();
-        seed("lying-depth", liar, 0);
-        let cycle = vec![3, 0, 0xc0, 1, 0, 0xc0, 0, 0, 0, 0];
-        seed("cycle", cycle, 0);
-    }
+pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let line = |events: usize| -> Vec<u8> {
+        let mut bytes = vec![events as u8];
+        bytes.extend(std::iter::repeat_n([0, 0, 0], events).flatten());
+        bytes
+    };
+    let asked = [2, /* backfill */ 0, 255, 1, 1, /* missing events */ 1, 10, 1, 1, 0, 0];
+    let seed = |name, room: Vec<u8>, order: u8| (name, [room, vec![order, 0], asked.to_vec()].concat());
+    let diamond = vec![4, 0, 7, 0, 0, 0, 0, 0, 1, 0, 4, 0, 1];
+    let gap = [vec![8], [0, 0, 0].repeat(4), vec![0x38, 0, 0], [0, 0, 0].repeat(3)].concat();
+    let outlier = [vec![6], [0, 0, 0].repeat(3), vec![7, 0, 0], [0, 0, 0].repeat(2)].concat();
+    let liar = [vec![5], [0, 0, 0].repeat(2), vec![0, 0x30, 0, 200], [0, 0, 1].repeat(2)].concat();
+    let cycle = vec![3, 0, 0xc0, 1, 0, 0xc0, 0, 0, 0, 0];
+    vec![
+        seed("line", line(12), 0),
+        seed("line-newest-first", line(12), NEWEST_FIRST),
+        seed("diamond", diamond, 0),
+        seed("gap", gap, 0),
+        seed("outlier-in-a-line", outlier, 0),
+        seed("lying-depth", liar, 0),
+        seed("cycle", cycle, 0),
+    ]
 }
