@@ -11,6 +11,7 @@ use backfire::{
     check,
     homeserver::planted::{ALL, Planted, find, habits},
     scenario::Scenario,
+    simulation::Fabric,
 };
 
 fn folder() -> PathBuf {
@@ -24,11 +25,14 @@ fn scenario(planted: &Planted) -> Scenario {
 
 #[test]
 fn every_bug_is_caught_and_only_where_it_is_planted() {
-    let problem = |planted: &'static Planted| {
-        let exhibit = visit(planted, &scenario(planted), 0).unwrap();
-        exhibit.problem().map(|problem| format!("{}: {problem}", planted.id))
-    };
-    let problems: Vec<String> = ALL.iter().filter_map(problem).collect();
+    let mut problems = Vec::new();
+    for (planted, fabric) in
+        ALL.iter().flat_map(|planted| [Fabric::Turmoil, Fabric::Direct].map(|fabric| (planted, fabric)))
+    {
+        let exhibit = visit(planted, &scenario(planted), 0, fabric).unwrap();
+        let id = planted.id;
+        problems.extend(exhibit.problem().map(|problem| format!("{id} on {}: {problem}", fabric.name())));
+    }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 

@@ -1,7 +1,7 @@
 //! The zoo: each planted bug in the scenario that is made for it, played once as it is and once without the bug.
 //! What is not caught, or not held without the bug, is a fault of the test bed.
 
-use super::play::{PlayError, Played, play};
+use super::play::{PlayError, play};
 use crate::{
     check::{
         self,
@@ -22,7 +22,7 @@ pub struct Exhibit {
     pub planted: &'static Planted,
     /// What speaks against the server with the bug, causes first.
     pub violations: Vec<Violation>,
-    /// When the journal first proves the first of them, in milliseconds of the timeline.
+    /// When the journal first proves the one that the bug is filed under, in milliseconds of the timeline.
     pub caught_at: Option<i64>,
     /// Whether the verdict is the one that the scenario expects.
     pub as_expected: bool,
@@ -38,16 +38,21 @@ impl Exhibit {
         names
     }
 
+    /// The violation of the invariant that the bug is filed under.
+    fn catch(&self) -> Option<&Violation> {
+        self.violations.iter().find(|violation| violation.invariant == self.planted.caught_by)
+    }
+
     /// Why the bug counts as not caught; nothing if it is, by the right invariant, and only where it is planted.
     pub fn problem(&self) -> Option<String> {
-        match (self.violated().first(), self.without.first()) {
+        let expected = self.planted.caught_by;
+        match (self.violations.first(), self.without.first()) {
             (_, Some(violation)) => {
                 Some(format!("without the bug: {}: {}", violation.invariant, violation.message))
             }
             (None, _) => Some("nothing was found".to_owned()),
-            (Some(first), _) if *first != self.planted.caught_by => {
-                let expected = self.planted.caught_by;
-                Some(format!("caught by {first} instead of {expected}: {}", self.violations[0].message))
+            (Some(first), _) if self.catch().is_none() => {
+                Some(format!("caught by {} instead of {expected}: {}", first.invariant, first.message))
             }
             _ if !self.as_expected => Some("the verdict is not the one that the scenario expects".to_owned()),
             _ => None,
@@ -60,16 +65,24 @@ impl Exhibit {
 /// # Errors
 ///
 /// When one of the runs can't be played to its end.
-pub fn visit(planted: &'static Planted, scenario: &Scenario, seed: u64) -> Result<Exhibit, PlayError> {
-    let with = play(scenario, seed, Fabric::default())?;
-    let without = play(&without_bugs(scenario), seed, Fabric::default())?;
-    Ok(Exhibit {
+pub fn visit(
+    planted: &'static Planted,
+    scenario: &Scenario,
+    seed: u64,
+    fabric: Fabric,
+) -> Result<Exhibit, PlayError> {
+    let with = play(scenario, seed, fabric)?;
+    let without = play(&without_bugs(scenario), seed, fabric)?;
+    let mut exhibit = Exhibit {
         planted,
-        caught_at: caught_at(scenario, &with)?,
+        caught_at: None,
         as_expected: with.judgement.is_as_expected(),
         violations: with.judgement.violations,
         without: without.judgement.violations,
-    })
+    };
+    exhibit.caught_at =
+        exhibit.catch().map(|violation| caught_at(scenario, &with.journal, violation)).transpose()?;
+    Ok(exhibit)
 }
 
 /// The same scenario on servers without bugs, which it must hold on.
@@ -80,18 +93,17 @@ fn without_bugs(scenario: &Scenario) -> Scenario {
     honest
 }
 
-/// The time of the first record with which the journal proves the first violation. What only shows in how servers
-/// stand at the end is proven at the end.
-fn caught_at(scenario: &Scenario, played: &Played) -> Result<Option<i64>, EvidenceError> {
-    let Some(violation) = played.judgement.violations.first() else { return Ok(None) };
-    let records = &played.journal.records;
+/// The time of the first record with which the journal proves a violation. What only shows in how servers stand at
+/// the end is proven at the end.
+fn caught_at(scenario: &Scenario, journal: &Journal, violation: &Violation) -> Result<i64, EvidenceError> {
+    let records = &journal.records;
     let (mut unproven, mut proven) = (1, records.len());
     while unproven + 1 < proven {
         let middle = unproven.midpoint(proven);
         let part = Journal { records: records[..middle].to_vec() };
         if proves(scenario, &part, violation)? { proven = middle } else { unproven = middle }
     }
-    Ok(Some(records[proven - 1].t))
+    Ok(records[proven - 1].t)
 }
 
 fn proves(scenario: &Scenario, journal: &Journal, violation: &Violation) -> Result<bool, EvidenceError> {

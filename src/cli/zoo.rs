@@ -11,7 +11,7 @@ use crate::{
     campaign::zoo::{Exhibit, visit},
     homeserver::planted::{self, Planted},
     scenario::Scenario,
-    simulation::journal::Violation,
+    simulation::{Fabric, journal::Violation},
 };
 
 /// Play every planted bug, with and without it.
@@ -24,6 +24,9 @@ pub(super) struct Zoo {
     /// Decides everything that is left to chance.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// What carries requests between the servers: turmoil or direct.
+    #[arg(long, default_value = Fabric::default().name())]
+    fabric: Fabric,
     /// The folder with a scenario ID.json for each bug.
     #[arg(long, value_name = "DIR", default_value = "scenarios/zoo")]
     scenarios: PathBuf,
@@ -44,7 +47,7 @@ struct Row<'a> {
     problem: Option<String>,
     caught_by: Option<&'a str>,
     caught_at_ms: Option<i64>,
-    then_also: Vec<&'a str>,
+    also: Vec<&'a str>,
     violations: &'a [Violation],
     violations_without_the_bug: &'a [Violation],
 }
@@ -58,7 +61,7 @@ impl Zoo {
         for planted in planted::ALL.iter().filter(asked_for) {
             let path = self.scenarios.join(planted.id).with_extension("json");
             let scenario = Scenario::read(&path).map_err(Failure::usage)?;
-            let exhibit = visit(planted, &scenario, self.seed).map_err(|error| Failure {
+            let exhibit = visit(planted, &scenario, self.seed, self.fabric).map_err(|error| Failure {
                 code: code_of_error(&error),
                 message: format!("{}: {error}", path.display()),
             })?;
@@ -88,9 +91,9 @@ fn row(exhibit: &Exhibit) -> Row<'_> {
         expected: planted.caught_by,
         ok: exhibit.problem().is_none(),
         problem: exhibit.problem(),
-        caught_by: violated.first().copied(),
+        caught_by: violated.iter().copied().find(|name| *name == planted.caught_by),
         caught_at_ms: exhibit.caught_at,
-        then_also: violated.into_iter().skip(1).collect(),
+        also: violated.into_iter().filter(|name| *name != planted.caught_by).collect(),
         violations: &exhibit.violations,
         violations_without_the_bug: &exhibit.without,
     }
@@ -107,16 +110,14 @@ const PROBLEM_SHOWN: usize = 300;
 /// Bug, by what and when it was caught, what else followed; below it where it comes from, or what went wrong.
 fn line(exhibit: &Exhibit) -> String {
     let planted = exhibit.planted;
-    let violated = exhibit.violated();
     let (mark, style) = if exhibit.problem().is_none() { ("✓", GOOD) } else { ("✗", BAD) };
-    let first = violated.first().copied().unwrap_or("nothing");
+    let (by, others): (Vec<&str>, Vec<&str>) =
+        exhibit.violated().into_iter().partition(|name| *name == planted.caught_by);
+    let by = by.first().copied().unwrap_or("-");
     let when = exhibit.caught_at.map_or(String::new(), |ms| format!("after {:.1} s", ms as f64 / 1000.0));
-    let also = match violated.get(1..) {
-        Some(others) if !others.is_empty() => format!("then {}", others.join(", ")),
-        _ => String::new(),
-    };
+    let also = if others.is_empty() { String::new() } else { format!("also {}", others.join(", ")) };
     let source = format!("{}, {}", planted.source, planted.year);
-    let head = format!("{style}{mark}{style:#} {BOLD}{:<34}{BOLD:#} {first:<18} {when:<14} ", planted.id);
+    let head = format!("{style}{mark}{style:#} {BOLD}{:<34}{BOLD:#} {by:<18} {when:<14} ", planted.id);
     let below = exhibit.problem().map_or_else(String::new, |problem| {
         let problem: String = problem.chars().take(PROBLEM_SHOWN).collect();
         format!("  {BAD}{problem}{BAD:#}\n")

@@ -18,7 +18,7 @@ pub struct Habits {
     pub also_covering: &'static [Standing],
     /// Whether an event waits until the state after all events before it is known.
     pub waits_for_parents: bool,
-    /// Whether an event that is held as an outlier is taken anew when it comes as history.
+    /// Whether an outlier that comes as history is taken anew, and what follows it waits for that.
     pub revives_outliers: bool,
     /// Whether an event is only taken when all of its auth events are held.
     pub wants_whole_auth_chains: bool,

@@ -14,11 +14,11 @@ pub struct Planted {
     pub id: &'static str,
     /// Where it was found: an advisory, an issue, a commit.
     pub source: &'static str,
-    /// When it was found, or by whom it has been seen since.
+    /// The years in which it was found.
     pub year: &'static str,
-    /// What a server with it does, in half a sentence.
+    /// What a server with it does.
     pub does: &'static str,
-    /// The name of the invariant that reports it first.
+    /// The name of the invariant that reports it.
     pub caught_by: &'static str,
     plant: fn(&mut Habits),
 }
