@@ -249,6 +249,11 @@ fn values() {
         "\"backfil\"",
         "expect.requests.backfil: there is no such key here; did you mean `backfill`?",
     );
+    check_fields(
+        &format!("{SERVERS}, {ROOM}, \"expect\": {{ \"marks\": [\"gap-opend\"] }}"),
+        "\"gap-opend\"",
+        "expect.marks[0]: \"gap-opend\" is not a word that can stand here; did you mean `gap-opened`?",
+    );
 }
 
 #[test]

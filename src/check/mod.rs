@@ -4,6 +4,7 @@
 //! A new invariant is a file and a line in [`ALL`]; `tests/checks.rs` then wants a journal that violates it.
 
 pub mod evidence;
+pub mod marks;
 pub mod verdict;
 
 mod answers;

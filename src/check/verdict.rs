@@ -3,10 +3,11 @@
 use super::{
     ALL, Invariant, When,
     evidence::{Evidence, EvidenceError},
+    marks,
     recovered_in_time::recovered_after_ms,
 };
 use crate::{
-    scenario::{Scenario, Verdict},
+    scenario::{Mark, Scenario, Verdict},
     simulation::journal::{Journal, Violation},
 };
 
@@ -34,13 +35,17 @@ pub struct Judgement {
     pub outcomes: Vec<(&'static Invariant, Outcome)>,
     /// How long after the last heal the servers were whole, in milliseconds; nothing if they were not.
     pub recovered_after_ms: Option<u64>,
+    /// The marks that the run reached.
+    pub marks: Vec<Mark>,
+    /// The marks that the scenario demands and the run did not reach.
+    pub dark: Vec<Mark>,
 }
 
 impl Judgement {
     /// Whether the run ended as the scenario wants it to. A scenario that expects a violation is met by a violation
-    /// and by nothing else.
+    /// and by nothing else, and one that demands marks by a run that reaches them.
     pub fn is_as_expected(&self) -> bool {
-        self.verdict == self.expected
+        self.verdict == self.expected && self.dark.is_empty()
     }
 }
 
@@ -87,5 +92,8 @@ pub fn judge(scenario: &Scenario, journal: &Journal) -> Result<Judgement, Eviden
     }
     let whole = !violations.iter().any(|found| found.invariant == "same-events");
     let recovered_after_ms = recovered_after_ms(&evidence).filter(|_| whole);
-    Ok(Judgement { verdict, expected: scenario.expect.verdict, violations, outcomes, recovered_after_ms })
+    let marks = marks::reached(&evidence, journal);
+    let dark = scenario.expect.marks.iter().copied().filter(|mark| !marks.contains(mark)).collect();
+    let expected = scenario.expect.verdict;
+    Ok(Judgement { verdict, expected, violations, outcomes, recovered_after_ms, marks, dark })
 }

@@ -10,6 +10,7 @@ use super::Run;
 use crate::{
     check::verdict::word,
     room::graph::Standing,
+    scenario::Mark,
     simulation::journal::{End, Violation, What},
 };
 
@@ -29,7 +30,7 @@ pub struct Summary {
     servers: IndexMap<String, Server>,
     requests: BTreeMap<String, usize>,
     violations: Vec<Violation>,
-    marks: Vec<String>,
+    marks: Vec<Mark>,
     replay: String,
 }
 
@@ -83,8 +84,7 @@ impl Summary {
             servers: run.ends().map(|(name, end)| (name.to_owned(), Server::of(end))).collect(),
             requests,
             violations: run.judgement.violations.clone(),
-            // No mark is recorded yet.
-            marks: Vec::new(),
+            marks: run.judgement.marks.clone(),
             replay: run.replay(),
         }
     }

@@ -143,7 +143,7 @@ pub(super) fn event_object(entries: &serde_json::Map<String, Value>) -> Result<(
     entries.iter().try_for_each(|(key, entry)| event_json(entry).map_err(|mistake| mistake.under(key)))
 }
 
-/// Whether a word can be a label or a mark: `[a-z0-9_-]+`, at most 64 letters.
+/// Whether a word can be a label: `[a-z0-9_-]+`, at most 64 letters.
 pub(super) fn is_word(word: &str) -> bool {
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
     !word.is_empty() && word.len() <= 64 && word.bytes().all(letter)

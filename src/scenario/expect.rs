@@ -4,9 +4,10 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check::{World, is_word};
+use super::check::World;
 use super::collect::object;
-use super::mistake::{Mistake, quote};
+use super::mark::Mark;
+use super::mistake::Mistake;
 use super::names::ServerName;
 use super::time::SimDuration;
 
@@ -25,7 +26,7 @@ pub struct Expect {
     pub requests: RequestLimits,
     /// The marks that the run must reach.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub marks: Vec<String>,
+    pub marks: Vec<Mark>,
     /// How events must stand at the end, by server and reference: the label of an event, or a `$` id.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "std::collections::BTreeMap<ServerName, std::collections::BTreeMap<String, Stands>>")]
@@ -109,14 +110,6 @@ request_limits! {
 
 impl Expect {
     pub(super) fn check(&self, world: World<'_>) -> Result<(), Mistake> {
-        for (index, mark) in self.marks.iter().enumerate() {
-            if !is_word(mark) {
-                return Err(Mistake::here(format!("{} cannot be the name of a mark", quote(mark)))
-                    .help("marks are small letters, digits, `_` and `-`")
-                    .entry(index)
-                    .under("marks"));
-            }
-        }
         for server in self.events.keys() {
             world.server(server).map_err(|mistake| mistake.under(server.as_str()).under("events"))?;
         }

@@ -67,6 +67,9 @@ pub struct Scenario {
     /// Whether all faults of the network end, and crashed servers restart, after the last step.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub heal_at_end: bool,
+    /// The seed that it is played with, unless another is asked for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub seed: u64,
     /// What must hold at the end.
     #[serde(default, deserialize_with = "object", skip_serializing_if = "is_default")]
     pub expect: Expect,

@@ -1,0 +1,147 @@
+//! Marks of the graph: its shape, and how events were judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruma_common::EventId;
+
+use super::Sights;
+use crate::{
+    check::evidence::Evidence,
+    matrix::pdu::Pdu,
+    room::graph::Standing,
+    simulation::journal::{From, What},
+};
+
+impl<'a> Sights<'a> {
+    /// All well-formed events that the run saw.
+    fn pdus(self) -> impl Iterator<Item = (&'a EventId, &'a Pdu)> {
+        let evidence: &'a Evidence<'a> = self.evidence;
+        evidence.seen.iter().filter_map(|(id, seen)| Some((*id, seen.pdu.as_ref().ok()?.claims())))
+    }
+
+    pub(super) fn parents(self, number: usize) -> bool {
+        self.pdus().any(|(_, pdu)| pdu.prev_events().len() >= number)
+    }
+
+    pub(super) fn branches(self, number: usize) -> bool {
+        self.parents(number) || self.ends().any(|(_, end)| end.forward_extremities.len() >= number)
+    }
+
+    pub(super) fn depth(self, depth: u64) -> bool {
+        self.pdus().any(|(_, pdu)| pdu.depth() >= depth)
+    }
+
+    /// Two events of different servers for one piece of state, neither of which can stand on the other.
+    pub(super) fn state_fork(self, fits: impl Fn(&str) -> bool) -> bool {
+        let mut at_depth: BTreeMap<(String, &str, u64), BTreeSet<&str>> = BTreeMap::new();
+        for (_, pdu) in self.pdus() {
+            let Some((kind, key)) = pdu.state_slot() else { continue };
+            let kind = kind.to_string();
+            if fits(&kind) {
+                let servers = at_depth.entry((kind, key, pdu.depth())).or_default();
+                servers.insert(pdu.sender().server_name().as_str());
+            }
+        }
+        at_depth.values().any(|servers| servers.len() >= 2)
+    }
+
+    pub(super) fn time_backwards(self) -> bool {
+        self.pdus().any(|(_, pdu)| {
+            let mut parents = pdu.prev_events().iter().filter_map(|id| self.evidence.pdu(id));
+            parents.any(|parent| parent.timestamp() > pdu.timestamp())
+        })
+    }
+
+    pub(super) fn accepted_of_type(self, wanted: &str) -> bool {
+        self.pdus().any(|(id, pdu)| pdu.kind().to_string() == wanted && self.is_accepted(id))
+    }
+
+    pub(super) fn is_accepted(self, id: &EventId) -> bool {
+        self.evidence.hosts.values().any(|host| host.held.get(id) == Some(&Standing::Accepted))
+    }
+
+    pub(super) fn judged(self, verdict: Standing) -> bool {
+        self.evidence.judged.iter().any(|judged| judged.verdict == verdict)
+    }
+
+    pub(super) fn soft_failed_tip(self) -> bool {
+        self.evidence.hosts.values().any(|host| {
+            let history: BTreeSet<&EventId> =
+                host.history().flat_map(|id| self.evidence.parents(id)).map(|id| &**id).collect();
+            let mut soft = host.held.iter().filter(|(_, standing)| **standing == Standing::SoftFailed);
+            soft.any(|(id, _)| !history.contains(id))
+        })
+    }
+
+    pub(super) fn on_soft_failed(self) -> bool {
+        self.evidence.hosts.values().any(|host| {
+            let is = |id: &EventId, wanted| host.held.get(id) == Some(&wanted);
+            host.held.keys().any(|id| {
+                let mut parents = self.evidence.parents(id).iter();
+                is(id, Standing::Accepted) && parents.any(|parent| is(parent, Standing::SoftFailed))
+            })
+        })
+    }
+
+    pub(super) fn judged_differently(self) -> bool {
+        let mut standings: BTreeMap<&EventId, BTreeSet<Standing>> = BTreeMap::new();
+        for host in self.evidence.hosts.values() {
+            for (id, standing) in &host.held {
+                standings.entry(id).or_default().insert(*standing);
+            }
+        }
+        let both = [Standing::Accepted, Standing::SoftFailed];
+        standings.values().any(|standings| both.iter().all(|one| standings.contains(one)))
+    }
+
+    pub(super) fn judged_anew(self) -> bool {
+        let mut before = BTreeMap::new();
+        self.evidence.judged.iter().any(|judged| {
+            let earlier = before.insert((judged.server, judged.event), judged.verdict);
+            earlier.is_some_and(|earlier| earlier != judged.verdict)
+        })
+    }
+
+    pub(super) fn child_before_parent(self) -> bool {
+        self.evidence.hosts.values().any(|host| {
+            let pushed = |id: &EventId| match host.received.get(id) {
+                Some((t, From::Peer { endpoint, .. })) if endpoint == "send" => Some(*t),
+                _ => None,
+            };
+            host.received.keys().any(|id| {
+                let mut parents = self.evidence.parents(id).iter().filter_map(|parent| pushed(parent));
+                pushed(id).is_some_and(|t| parents.any(|parent| parent > t))
+            })
+        })
+    }
+
+    pub(super) fn late_by(self, levels: u64) -> bool {
+        let mut deepest: BTreeMap<&str, u64> = BTreeMap::new();
+        self.records.iter().any(|record| {
+            let Some(server) = record.server.as_deref() else { return false };
+            let What::Received { event, from: From::Peer { endpoint, .. }, .. } = &record.what else {
+                return false;
+            };
+            let depth = self.evidence.depth(event);
+            let deepest = deepest.entry(server).or_default();
+            let late = record.t >= 0 && endpoint == "send" && depth > 0 && depth + levels <= *deepest;
+            *deepest = depth.max(*deepest);
+            late
+        })
+    }
+
+    pub(super) fn dropped(self, fits: impl Fn(&str) -> bool) -> bool {
+        let mut records = self.records.iter();
+        records.any(|record| matches!(&record.what, What::Dropped { reason, .. } if fits(reason)))
+    }
+
+    /// Somebody who joined late lacks what another holds.
+    pub(super) fn history_differs(self) -> bool {
+        let joined = || self.evidence.hosts.values().filter(|host| host.is_joined());
+        let late = joined().filter(|host| host.joined.is_some_and(|t| t >= 0));
+        late.into_iter().any(|host| {
+            let own: BTreeSet<&EventId> = host.history().collect();
+            joined().any(|other| other.history().any(|id| !own.contains(id)))
+        })
+    }
+}
