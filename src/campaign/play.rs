@@ -1,5 +1,6 @@
 //! One run from its scenario to its verdict.
 
+use super::stopwatch::Stopwatch;
 use crate::{
     check::{
         evidence::EvidenceError,
@@ -43,9 +44,17 @@ pub enum PlayError {
 ///
 /// When the scenario can't be played to its end; not when it ends badly.
 pub fn play(scenario: &Scenario, seed: u64, fabric: Fabric) -> Result<Played, PlayError> {
+    play_with(scenario, &Options { seed, fabric, ..Options::default() })
+}
+
+/// The same with all options.
+///
+/// # Errors
+///
+/// When the scenario can't be played to its end; not when it ends badly.
+pub fn play_with(scenario: &Scenario, options: &Options) -> Result<Played, PlayError> {
     let watch = Stopwatch::start();
-    let options = Options { seed, fabric, ..Options::default() };
-    let mut simulated = simulate(scenario, &options)?;
+    let mut simulated = simulate(scenario, options)?;
     let judgement = judge(scenario, &simulated.journal)?;
     let t = simulated.journal.records.last().map_or(0, |record| record.t);
     let verdict = What::Verdict {
@@ -59,19 +68,4 @@ pub fn play(scenario: &Scenario, seed: u64, fabric: Fabric) -> Result<Played, Pl
         simulated_ms: simulated.simulated_ms,
         wall_ms: watch.ms(),
     })
-}
-
-/// The wall clock, which nothing inside a run may see: it tells people how long they waited.
-#[allow(clippy::disallowed_types, reason = "read before and after a run, never in it")]
-struct Stopwatch(std::time::Instant);
-
-#[allow(clippy::disallowed_types, reason = "read before and after a run, never in it")]
-impl Stopwatch {
-    fn start() -> Self {
-        Self(std::time::Instant::now())
-    }
-
-    fn ms(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
 }

@@ -15,6 +15,15 @@ pub const STALE: u8 = 5;
 /// Backfire's own fault: please report it.
 pub const OWN_FAULT: u8 = 70;
 
+/// Exit codes, the worst first: the first of them that any part of the work gives is the command's.
+const WORST_FIRST: [u8; 7] = [OWN_FAULT, USAGE, NOT_DETERMINISTIC, VIOLATED, NOT_RECOVERED, STALE, HOLDS];
+
+/// The worst of several codes; of none, that all is well.
+pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
+    let rank = |code: &u8| WORST_FIRST.iter().position(|other| other == code);
+    codes.into_iter().min_by_key(rank).unwrap_or(HOLDS)
+}
+
 const MEANINGS: [(u8, &str); 7] = [
     (HOLDS, "holds, or done"),
     (VIOLATED, "an invariant is violated"),

@@ -3,10 +3,18 @@
 //! One file a command. Files and arguments are read here and nowhere below.
 
 pub mod exit;
+mod explore;
+mod generate;
+mod how;
+mod merge;
 mod output;
+mod replay;
 mod room;
 mod run;
 mod schema;
+mod shard;
+mod shrink;
+mod source;
 mod zoo;
 
 use std::process::ExitCode;
@@ -25,6 +33,16 @@ struct Cli {
 enum Command {
     /// Play scenarios and judge what happened.
     Run(run::Run),
+    /// Play many generated scenarios.
+    Explore(explore::Explore),
+    /// Print the scenario that a profile and a seed give.
+    Generate(generate::Generate),
+    /// Make a failing scenario smaller, as long as it fails in the same way.
+    Shrink(shrink::Shrink),
+    /// Play regressions again: still fixed, failing again, or stale.
+    Replay(replay::Replay),
+    /// Join the results of several parts of a campaign.
+    Merge(merge::Merge),
     /// Play every planted bug, with and without it, and say by what it is caught.
     Zoo(zoo::Zoo),
     /// Print the scenario format's JSON Schema.
@@ -51,6 +69,14 @@ impl Failure {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(run) => run.run(),
+        Command::Explore(explore) => explore.run(),
+        Command::Generate(generate) => {
+            generate.run();
+            Ok(exit::HOLDS)
+        }
+        Command::Shrink(shrink) => shrink.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::Merge(merge) => merge.run(),
         Command::Zoo(zoo) => zoo.run(),
         Command::Schema => {
             schema::run();
@@ -65,6 +91,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// Does what may panic without a word on stderr: of a run that panics its outcome speaks.
+fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = work();
+    std::panic::set_hook(hook);
+    result
 }
 
 /// What is said after a panic: no input may cause one, so it is Backfire's own fault.

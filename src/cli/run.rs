@@ -8,27 +8,31 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, exit, output};
+use super::{Failure, exit, output, source};
 use crate::{
-    campaign::play::{PlayError, Played, play},
+    campaign::play::{PlayError, Played, play_with},
     check::verdict::Judgement,
+    matrix::crypto::Scheme,
     report::{self, html, summary::Summary, terminal},
     scenario::{Scenario, Verdict},
-    simulation::{Fabric, SimulationError},
+    simulation::{Fabric, Options, SimulationError},
 };
 
 /// Play scenarios and judge what happened.
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// Scenario files.
+    /// Scenario files; or PROFILE:SEED, for scenarios that `explore` generates.
     #[arg(required = true, value_name = "SCENARIO")]
     scenarios: Vec<PathBuf>,
-    /// Decides everything that is left to chance.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// Decides everything that is left to chance; by default the scenario's own seed, and 0 if it has none.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// What carries requests between the servers: turmoil, or direct, which is faster.
     #[arg(long, default_value = Fabric::default().name())]
     fabric: Fabric,
+    /// The kind of signatures: ed25519, or stand-in, which is faster.
+    #[arg(long, value_name = "KIND", default_value = Scheme::default().name())]
+    signatures: Scheme,
     /// Write everything that happened, one JSON record a line; for one scenario.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -43,10 +47,6 @@ pub(super) struct Run {
     verbose: bool,
 }
 
-/// Exit codes, the worst first: the first of them that any scenario gives is the command's.
-const WORST_FIRST: [u8; 6] =
-    [exit::OWN_FAULT, exit::USAGE, exit::VIOLATED, exit::NOT_RECOVERED, exit::STALE, exit::HOLDS];
-
 impl Run {
     /// Plays all scenarios, after reading all of them. Gives the exit code.
     pub(super) fn run(&self) -> Result<u8, Failure> {
@@ -59,9 +59,10 @@ impl Run {
         let mut codes = Vec::new();
         let mut summaries = Vec::new();
         for scenario in &scenarios {
-            match play(scenario, self.seed, self.fabric) {
+            let options = self.options(scenario);
+            match play_with(scenario, &options) {
                 Ok(played) => {
-                    let run = self.describe(scenario, &played);
+                    let run = describe(scenario, options, &played);
                     codes.push(run.exit_code);
                     self.write_files(&run)?;
                     if self.json { summaries.push(Summary::of(&run)) } else { self.print(&run) }
@@ -77,15 +78,14 @@ impl Run {
             [only] if scenarios.len() == 1 => output::json(only),
             several => output::json(&several),
         }
-        let worst = WORST_FIRST.into_iter().find(|code| codes.contains(code));
-        Ok(worst.unwrap_or(exit::HOLDS))
+        Ok(exit::worst(codes))
     }
 
     /// All scenarios, or none when there is a mistake in any; each mistake is shown.
     fn read_all(&self) -> Option<Vec<Scenario>> {
         let mut scenarios = Vec::new();
         for path in &self.scenarios {
-            match Scenario::read(path) {
+            match source::scenario(path) {
                 Ok(scenario) => scenarios.push(scenario),
                 Err(error) => anstream::eprintln!("{error}"),
             }
@@ -93,17 +93,9 @@ impl Run {
         (scenarios.len() == self.scenarios.len()).then_some(scenarios)
     }
 
-    fn describe<'a>(&self, scenario: &'a Scenario, played: &'a Played) -> report::Run<'a> {
-        report::Run {
-            scenario,
-            seed: self.seed,
-            fabric: self.fabric,
-            journal: &played.journal,
-            judgement: &played.judgement,
-            simulated_ms: played.simulated_ms,
-            wall_ms: played.wall_ms,
-            exit_code: code_of(&played.judgement),
-        }
+    fn options(&self, scenario: &Scenario) -> Options {
+        let seed = self.seed.unwrap_or(scenario.seed);
+        Options { seed, fabric: self.fabric, signatures: self.signatures, ..Options::default() }
     }
 
     fn print(&self, run: &report::Run<'_>) {
@@ -127,14 +119,29 @@ impl Run {
     }
 }
 
-fn written(path: &Path, result: io::Result<()>) -> Result<(), Failure> {
+pub(super) fn written(path: &Path, result: io::Result<()>) -> Result<(), Failure> {
     result.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+pub(super) fn describe<'a>(scenario: &'a Scenario, options: Options, played: &'a Played) -> report::Run<'a> {
+    report::Run {
+        scenario,
+        seed: options.seed,
+        fabric: options.fabric,
+        signatures: options.signatures,
+        journal: &played.journal,
+        judgement: &played.judgement,
+        simulated_ms: played.simulated_ms,
+        wall_ms: played.wall_ms,
+        exit_code: code_of(&played.judgement),
+    }
 }
 
 /// A run that ends as its scenario expects is good, whatever that is.
 fn code_of(judgement: &Judgement) -> u8 {
     match judgement.verdict {
-        verdict if verdict == judgement.expected => exit::HOLDS,
+        verdict if verdict == judgement.expected && judgement.dark.is_empty() => exit::HOLDS,
+        verdict if verdict == judgement.expected => exit::STALE,
         Verdict::Violated => exit::VIOLATED,
         Verdict::NotRecovered => exit::NOT_RECOVERED,
         // What the scenario was kept for does not happen any more.

@@ -33,6 +33,8 @@ impl Homeserver {
                 server.store.read().rooms.get(&room).is_some_and(|room| room.is_joined(&server.name));
             let result = if joined_already {
                 server.send(&room, own_join(&user)).map(|_| ())
+            } else if via == server.name {
+                Err(format!("{via} is not in the room itself"))
             } else {
                 server.join_by(&room, &user, &via).await
             };

@@ -3,7 +3,7 @@
 //! One [`Crypto`] serves all servers of a run. It remembers what it has found good, and what it signed itself, so
 //! that five servers that receive one event pay for one verification; a forged signature is never in that memory.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt};
+use std::{cell::RefCell, collections::BTreeSet, fmt, str::FromStr};
 
 use ruma_common::{OwnedServerSigningKeyId, SigningKeyAlgorithm};
 use ruma_signatures::{Ed25519KeyPair, KeyPair, verify_canonical_json_bytes};
@@ -20,6 +20,28 @@ pub enum Scheme {
     /// A keyed hash in the shape of a signature: no security, but as good as the real one against the liars of a
     /// simulation, who only use keys that they hold.
     StandIn,
+}
+
+impl Scheme {
+    /// The name, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519",
+            Self::StandIn => "stand-in",
+        }
+    }
+}
+
+impl FromStr for Scheme {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "ed25519" => Ok(Self::Ed25519),
+            "stand-in" => Ok(Self::StandIn),
+            _ => Err(format!("`{text}` is no kind of signatures; use ed25519 or stand-in")),
+        }
+    }
 }
 
 /// A server's own signing key.

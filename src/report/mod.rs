@@ -1,6 +1,8 @@
 //! What people and scripts look at after a run. Reads journals and judgements, changes nothing, prints nothing itself.
 
+pub mod campaign;
 pub mod html;
+pub mod junit;
 pub mod summary;
 pub mod terminal;
 
@@ -8,9 +10,10 @@ mod timeline;
 
 use crate::{
     check::verdict::Judgement,
+    matrix::crypto::Scheme,
     scenario::{Scenario, Verdict},
     simulation::{
-        Fabric,
+        Fabric, Options,
         journal::{End, Journal, What},
     },
 };
@@ -24,6 +27,8 @@ pub struct Run<'a> {
     pub seed: u64,
     /// On which fabric.
     pub fabric: Fabric,
+    /// With which signatures.
+    pub signatures: Scheme,
     /// What happened.
     pub journal: &'a Journal,
     /// The verdict.
@@ -39,12 +44,8 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// The command that plays this run again.
     fn replay(&self) -> String {
-        let path = self.scenario.origin.0.to_string_lossy();
-        let fabric = match self.fabric {
-            fabric if fabric == Fabric::default() => String::new(),
-            fabric => format!(" --fabric {}", fabric.name()),
-        };
-        format!("backfire run {} --seed {}{fabric}", quoted(&path), self.seed)
+        let (seed, fabric, signatures) = (self.seed, self.fabric, self.signatures);
+        replay_command(self.scenario, &Options { seed, fabric, signatures, ..Options::default() })
     }
 
     /// How each server stands at the end.
@@ -62,6 +63,25 @@ impl<'a> Run<'a> {
     fn holds(&self) -> bool {
         self.judgement.verdict == Verdict::Holds
     }
+}
+
+/// The command that plays a scenario in this way.
+pub fn replay_command(scenario: &Scenario, options: &Options) -> String {
+    let path = scenario.origin.0.to_string_lossy();
+    format!("backfire run {} --seed {}{}", quoted(&path), options.seed, how(options))
+}
+
+/// The flags of `backfire run` without which it would play in another way.
+fn how(options: &Options) -> String {
+    let usual = Options::default();
+    let mut flags = String::new();
+    if options.fabric != usual.fabric {
+        flags.push_str(&format!(" --fabric {}", options.fabric.name()));
+    }
+    if options.signatures != usual.signatures {
+        flags.push_str(&format!(" --signatures {}", options.signatures.name()));
+    }
+    flags
 }
 
 /// A path as a shell takes it.

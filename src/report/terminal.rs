@@ -54,6 +54,7 @@ pub fn report(run: &Run<'_>, verbose: bool) -> String {
     out.push_str(&servers(run));
     out.push_str(&agreement(run));
     out.push_str(&requests(run));
+    out.push_str(&marks(run));
     out.push('\n');
     out.push_str(&violations(run));
     out.push_str(&verdict(run));
@@ -67,6 +68,14 @@ pub fn line(run: &Run<'_>) -> String {
     let verdict = format!("{:<14}", word(run.judgement.verdict).replace('_', " "));
     let time = format!("{} simulated in {}", seconds(run.simulated_ms), seconds(run.wall_ms));
     format!("{mark} {} {verdict} seed {:<6} {}\n", paint(BOLD, &name), run.seed, paint(DIM, &time))
+}
+
+/// One line of a regression.
+pub fn standing(name: &str, standing: &str, is_fixed: bool, what: &str) -> String {
+    let mark = if is_fixed { paint(GOOD, "✓") } else { paint(BAD, "✗") };
+    let start = format!("{name:<44} {standing:<14}");
+    let room = WIDTH.saturating_sub(3 + start.chars().count());
+    format!("{mark} {start} {}\n", paint(DIM, &cut(&printable(what), room)))
 }
 
 fn header(run: &Run<'_>) -> String {
@@ -327,6 +336,16 @@ fn one_violation(run: &Run<'_>, violation: &Violation) -> String {
     out
 }
 
+/// The rare states that were reached.
+fn marks(run: &Run<'_>) -> String {
+    let names: Vec<&str> = run.judgement.marks.iter().map(|mark| mark.name()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    let lines = wrap(&format!("marks: {}", names.join(", ")), WIDTH);
+    lines.into_iter().map(|line| format!("{}\n", paint(DIM, &line))).collect()
+}
+
 /// Type, author and birth of an event.
 fn about_event(run: &Run<'_>, wanted: &ruma_common::EventId) -> Option<String> {
     let evidence = Evidence::read(run.scenario, run.journal).ok()?;
@@ -360,6 +379,9 @@ fn verdict(run: &Run<'_>) -> String {
         let expected = word(judgement.expected).replace('_', " ");
         let met = if run.failed() { "and this run did not" } else { "as it should" };
         let _ = writeln!(out, "the scenario expects the run to end as {expected}, {met}");
+    }
+    for mark in &judgement.dark {
+        let _ = writeln!(out, "the mark {} was not reached: {}", paint(BOLD, mark.name()), mark.sentence());
     }
     let _ = writeln!(out, "{} {}", paint(DIM, "again:"), run.replay());
     out

@@ -1,0 +1,147 @@
+//! The commands around campaigns as scripts see them: explore, merge, generate, shrink, replay.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+fn backfire(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backfire"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// An empty folder of this test's own.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A summary without what differs from machine to machine.
+fn timeless(mut summary: Value) -> Value {
+    summary.as_object_mut().unwrap().remove("wall_ms").unwrap();
+    summary
+}
+
+const CALM: [&str; 5] = ["explore", "--profile", "calm", "--signatures", "stand-in"];
+
+#[test]
+fn parts_of_a_campaign_join_to_the_whole() {
+    let (parts, whole) = (folder("parts"), folder("whole"));
+    let run = |more: &[&str]| {
+        let output = backfire(&[&CALM[..], &["--seeds", "0..6"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    let single = timeless(json(&run(&["--json", "--jobs", "2", "--out", text(&whole)])));
+    assert_eq!(single["runs"], 6);
+    run(&["--shard", "1/2", "--out", text(&parts)]);
+    run(&["--shard", "2/2", "--out", text(&parts)]);
+    for folders in [&[text(&parts)][..], &[text(&whole)]] {
+        let merged = backfire(&[&["merge", "--json"], folders].concat());
+        assert_eq!(timeless(json(&merged)), single);
+    }
+}
+
+#[test]
+fn a_generated_scenario_plays_from_its_file_as_from_its_name() {
+    let file = folder("generated").join("scenario.json");
+    fs::write(&file, backfire(&["generate", "--profile", "partitions", "--seed", "3"]).stdout).unwrap();
+    let run = |name: &str| json(&backfire(&["run", name, "--fabric", "direct", "--json"]));
+    let (from_file, from_name) = (run(text(&file)), run("partitions:3"));
+    assert_eq!(from_file["seed"], 3);
+    assert_eq!(from_file["servers"], from_name["servers"]);
+    assert_eq!(from_file["marks"], from_name["marks"]);
+}
+
+/// Fails whatever happens, as soon as one server sends something to another.
+const FAILING: &str = r#"{
+    "why": "There is no need to send anything, says this scenario.",
+    "servers": { "a": {}, "b": {}, "c": {}, "d": {} },
+    "room": { "created_by": "a" },
+    "timeline": [
+        { "at": "1s", "message": { "by": "a", "count": 20, "every": "100ms" } },
+        { "at": "2s", "partition": { "groups": [["a", "b"], ["c"]], "for": "5s" } },
+        { "at": "3s", "message": { "by": "c" }, "as": "said" },
+        { "at": "4s", "redact": { "by": "c", "event": "said" } },
+        { "at": "5s", "crash": { "server": "d" } },
+        { "at": "9s", "restart": { "server": "d" } }
+    ],
+    "expect": { "requests": { "send": 0 } }
+}"#;
+
+#[test]
+fn a_failure_shrinks_to_what_it_needs_and_replays() {
+    let folder = folder("shrunk");
+    let (whole, small) = (folder.join("whole.json"), folder.join("small.json"));
+    fs::write(&whole, FAILING).unwrap();
+    let output = backfire(&["shrink", text(&whole), "--seed", "5", "--out", text(&small)]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let shrunk: Value = serde_json::from_str(&fs::read_to_string(&small).unwrap()).unwrap();
+    assert_eq!(shrunk["servers"].as_object().unwrap().len(), 2, "{shrunk:#}");
+    assert_eq!(shrunk["timeline"].as_array().unwrap().len(), 0, "{shrunk:#}");
+    let why = shrunk["why"].as_str().unwrap();
+    assert!(why.starts_with("2 servers; ") && why.contains("request-budget"), "{why}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let again = format!("again: backfire run {} --seed 0 --fabric direct", text(&small));
+    assert!(said.trim_end().ends_with(&again), "{said}");
+
+    let replayed = backfire(&["replay", text(&small), "--json"]);
+    assert_eq!(replayed.status.code(), Some(1));
+    assert_eq!(json(&replayed)[0]["standing"], "failing again");
+
+    let good = backfire(&["shrink", "scenarios/partition-heal.json"]);
+    assert_eq!(good.status.code(), Some(2));
+}
+
+#[test]
+fn regressions_are_fixed_failing_or_stale() {
+    let folder = folder("replayed");
+    let calm = r#"{ "why": "w", "servers": { "a": {} }, "room": { "created_by": "a" }, "timeline": []"#;
+    fs::write(folder.join("fixed.json"), format!("{calm} }}")).unwrap();
+    fs::write(folder.join("stale.json"), format!(r#"{calm}, "expect": {{ "marks": ["gap-opened"] }} }}"#))
+        .unwrap();
+    let junit = folder.join("junit.xml");
+    let output = backfire(&["replay", text(&folder), "--junit", text(&junit)]);
+    assert_eq!(output.status.code(), Some(5));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(lines[0].starts_with("✓ fixed") && lines[0].contains("still fixed"), "{lines:?}");
+    assert!(lines[1].starts_with("✗ stale") && lines[1].contains("gap-opened"), "{lines:?}");
+    assert!(lines[2].starts_with("again: backfire run ") && lines.len() == 3, "{lines:?}");
+    let junit = fs::read_to_string(junit).unwrap();
+    assert!(junit.contains("tests=\"2\" failures=\"1\""), "{junit}");
+
+    fs::write(folder.join("failing.json"), FAILING).unwrap();
+    assert_eq!(backfire(&["replay", text(&folder)]).status.code(), Some(1));
+}
+
+#[test]
+fn wrong_usage_says_what_is_wrong() {
+    #[track_caller]
+    fn check(arguments: &[&str], expected: &str) {
+        let output = backfire(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    check(&["explore", "--profile", "partitionz"], "did you mean `partitions`?");
+    check(&["explore", "--seeds", "9..2"], "there is no seed in `9..2`");
+    check(&["explore", "--shard", "3/2"], "write for example 1/4");
+    check(&["merge", "src"], "there are no results in this folder");
+    check(&["replay", "src"], "there are no scenarios here");
+    check(&["run", "everything"], "everything");
+}
