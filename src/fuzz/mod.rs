@@ -5,6 +5,7 @@
 //! three lines in `fuzz/fuzz_targets/`.
 
 pub mod auth_header;
+pub mod canary;
 mod host;
 pub mod journal_file;
 pub mod json_mutator;
@@ -55,6 +56,7 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     target::<auth_header::AuthHeader>("auth_header", auth_header::WANTED),
+    target::<canary::Canary>("canary", &[]),
     target::<journal_file::JournalFile>("journal_file", &[]),
     target::<pdu::PduInput>("pdu", pdu::WANTED),
     target::<receive::Receive>("receive", receive::WANTED),
@@ -98,6 +100,7 @@ mod tests {
     fn seeds() -> Vec<(&'static str, Seeds)> {
         vec![
             ("auth_header", auth_header::seeds()),
+            ("canary", canary::seeds()),
             ("journal_file", journal_file::seeds()),
             ("pdu", pdu::seeds()),
             ("receive", receive::seeds()),

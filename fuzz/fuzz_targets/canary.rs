@@ -1,0 +1,2 @@
+#![no_main]
+backfire_fuzz::target!(backfire::fuzz::canary::Canary);
