@@ -40,14 +40,19 @@ fn main() {
     let [turmoil, direct, stand_in, unjudged, two_threads] = least;
     println!("turmoil: {:.1} runs a second", 1.0 / turmoil);
     println!("direct: {:.1} runs a second, {:.1} times turmoil", 1.0 / direct, turmoil / direct);
-    println!("direct, stand-in signatures: {:.1} runs a second, {:.1} times turmoil", 1.0 / stand_in, turmoil / stand_in);
+    println!(
+        "direct, stand-in signatures: {:.1} runs a second, {:.1} times turmoil",
+        1.0 / stand_in,
+        turmoil / stand_in
+    );
     println!("of such a run, judging: {:.2} ms of {:.2} ms", (stand_in - unjudged) * 1e3, stand_in * 1e3);
     println!("two threads: {:.1} runs a second, {:.2} times one", 1.0 / two_threads, stand_in / two_threads);
 }
 
 fn describe(scenario: &Scenario, options: &Options) {
     let played = simulate(scenario, options).expect("it can be played");
-    let count = |is: fn(&What) -> bool| played.journal.records.iter().filter(|record| is(&record.what)).count();
+    let count =
+        |is: fn(&What) -> bool| played.journal.records.iter().filter(|record| is(&record.what)).count();
     println!(
         "{} servers, {:.1} simulated s, {} events received, {} requests, {} records",
         scenario.servers.len(),
