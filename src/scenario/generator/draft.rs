@@ -17,6 +17,8 @@ use crate::{
 const SETTLE_MS: u64 = 180_000;
 /// After the last fault, so much time until the last words, and from one to the next.
 const LAST_WORDS_AFTER_MS: u64 = 1_000;
+/// By then the longest pauses between attempts are over.
+const LAST_WORDS_AGAIN_AFTER_MS: u64 = 60_000;
 const LAST_WORDS_EVERY_MS: u64 = 700;
 
 pub(super) struct Draft {
@@ -153,12 +155,16 @@ impl Draft {
     }
 
     /// When all else is over, each member that does not hide events says a word, one after the other; those first that
-    /// hold what they have given to few.
+    /// hold what they have given to few. And once more later, since what they say can only name what they have recovered
+    /// by then.
     pub(super) fn last_words(&mut self) {
-        let mut at = self.end + LAST_WORDS_AFTER_MS;
-        for server in self.forgers.clone().into_iter().chain(self.speakers()) {
-            self.step(at, say(&server, 1, 0));
-            at += LAST_WORDS_EVERY_MS;
+        let speakers: Vec<ServerName> = self.forgers.iter().cloned().chain(self.speakers()).collect();
+        for round in [LAST_WORDS_AFTER_MS, LAST_WORDS_AGAIN_AFTER_MS] {
+            let mut at = self.end + round;
+            for server in &speakers {
+                self.step(at, say(server, 1, 0));
+                at += LAST_WORDS_EVERY_MS;
+            }
         }
     }
 
