@@ -4,19 +4,20 @@
 //! It may not know how servers work inside: what is not in the journal did not happen.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     str::FromStr,
 };
 
 use indexmap::IndexMap;
-use ruma_common::{EventId, OwnedEventId};
+use ruma_common::{EventId, OwnedEventId, RoomId};
 
 use crate::{
     matrix::{
         pdu::{Pdu, PduError, Road, UnverifiedPdu},
         version::RoomVersion,
     },
-    room::graph::Standing,
+    room::{Arrival, Room, graph::Standing},
     scenario::{Action, Expect, Scenario},
     simulation::journal::{End, Expectation, From, Journal, Record, What},
 };
@@ -55,6 +56,8 @@ pub struct Seen<'a> {
 pub struct Asked<'a> {
     /// When it left.
     pub t: i64,
+    /// The number of the record.
+    pub at: usize,
     /// Its number.
     pub id: u64,
     /// Who asked.
@@ -73,6 +76,8 @@ pub struct Asked<'a> {
     pub limit: Option<u64>,
     /// Its `earliest_events`.
     pub earliest: &'a [String],
+    /// The number of the record that says that it arrived.
+    pub arrived: Option<usize>,
     /// The answer, if one came.
     pub answer: Option<Answered<'a>>,
     /// When and why it came to nothing.
@@ -84,10 +89,18 @@ pub struct Asked<'a> {
 pub struct Answered<'a> {
     /// When it came.
     pub t: i64,
+    /// The number of its record.
+    pub at: usize,
     /// The HTTP status.
     pub status: u16,
     /// The events in it, in order.
     pub events: &'a [String],
+    /// The events of the auth chain in it.
+    pub auth_chain: &'a [String],
+    /// Which of all these are redacted.
+    pub redacted: &'a [String],
+    /// Of an answer to `/send`: the events that were not taken.
+    pub refused: &'a [String],
 }
 
 /// A verdict, when it was reached.
@@ -118,6 +131,33 @@ pub struct Gap<'a> {
     pub closed: Option<i64>,
 }
 
+/// How an event reached a server for the first time.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipt<'a> {
+    /// The number of the record.
+    pub at: usize,
+    /// When.
+    pub t: i64,
+    /// From where.
+    pub from: &'a From,
+}
+
+/// A panic of a server's software.
+#[derive(Clone, Copy, Debug)]
+pub struct Panicked<'a> {
+    /// When.
+    pub t: i64,
+    /// On which server.
+    pub server: &'a str,
+    /// What it says.
+    pub message: &'a str,
+    /// File, line and column.
+    pub place: &'a str,
+}
+
+/// What fills a slot of a state from a record of the journal on.
+type Filled<'a> = (usize, Option<&'a EventId>);
+
 /// What became of one server.
 #[derive(Debug, Default)]
 pub struct Host<'a> {
@@ -127,8 +167,16 @@ pub struct Host<'a> {
     pub end: Option<&'a End>,
     /// The standings of the events that it holds at the end.
     pub held: BTreeMap<&'a EventId, Standing>,
-    /// When it took an event for the first time, and from where.
-    pub received: BTreeMap<&'a EventId, (i64, &'a From)>,
+    /// The events that it took.
+    pub received: BTreeMap<&'a EventId, Receipt<'a>>,
+    /// All verdicts on each event, with the numbers of their records.
+    pub verdicts: BTreeMap<&'a EventId, Vec<(usize, Standing)>>,
+    /// What has filled each slot of the current state, with the numbers of the records.
+    pub slots: BTreeMap<(&'a str, &'a str), Vec<Filled<'a>>>,
+    /// The numbers of the records at which it had other events, verdicts or another state than before.
+    pub changes: Vec<usize>,
+    /// Whether a panic took it down and nobody started it again.
+    pub is_broken: bool,
     /// When it joined, the last time; nothing if it was there from the start.
     pub joined: Option<i64>,
     /// The events at which it took the state by the word of a peer.
@@ -149,10 +197,35 @@ impl<'a> Host<'a> {
         self.end.iter().flat_map(|end| &end.forward_extremities).map(|id| &**id).collect()
     }
 
+    /// How an event stood after a record of the journal; nothing if the server did not have it. One that was taken and
+    /// not judged counts as an outlier, though it may have been waiting.
+    pub fn standing_at(&self, id: &EventId, at: usize) -> Option<Standing> {
+        let verdicts = self.verdicts.get(id).map_or(&[][..], Vec::as_slice);
+        if let Some((_, standing)) = last_at(verdicts, at) {
+            return Some(*standing);
+        }
+        let receipt = self.received.get(id).filter(|receipt| receipt.at <= at)?;
+        match receipt.from {
+            // Of imported events only the end says how they stand.
+            From::Import if verdicts.is_empty() => self.held.get(id).copied(),
+            _ => Some(Standing::Outlier),
+        }
+    }
+
+    /// What filled a slot of the current state after a record of the journal.
+    pub fn slot_at(&self, kind: &str, key: &str, at: usize) -> Option<&'a EventId> {
+        last_at(self.slots.get(&(kind, key))?, at)?.1
+    }
+
     /// Whether it is joined to the room at the end.
     pub fn is_joined(&self) -> bool {
         self.end.is_some_and(|end| end.joined)
     }
+}
+
+/// The last entry that is not later than a record.
+fn last_at<T>(entries: &[(usize, T)], at: usize) -> Option<&(usize, T)> {
+    entries[..entries.partition_point(|(then, _)| *then <= at)].last()
 }
 
 /// What a journal proves.
@@ -182,10 +255,13 @@ pub struct Evidence<'a> {
     pub expectations: Vec<(&'a str, &'a Expectation)>,
     /// Servers that a script tells what to answer, with the endpoint.
     pub scripted: BTreeSet<(&'a str, &'a str)>,
+    /// The panics.
+    pub panics: Vec<Panicked<'a>>,
     /// When the last fault was over: the final heal, or else the last step that ended one.
     pub healed: Option<i64>,
     /// The time of the last record.
     pub ended: i64,
+    referee: OnceCell<Room>,
 }
 
 impl<'a> Evidence<'a> {
@@ -215,26 +291,30 @@ impl<'a> Evidence<'a> {
             labels: BTreeMap::new(),
             expectations: Vec::new(),
             scripted: scripted(scenario),
+            panics: Vec::new(),
             healed: None,
             ended: 0,
+            referee: OnceCell::new(),
         };
         let mut open_gaps = BTreeMap::new();
-        for record in &journal.records {
+        for (at, record) in journal.records.iter().enumerate() {
             evidence.ended = record.t;
-            evidence.take_traffic(record);
+            evidence.take_traffic(at, record);
             evidence.take_world(record);
-            evidence.take_event(record);
+            evidence.take_event(at, record);
+            evidence.take_state(at, record);
             evidence.take_gap(record, &mut open_gaps);
             evidence.take_script(record);
         }
         Ok(evidence)
     }
 
-    fn take_traffic(&mut self, record: &'a Record) {
+    fn take_traffic(&mut self, at: usize, record: &'a Record) {
         match &record.what {
             What::Request { id, to, endpoint, line, cause, events, limit, earliest, .. } => {
                 let asked = Asked {
                     t: record.t,
+                    at,
                     id: *id,
                     from: record.server.as_deref().unwrap_or_default(),
                     to,
@@ -244,14 +324,21 @@ impl<'a> Evidence<'a> {
                     events,
                     limit: *limit,
                     earliest,
+                    arrived: None,
                     answer: None,
                     failed: None,
                 };
                 self.requests.insert(*id, asked);
             }
-            What::Answer { id, status, events, .. } => {
+            What::Arrived { id } => {
                 if let Some(asked) = self.requests.get_mut(id) {
-                    asked.answer = Some(Answered { t: record.t, status: *status, events });
+                    asked.arrived = Some(at);
+                }
+            }
+            What::Answer { id, status, events, auth_chain, redacted, refused, .. } => {
+                if let Some(asked) = self.requests.get_mut(id) {
+                    let (t, status) = (record.t, *status);
+                    asked.answer = Some(Answered { t, at, status, events, auth_chain, redacted, refused });
                 }
             }
             What::Failed { id, why } => {
@@ -273,7 +360,15 @@ impl<'a> Evidence<'a> {
         }
         let Some(host) = record.server.as_deref().and_then(|name| self.hosts.get_mut(name)) else { return };
         match &record.what {
-            What::Started => host.lives += 1,
+            What::Started => {
+                host.lives += 1;
+                host.is_broken = false;
+            }
+            What::Panicked { message, place } => {
+                host.is_broken = true;
+                let server = record.server.as_deref().unwrap_or_default();
+                self.panics.push(Panicked { t: record.t, server, message, place });
+            }
             What::KeyRotated { key_id, key } => {
                 self.keys.push((host.matrix_name.to_owned(), key_id.clone(), key.clone()));
             }
@@ -289,13 +384,23 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    fn take_event(&mut self, record: &'a Record) {
+    fn take_state(&mut self, at: usize, record: &'a Record) {
+        let What::State { changed } = &record.what else { return };
+        let Some(host) = record.server.as_deref().and_then(|name| self.hosts.get_mut(name)) else { return };
+        host.changes.push(at);
+        for (kind, key, event) in changed {
+            host.slots.entry((kind, key)).or_default().push((at, event.as_deref()));
+        }
+    }
+
+    fn take_event(&mut self, at: usize, record: &'a Record) {
         let Some(server) = record.server.as_deref() else { return };
         let Some(host) = self.hosts.get_mut(server) else { return };
         match &record.what {
             What::Received { event, from, pdu } => {
                 host.last_change = Some(record.t);
-                host.received.entry(event).or_insert((record.t, from));
+                host.changes.push(at);
+                host.received.entry(event).or_insert(Receipt { at, t: record.t, from });
                 let Some(pdu) = pdu else { return };
                 let pdu = UnverifiedPdu::parse(pdu.get(), self.version, Road::Backfill);
                 let parents = pdu.as_ref().map(|pdu| pdu.claims().prev_events().to_vec());
@@ -304,6 +409,8 @@ impl<'a> Evidence<'a> {
             }
             What::Judged { event, verdict, .. } => {
                 host.last_change = Some(record.t);
+                host.changes.push(at);
+                host.verdicts.entry(event).or_default().push((at, *verdict));
                 let life = host.lives;
                 self.judged.push(Judged { t: record.t, server, life, event, verdict: *verdict });
             }
@@ -343,10 +450,10 @@ impl<'a> Evidence<'a> {
 
     // --- Servers.
 
-    /// The servers that must agree at the end: joined, and not expected to differ.
+    /// The servers that must agree at the end: joined, not taken down by a panic, and not expected to differ.
     pub fn agreeing(&self) -> impl Iterator<Item = (&'a str, &Host<'a>)> {
         let differ = &self.expect.differ;
-        let joined = self.hosts.iter().filter(|(_, host)| host.is_joined());
+        let joined = self.hosts.iter().filter(|(_, host)| host.is_joined() && !host.is_broken);
         joined.map(|(name, host)| (*name, host)).filter(|(name, _)| !differ.iter().any(|other| other == name))
     }
 
@@ -369,6 +476,38 @@ impl<'a> Evidence<'a> {
         let breaks = host.end.iter().flat_map(|end| &end.backward_extremities);
         let edges = breaks.map(|id| &**id).filter(|id| self.is_edge(host, id));
         self.reach(edges, |_| true)
+    }
+
+    /// The numbers of the records after which an answer may have been made: that of its arrival, and those at which
+    /// the server changed until the answer came. None if it is not told that the request arrived.
+    pub fn moments(&self, asked: &Asked<'_>) -> Vec<usize> {
+        let (Some(arrived), Some(answer)) = (asked.arrived, &asked.answer) else { return Vec::new() };
+        let changes = self.hosts.get(asked.to).map_or(&[][..], |host| &host.changes);
+        let since = &changes[changes.partition_point(|at| *at <= arrived)..];
+        let until = since.partition_point(|at| *at < answer.at);
+        std::iter::once(arrived).chain(since[..until].iter().copied()).collect()
+    }
+
+    // --- The room.
+
+    /// The room as one would have it who got every event of the run in a good order: what the events alone say.
+    ///
+    /// Nothing in it is soft-failed, since that depends on what a server knew when.
+    pub fn referee(&self) -> &Room {
+        self.referee.get_or_init(|| {
+            let trusted = self.seen.values().filter_map(|seen| seen.pdu.as_ref().ok()?.trust().ok());
+            let pdus: Vec<_> = trusted.collect();
+            let create = pdus.iter().find(|pdu| pdu.is_create()).or(pdus.first());
+            let nowhere = || RoomId::parse("!nowhere").expect("a room id");
+            let room_id = create.map_or_else(nowhere, |pdu| pdu.room_id().to_owned());
+            let mut room = Room::new(&room_id, self.version);
+            for pdu in pdus {
+                if pdu.room_id() == room_id {
+                    room.receive(pdu, Arrival::Backfilled);
+                }
+            }
+            room
+        })
     }
 
     // --- The graph of all events that the run saw.

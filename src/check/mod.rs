@@ -9,10 +9,12 @@ pub mod verdict;
 
 mod answers;
 mod closed_history;
+mod confidentiality;
 mod expectations;
 mod frontier;
 mod idempotence;
 mod integrity;
+mod no_crash;
 mod recovered_in_time;
 mod request_budget;
 mod same_events;
@@ -71,8 +73,10 @@ impl Invariant {
 /// All invariants, in the order in which they are checked and shown: causes before what follows from them.
 pub const ALL: &[Invariant] = &[
     expectations::INVARIANT,
+    no_crash::INVARIANT,
     integrity::INVARIANT,
     signs_own_only::INVARIANT,
+    confidentiality::INVARIANT,
     answers::INVARIANT,
     verdicts_agree::INVARIANT,
     idempotence::INVARIANT,

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use ruma_common::{OwnedEventId, OwnedServerName};
 
-use crate::{matrix::pdu::Pdu, room::Verdict};
+use super::panic::Panic;
+use crate::{
+    matrix::pdu::Pdu,
+    room::{Verdict, state::Change},
+};
 
 /// By which road an event reached a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +130,10 @@ pub enum Happening {
         /// The server that let it in.
         via: OwnedServerName,
     },
+    /// The current state of a room changed.
+    StateChanged(Vec<Change>),
+    /// The server's software panicked, which ends it.
+    Panicked(Panic),
     /// The server read its store and works again.
     Started,
 }

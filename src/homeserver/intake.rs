@@ -174,6 +174,23 @@ impl Homeserver {
             self.pushed.borrow_mut().remove(&event_id);
             self.see(Happening::Judged { event_id, verdict });
         }
+        self.tell_states();
+    }
+
+    /// Tells how the current states differ from what was told of them before.
+    fn tell_states(&self) {
+        let mut changes = Vec::new();
+        let durable = self.store.read();
+        let mut told = self.told_states.borrow_mut();
+        for (id, room) in &durable.rooms {
+            let known = told.entry(id.clone()).or_default();
+            changes.extend(room.state_changes_since(known));
+            known.clone_from(room.current_state());
+        }
+        drop((durable, told));
+        if !changes.is_empty() {
+            self.see(Happening::StateChanged(changes));
+        }
     }
 
     fn tell_if_waiting(&self, room: &RoomId, id: &OwnedEventId) {

@@ -11,6 +11,7 @@ mod intake;
 mod join;
 mod outbound;
 mod page_back;
+pub mod panic;
 mod peers;
 pub mod planted;
 pub mod ports;
@@ -21,13 +22,13 @@ pub mod user;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    future::Future,
+    future::{Future, pending},
     rc::Rc,
 };
 
 use futures_util::future::LocalBoxFuture;
 use rand::rngs::ChaCha8Rng;
-use ruma_common::{OwnedEventId, OwnedServerName, RoomId, ServerName};
+use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
 use tokio::{
     sync::{Notify, mpsc},
     task::{JoinError, JoinSet},
@@ -35,11 +36,12 @@ use tokio::{
 
 use crate::{
     matrix::{crypto::Crypto, version::RoomVersion},
-    room::Room,
+    room::{Room, state::StateMap},
 };
 use habits::Habits;
 use happening::Happening;
 use outbound::Queue;
+use panic::{Panic, catch_in};
 use peers::PeerHealth;
 use ports::{Clock, Network, Observer};
 use recovery::Hole;
@@ -87,12 +89,15 @@ pub struct Homeserver {
     told_by: RefCell<BTreeMap<OwnedEventId, BTreeSet<OwnedServerName>>>,
     /// Waiting events that were pushed, not asked for. After a restart nobody remembers, and all count as asked for.
     pushed: RefCell<BTreeSet<OwnedEventId>>,
+    /// The current states of the rooms as they were last told.
+    told_states: RefCell<BTreeMap<OwnedRoomId, StateMap>>,
     /// Tasks under way that the world should wait for before it calls the server idle.
     busy: RefCell<usize>,
 }
 
 /// Runs a homeserver's tasks until one of them fails.
 pub struct Runner {
+    server: Rc<Homeserver>,
     tasks: mpsc::UnboundedReceiver<LocalBoxFuture<'static, ()>>,
 }
 
@@ -100,6 +105,7 @@ impl Homeserver {
     /// Starts a server on what its store holds; work that a crash interrupted goes on once [`Runner::run`] runs.
     pub fn start(parts: Parts) -> (Rc<Self>, Runner) {
         let (tasks, receiver) = mpsc::unbounded_channel();
+        let told_states = RefCell::new(current_states(&parts.store));
         let server = Rc::new(Self {
             name: parts.name,
             store: parts.store,
@@ -116,6 +122,7 @@ impl Homeserver {
             queues: RefCell::default(),
             told_by: RefCell::default(),
             pushed: RefCell::default(),
+            told_states,
             busy: RefCell::new(0),
         });
         server.see(Happening::Started);
@@ -125,7 +132,7 @@ impl Homeserver {
             server.wake_queue(&destination);
         }
         server.recovery_wanted.notify_one();
-        (server, Runner { tasks: receiver })
+        (server.clone(), Runner { server, tasks: receiver })
     }
 
     /// The server's name.
@@ -168,6 +175,24 @@ impl Homeserver {
         let _ = self.tasks.send(Box::pin(task));
     }
 
+    /// Runs a part of the server; if it panics, the server goes down as a whole and the part never ends.
+    async fn guard<T>(self: Rc<Self>, part: impl Future<Output = T>) -> T {
+        match catch_in(part).await {
+            Ok(value) => value,
+            Err(panic) => {
+                self.go_down(panic);
+                pending().await
+            }
+        }
+    }
+
+    /// What a process does that panics: nothing more is written, nothing more leaves it. A transaction that the panic
+    /// cut short stays half written.
+    pub fn go_down(&self, panic: Panic) {
+        self.see(Happening::Panicked(panic));
+        self.store.lose_power();
+    }
+
     /// Spawns a task that the world waits for.
     fn spawn_busy(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
         *self.busy.borrow_mut() += 1;
@@ -179,7 +204,10 @@ impl Homeserver {
     }
 
     fn see(&self, happening: Happening) {
-        self.observer.see(happening);
+        // What is done without power never was.
+        if !self.store.has_forgotten() {
+            self.observer.see(happening);
+        }
     }
 
     /// The time by the server's own clock, in milliseconds since the epoch.
@@ -189,14 +217,14 @@ impl Homeserver {
 }
 
 impl Runner {
-    /// Runs the server's tasks. Ends only when one of them panics, and then panics with it.
+    /// Runs the server's tasks; never ends by itself.
     pub async fn run(mut self) {
         let mut running = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 task = self.tasks.recv() => match task {
-                    Some(task) => { running.spawn_local(task); }
+                    Some(task) => { running.spawn_local(self.server.clone().guard(task)); }
                     None => return,
                 },
                 Some(ended) = running.join_next() => propagate(ended),
@@ -205,6 +233,12 @@ impl Runner {
     }
 }
 
+fn current_states(store: &Store) -> BTreeMap<OwnedRoomId, StateMap> {
+    let durable = store.read();
+    durable.rooms.iter().map(|(id, room)| (id.clone(), room.current_state().clone())).collect()
+}
+
+/// Tasks are guarded, so a panic that comes this far is none of the server's.
 fn propagate(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()

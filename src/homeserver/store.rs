@@ -114,6 +114,8 @@ pub struct Store {
     fuse: Cell<Option<u32>>,
     writes: Cell<u64>,
     at_power_loss: RefCell<Option<Durable>>,
+    /// Whether something was written without power.
+    forgotten: Cell<bool>,
 }
 
 impl Store {
@@ -124,6 +126,7 @@ impl Store {
             fuse: Cell::new(None),
             writes: Cell::new(0),
             at_power_loss: RefCell::new(None),
+            forgotten: Cell::new(false),
         }
     }
 
@@ -134,6 +137,7 @@ impl Store {
 
     /// Writes one transaction.
     pub fn write<T>(&self, transaction: impl FnOnce(&mut Durable) -> T) -> T {
+        self.forgotten.set(self.has_lost_power());
         let result = transaction(&mut self.durable.borrow_mut());
         self.writes.set(self.writes.get() + 1);
         if let Some(left) = self.fuse.get() {
@@ -154,7 +158,7 @@ impl Store {
     /// Lets the power go after `writes` more transactions; at once if that is 0.
     pub fn set_fuse(&self, writes: u32) {
         if writes == 0 {
-            *self.at_power_loss.borrow_mut() = Some(self.durable.borrow().clone());
+            self.lose_power();
         } else {
             self.fuse.set(Some(writes));
         }
@@ -165,14 +169,25 @@ impl Store {
         self.fuse.get().is_some()
     }
 
+    /// Lets the power go now.
+    pub fn lose_power(&self) {
+        self.at_power_loss.borrow_mut().get_or_insert_with(|| self.durable.borrow().clone());
+    }
+
     /// Whether the power is gone: nothing may leave the server any more.
     pub fn has_lost_power(&self) -> bool {
         self.at_power_loss.borrow().is_some()
     }
 
+    /// Whether something was written since the power went, and so was not: what a server says of it is not true.
+    pub fn has_forgotten(&self) -> bool {
+        self.forgotten.get()
+    }
+
     /// After a crash: back to what was written when the power went.
     pub fn recover(&self) {
         self.fuse.set(None);
+        self.forgotten.set(false);
         if let Some(durable) = self.at_power_loss.borrow_mut().take() {
             *self.durable.borrow_mut() = durable;
         }

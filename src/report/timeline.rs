@@ -306,6 +306,7 @@ fn trouble(what: &What) -> Option<Told> {
             let tries = if *failures == 1 { "1 try".to_owned() } else { format!("{failures} tries") };
             Told::bad(format!("still lacks {}", short(missing)), tries)
         }
+        What::Panicked { message, place } => Told::bad(format!("panics at {place}"), message),
         What::FellBehind { to, dropped, .. } => {
             Told::bad(format!("keeps only the newest in its queue for {to}"), "dropped").with(*dropped)
         }

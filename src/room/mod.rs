@@ -18,6 +18,7 @@ use std::{
     sync::Arc,
 };
 
+use imbl::ordmap::DiffItem;
 use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId};
 use ruma_events::StateEventType;
 
@@ -27,7 +28,7 @@ use crate::matrix::{
 };
 use graph::{EventGraph, EventIdx, Standing};
 use habits::Habits;
-use state::{Slots, StateMap};
+use state::{Change, Slots, StateMap};
 
 /// How an event reached this server; it decides whether the soft-failure check applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,6 +296,20 @@ impl Room {
     /// The current state: resolved over the states after the forward extremities.
     pub fn current_state(&self) -> &StateMap {
         &self.current
+    }
+
+    /// How the current state differs from what it was.
+    pub fn state_changes_since(&self, then: &StateMap) -> Vec<Change> {
+        let slots = then.diff(&self.current).map(|difference| match difference {
+            DiffItem::Add(slot, _) | DiffItem::Remove(slot, _) => *slot,
+            DiffItem::Update { new: (slot, _), .. } => *slot,
+        });
+        let change = |slot| {
+            let (kind, key) = self.slots.pair(slot);
+            let event = self.current.get(&slot).map(|idx| self.graph.id(*idx).to_owned());
+            Change { kind: kind.clone(), key: key.to_owned(), event }
+        };
+        slots.map(change).collect()
     }
 
     /// The state before an event, if it is known and the event is not an outlier.

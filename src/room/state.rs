@@ -4,6 +4,7 @@
 //! room keeps one for every event. It knows events only by their index in the graph.
 
 use indexmap::{Equivalent, IndexSet};
+use ruma_common::OwnedEventId;
 use ruma_events::StateEventType;
 
 use super::graph::EventIdx;
@@ -14,6 +15,17 @@ pub struct Slot(u32);
 
 /// Which event fills each slot.
 pub type StateMap = imbl::OrdMap<Slot, EventIdx>;
+
+/// A slot that is filled otherwise than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The event type.
+    pub kind: StateEventType,
+    /// The state key.
+    pub key: String,
+    /// The event that fills it now; nothing if none does any more.
+    pub event: Option<OwnedEventId>,
+}
 
 /// The (type, state key) pairs that a room has seen, numbered as they came.
 #[derive(Clone, Debug, Default)]

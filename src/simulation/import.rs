@@ -17,6 +17,7 @@ use crate::{
     room::{
         Arrival, Room,
         dump::{self, Dump, Verified},
+        state::StateMap,
     },
     scenario::{Holdings, ImportedRoom, Scenario},
 };
@@ -64,6 +65,7 @@ impl Import<'_> {
                 let (event, first) = (pdu.event_id().clone(), recorder.first_sight(pdu));
                 recorder.record(Some(host), What::Received { event, from: From::Import, pdu: first });
             }
+            recorder.state_changed(host, room.state_changes_since(&StateMap::new()));
             node.store.write(|durable| durable.keys.extend(&self.keys));
             node.running.borrow().as_ref().expect("all servers run at the start").adopt(room);
         }

@@ -142,6 +142,15 @@ pub enum What {
         errcode: Option<String>,
         /// The events in it, in order: ids as computed from what was sent, `?` where there is none.
         events: Vec<String>,
+        /// Of `state`, `state_ids`, `event_auth` and `send_join`: the auth chain.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        auth_chain: Vec<String>,
+        /// Which of all these are redacted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        redacted: Vec<String>,
+        /// Of `send`: the events that were not taken.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<String>,
         /// Bytes of its body.
         bytes: usize,
     },
@@ -218,6 +227,12 @@ pub enum What {
         /// Its auth events that are not held.
         #[schemars(with = "Vec<String>")]
         auth_events: Vec<OwnedEventId>,
+    },
+    /// The current state of the room is another than before.
+    State {
+        /// The slots that differ: type, state key, and the event that fills it now.
+        #[schemars(with = "Vec<(String, String, Option<String>)>")]
+        changed: Vec<(String, String, Option<OwnedEventId>)>,
     },
     /// A hole in the graph was noticed.
     GapOpened {
@@ -318,6 +333,13 @@ pub enum What {
     Expected(Expectation),
     /// The server's software started.
     Started,
+    /// The server's software panicked. The server goes down by it.
+    Panicked {
+        /// What the panic says.
+        message: String,
+        /// File, line and column.
+        place: String,
+    },
     /// The server went down.
     Crashed,
     /// How the server stands at the end.

@@ -369,7 +369,7 @@ impl<'a> Player<'a> {
     }
 
     /// The server on which a step happens, if it is one.
-    fn actor(&self, action: &Action) -> Option<String> {
+    pub(super) fn actor(&self, action: &Action) -> Option<String> {
         let host = match action {
             Action::Crash(crash) => Some(crash.server.clone()),
             Action::Restart(restart) => Some(restart.server.clone()),

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     homeserver::{
         happening::{Happening, Source},
+        panic::Panic,
         ports::{Cause, Observer},
     },
     matrix::{
@@ -28,7 +29,7 @@ use crate::{
         time::RunTime,
         traffic::{Failure, RequestId, Traffic},
     },
-    room::{Verdict, graph::Standing},
+    room::{Verdict, graph::Standing, state::Change},
 };
 
 /// Writes the journal of one run.
@@ -40,9 +41,13 @@ pub struct Recorder {
     /// Names in the scenario by Matrix names.
     names: BTreeMap<String, String>,
     seen_events: RefCell<BTreeSet<OwnedEventId>>,
+    /// The current state of the room on each server, as recorded.
+    states: RefCell<BTreeMap<String, State>>,
     requests: RefCell<BTreeMap<RequestId, OpenRequest>>,
     next_request: Cell<RequestId>,
 }
+
+type State = BTreeMap<(String, String), OwnedEventId>;
 
 struct OpenRequest {
     from: String,
@@ -60,6 +65,7 @@ impl Recorder {
             version: Cell::new(version),
             names: names.iter().map(|(host, name)| (name.clone(), host.clone())).collect(),
             seen_events: RefCell::default(),
+            states: RefCell::default(),
             requests: RefCell::default(),
             next_request: Cell::new(1),
         }
@@ -122,6 +128,40 @@ impl Recorder {
     fn id_of(&self, pdu: &RawValue) -> String {
         id_of(pdu, self.version.get())
     }
+
+    fn sight(&self, pdu: &RawValue) -> Sight {
+        match UnverifiedPdu::parse(pdu.get(), self.version.get(), Road::Backfill) {
+            Ok(pdu) => Sight { id: pdu.event_id().to_string(), redacted: !pdu.hash_holds() },
+            Err(_) => Sight { id: "?".to_owned(), redacted: false },
+        }
+    }
+
+    /// Records how the current state of the room changed, if that is news.
+    pub(super) fn state_changed(&self, host: &str, changes: Vec<Change>) {
+        let mut states = self.states.borrow_mut();
+        let known = states.entry(host.to_owned()).or_default();
+        let mut changed = Vec::new();
+        for Change { kind, key, event } in changes {
+            let slot = (kind.to_string(), key);
+            let old = match event.clone() {
+                Some(event) => known.insert(slot.clone(), event),
+                None => known.remove(&slot),
+            };
+            if old != event {
+                changed.push((slot.0, slot.1, event));
+            }
+        }
+        drop(states);
+        if !changed.is_empty() {
+            self.record(Some(host), What::State { changed });
+        }
+    }
+}
+
+/// An event in an answer.
+struct Sight {
+    id: String,
+    redacted: bool,
 }
 
 fn id_of(pdu: &RawValue, version: RoomVersion) -> String {
@@ -179,13 +219,17 @@ impl Traffic for Recorder {
     fn answered(&self, id: RequestId, response: &Response<Bytes>) {
         let Some(open) = self.requests.borrow_mut().remove(&id) else { return };
         let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        let answer = EventsOfAnswer::read(response.body(), |pdu| self.sight(pdu));
         self.record(
             Some(&open.from),
             What::Answer {
                 id,
                 status: response.status().as_u16(),
                 errcode: body["errcode"].as_str().map(str::to_owned),
-                events: events_of_answer(response.body(), |pdu| self.id_of(pdu)),
+                events: answer.events,
+                auth_chain: answer.auth_chain,
+                redacted: answer.redacted,
+                refused: answer.refused,
                 bytes: response.body().len(),
             },
         );
@@ -250,24 +294,53 @@ impl Asked {
     }
 }
 
-fn events_of_answer(body: &[u8], id_of: impl Fn(&RawValue) -> String) -> Vec<String> {
-    #[derive(Default, serde::Deserialize)]
-    #[serde(default)]
-    struct Body<'a> {
-        #[serde(borrow)]
-        pdus: Option<&'a RawValue>,
-        #[serde(borrow)]
-        events: Option<&'a RawValue>,
-        #[serde(borrow)]
-        state: Option<&'a RawValue>,
-        pdu_ids: Vec<String>,
+/// What an answer says of events.
+#[derive(Default)]
+struct EventsOfAnswer {
+    events: Vec<String>,
+    auth_chain: Vec<String>,
+    redacted: Vec<String>,
+    refused: Vec<String>,
+}
+
+impl EventsOfAnswer {
+    fn read(body: &[u8], sight: impl Fn(&RawValue) -> Sight) -> Self {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Body<'a> {
+            #[serde(borrow)]
+            pdus: Option<&'a RawValue>,
+            #[serde(borrow)]
+            events: Option<&'a RawValue>,
+            #[serde(borrow)]
+            state: Option<&'a RawValue>,
+            pdu_ids: Vec<String>,
+            #[serde(borrow)]
+            auth_chain: Option<&'a RawValue>,
+            auth_chain_ids: Vec<String>,
+        }
+        let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
+        let mut answer = Self::default();
+        let mut ids = |list: Option<&RawValue>, named: Vec<String>| -> Vec<String> {
+            let pdus: Vec<&RawValue> =
+                list.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
+            let seen: Vec<Sight> = pdus.into_iter().map(&sight).collect();
+            answer.redacted.extend(seen.iter().filter(|seen| seen.redacted).map(|seen| seen.id.clone()));
+            seen.into_iter().map(|seen| seen.id).chain(named).collect()
+        };
+        let list = body.pdus.or(body.events).or(body.state);
+        answer.events = ids(list, body.pdu_ids);
+        answer.auth_chain = ids(body.auth_chain, body.auth_chain_ids);
+        answer.refused = refused(body.pdus);
+        answer
     }
-    let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
-    let list = body.pdus.or(body.events).or(body.state);
-    // `/send` answers with an object of results.
-    let pdus: Vec<Box<RawValue>> =
-        list.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
-    pdus.iter().map(|pdu| id_of(pdu)).chain(body.pdu_ids).collect()
+}
+
+/// The events with an error in an answer to `/send`, which is an object of results.
+fn refused(results: Option<&RawValue>) -> Vec<String> {
+    let results: BTreeMap<String, Value> =
+        results.and_then(|results| serde_json::from_str(results.get()).ok()).unwrap_or_default();
+    results.into_iter().filter(|(_, result)| result.get("error").is_some()).map(|(id, _)| id).collect()
 }
 
 /// Watches one server.
@@ -282,6 +355,7 @@ impl Observer for ServerObserver {
     fn see(&self, happening: Happening) {
         let recorder = &self.recorder;
         let what = match happening {
+            Happening::StateChanged(changes) => return recorder.state_changed(&self.host, changes),
             Happening::Received { pdu, source } => {
                 let first = recorder.first_sight(&pdu);
                 let event = pdu.event_id().clone();
@@ -322,6 +396,7 @@ impl Observer for ServerObserver {
                 What::Joined { event: event_id, via: recorder.name(via.as_str()) }
             }
             Happening::Started => What::Started,
+            Happening::Panicked(Panic { message, place }) => What::Panicked { message, place },
         };
         recorder.record(Some(&self.host), what);
     }

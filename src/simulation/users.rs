@@ -10,7 +10,7 @@ use super::{
     script::record_expectation,
 };
 use crate::{
-    homeserver::Homeserver,
+    homeserver::{Homeserver, panic::catch},
     matrix::draft::Draft,
     scenario::{Action, Pages, UserRef},
 };
@@ -49,7 +49,14 @@ impl Player<'_> {
 
     /// Plays a step that a user does.
     pub(super) fn act_as_user(&mut self, step: usize, time: u32, action: &Action) {
-        let result = self.try_as_user(step, time, action);
+        let result = match catch(|| self.try_as_user(step, time, action)) {
+            Ok(result) => result,
+            Err(panic) => {
+                let server = self.actor(action).and_then(|host| self.running(&host));
+                server.expect("only a running server panics").go_down(panic);
+                return;
+            }
+        };
         if let Err(reason) = result {
             let scripted =
                 matches!(action, Action::Craft(_) | Action::Push(_) | Action::Ask(_) | Action::Answer(_));

@@ -96,9 +96,9 @@ impl Route {
 }
 
 impl Homeserver {
-    /// Answers one request.
+    /// Answers one request; never, if that takes the server down.
     pub async fn handle(self: &Rc<Self>, request: Request<Bytes>) -> Response<Bytes> {
-        match self.answer(request).await {
+        match self.clone().guard(self.answer(request)).await {
             Ok(body) => json_response(StatusCode::OK, &body),
             Err(error) => error.response(),
         }

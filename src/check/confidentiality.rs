@@ -1,0 +1,161 @@
+//! Nobody gets to read what is not for them.
+//!
+//! Worked out from the journal and from the table of history visibility alone, once more and plainly: the servers'
+//! own judgement of who may see what is what is on trial here.
+
+use ruma_common::{EventId, ServerName};
+use ruma_events::StateEventType;
+use serde_json::Value;
+
+use super::{
+    Finding, Invariant, When,
+    evidence::{Asked, Evidence, Host},
+};
+use crate::room::{Room, graph::Standing, state::StateMap};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "confidentiality",
+    code: "CONFID",
+    clause: "CS-API \"Room History Visibility\"; SS-API \"Server Access Control Lists\", `/state_ids` 403",
+    holds: "a server gets unredacted only events that it may see, and nothing of a room that it is not in or shut out of",
+    when: When::Always,
+    check,
+};
+
+/// Endpoints that give history: each event by its own visibility.
+const HISTORY: [&str; 3] = ["backfill", "get_missing_events", "event"];
+/// Endpoints that a server ACL protects (SS-API, "Server Access Control Lists"); `/event` is not among them.
+const PROTECTED: [&str; 5] = ["backfill", "get_missing_events", "state", "state_ids", "event_auth"];
+
+fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for asked in evidence.requests.values() {
+        if evidence.scripted.contains(&(asked.to, asked.endpoint)) {
+            continue;
+        }
+        findings.extend(match asked.endpoint {
+            "send" => pushed(evidence, asked),
+            _ => answered(evidence, asked),
+        });
+    }
+    findings
+}
+
+fn answered(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
+    let answer = asked.answer.as_ref().filter(|answer| answer.status == 200)?;
+    let reader = Reader::new(evidence, asked.from)?;
+    let host = evidence.hosts.get(asked.to)?;
+    let moments = evidence.moments(asked);
+    let said =
+        |problem: &str| format!("{} answered {} of {}: {problem}", asked.to, asked.endpoint, asked.from);
+    let gives = !answer.events.is_empty() || !answer.auth_chain.is_empty();
+    if !gives || moments.is_empty() {
+        return None;
+    }
+    let any = |is: &dyn Fn(usize) -> bool| moments.iter().any(|at| is(*at));
+    if PROTECTED.contains(&asked.endpoint) && !any(&|at| reader.is_let_in(host, at)) {
+        return Some(Finding::on(asked.to, said("the room's ACL shuts it out")));
+    }
+    if HISTORY.contains(&asked.endpoint) {
+        let whole = answer.events.iter().filter(|id| !answer.redacted.contains(id));
+        let mut ids = whole.filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
+        let leaked = ids.find(|id| is_telling(evidence, id) && !any(&|at| reader.may_see(host, id, at)))?;
+        let problem = format!("it may not see {}, which is not redacted", super::short(leaked));
+        return Some(Finding::on(asked.to, said(&problem)).about(leaked));
+    }
+    let is_state = ["state", "state_ids", "event_auth"].contains(&asked.endpoint);
+    (is_state && !any(&|at| reader.is_joined(host, at)))
+        .then(|| Finding::on(asked.to, said("it is not in the room")))
+}
+
+/// A push goes to the servers that were in the room at the event.
+fn pushed(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
+    let by_script = asked.cause == "script";
+    let reader = Reader::new(evidence, asked.to).filter(|_| !by_script)?;
+    let host = evidence.hosts.get(asked.from)?;
+    let mut ids = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
+    let leaked = ids.find(|id| is_telling(evidence, id) && !reader.may_see(host, id, asked.at))?;
+    let message = format!("{} pushed an event to {}, which may not see it", asked.from, asked.to);
+    Some(Finding::on(asked.from, message).about(leaked))
+}
+
+/// Whether redaction would take anything from an event.
+fn is_telling(evidence: &Evidence<'_>, id: &EventId) -> bool {
+    evidence.pdu(id).is_some_and(|pdu| pdu.redacted_json().get() != pdu.json().get())
+}
+
+/// A server that reads.
+struct Reader<'e, 'a> {
+    evidence: &'e Evidence<'a>,
+    name: &'a ServerName,
+}
+
+impl<'e, 'a> Reader<'e, 'a> {
+    fn new(evidence: &'e Evidence<'a>, host: &str) -> Option<Self> {
+        let name = evidence.hosts.get(host)?.matrix_name;
+        Some(Self { evidence, name: <&ServerName>::try_from(name).ok()? })
+    }
+
+    /// Whether it has a joined user in the current state of another server.
+    fn is_joined(&self, host: &Host<'_>, at: usize) -> bool {
+        let members = host.slots.keys().filter(|(kind, _)| *kind == "m.room.member");
+        let mut own = members.filter(|(_, user)| self.owns(user));
+        own.any(|(kind, user)| {
+            let event = host.slot_at(kind, user, at).and_then(|id| self.evidence.pdu(id));
+            event.and_then(|pdu| pdu.membership()) == Some("join")
+        })
+    }
+
+    fn owns(&self, user: &str) -> bool {
+        <&ruma_common::UserId>::try_from(user).is_ok_and(|user| user.server_name() == self.name)
+    }
+
+    /// By the setting and the memberships before the event or after it: for the events that change them either will
+    /// do (CS-API, "Server behaviour").
+    fn may_see(&self, host: &Host<'_>, id: &EventId, at: usize) -> bool {
+        let room = self.evidence.referee();
+        let is_outlier = host.standing_at(id, at).is_none_or(|standing| standing == Standing::Outlier);
+        let Some(before) = room.state_before(id).filter(|_| !is_outlier) else {
+            // Without a state there, an event counts as shared with all who are in the room, as in Synapse.
+            return self.is_joined(host, at);
+        };
+        let after = room.graph().get(id).and_then(|idx| room.state_after(idx));
+        [Some(before), after.as_ref()].into_iter().flatten().any(|state| {
+            let was = |membership| room.members(state, membership).any(|user| self.owns(user.as_str()));
+            match visibility(room, state).as_deref() {
+                Some("world_readable") => true,
+                Some("joined") => was("join"),
+                Some("invited") => was("join") || was("invite"),
+                _ => was("join") || self.is_joined(host, at),
+            }
+        })
+    }
+
+    fn is_let_in(&self, host: &Host<'_>, at: usize) -> bool {
+        let acl = host.slot_at("m.room.server_acl", "", at).and_then(|id| self.evidence.pdu(id));
+        let Some(acl) = acl else { return true };
+        let acl: Value = serde_json::from_str(acl.content().get()).unwrap_or_default();
+        let lists = |key: &str| {
+            let globs = acl[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+            globs.into_iter().any(|glob| matches(glob.as_bytes(), self.name.host().as_bytes()))
+        };
+        let is_literal = self.name.is_ip_literal() && acl["allow_ip_literals"] == false;
+        !is_literal && !lists("deny") && lists("allow")
+    }
+}
+
+fn visibility(room: &Room, state: &StateMap) -> Option<String> {
+    let event = room.state_event(state, &StateEventType::RoomHistoryVisibility, "")?;
+    event.content_str("history_visibility")
+}
+
+/// `*` stands for any text, `?` for one character; case is of no account.
+fn matches(glob: &[u8], text: &[u8]) -> bool {
+    match (glob, text) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
+        ([b'?', rest @ ..], [_, text @ ..]) => matches(rest, text),
+        ([one, rest @ ..], [other, text @ ..]) if one.eq_ignore_ascii_case(other) => matches(rest, text),
+        _ => false,
+    }
+}
