@@ -31,6 +31,7 @@ const HEALED: i64 = 100;
 ///                           ↖ 4 ↙
 /// ```
 struct Run {
+    timeline: Value,
     expect: Value,
     events: Vec<Arc<Pdu>>,
     records: Vec<Record>,
@@ -42,10 +43,14 @@ fn key(host: &str) -> SigningKey {
 }
 
 fn event(server: &str, parents: &[&Arc<Pdu>], auth: &[&Arc<Pdu>], draft: Draft) -> Arc<Pdu> {
+    event_of("!room:a", server, parents, auth, draft)
+}
+
+fn event_of(room: &str, server: &str, parents: &[&Arc<Pdu>], auth: &[&Arc<Pdu>], draft: Draft) -> Arc<Pdu> {
     let references = |pdus: &[&Arc<Pdu>]| pdus.iter().map(|pdu| pdu.reference()).collect();
     let place = Place {
         version: RoomVersion::V11,
-        room_id: Some("!room:a"),
+        room_id: Some(room),
         prev_events: references(parents),
         auth_events: references(auth),
         depth: parents.iter().map(|pdu| pdu.depth()).max().unwrap_or(0) + 1,
@@ -85,6 +90,7 @@ impl Run {
         let five = event("a", &[&three, &four], &[&create, &a], message("a", "five"));
         let end = End { joined: true, idle: true, ..End::default() };
         let mut run = Self {
+            timeline: json!([]),
             expect: json!({}),
             events: vec![create, one, two, three, four, five, a, rules, b, c],
             records: Vec::new(),
@@ -93,9 +99,13 @@ impl Run {
         for (nth, t) in [(0, -60), (6, -50), (7, -40), (8, -30), (9, -20)] {
             run.happen(nth, t);
         }
-        for nth in 1..=5 {
-            run.happen(nth, 10 * nth as i64);
-        }
+        run.happen(1, 10);
+        run.happen(2, 20);
+        run.make(3, 30);
+        run.make(4, 40);
+        run.spread(3, 41);
+        run.spread(4, 43);
+        run.happen(5, 50);
         (0..3).for_each(|host| run.extremities(host, &[5]));
         run.tell_requests();
         run
@@ -103,30 +113,46 @@ impl Run {
 
     /// An event is made, and reaches the others.
     fn happen(&mut self, nth: usize, t: i64) {
+        self.make(nth, t);
+        self.spread(nth, t + 1);
+    }
+
+    fn make(&mut self, nth: usize, t: i64) {
         let pdu = self.events[nth].clone();
         let author = pdu.sender().server_name().as_str().to_owned();
-        let others = HOSTS.into_iter().filter(|host| *host != author);
-        for (place, host) in std::iter::once(author.as_str()).chain(others).enumerate() {
-            let t = t + place as i64;
-            let from = match place {
-                0 => From::User,
-                _ => From::Peer { server: author.clone(), endpoint: "send".to_owned() },
-            };
-            let json = (place == 0).then(|| pdu.json().to_owned());
-            self.tell(t, host, What::Received { event: pdu.event_id().clone(), from, pdu: json });
-            self.tell(t, host, judged(&pdu, Standing::Accepted));
-            if let Some((kind, key)) = pdu.state_slot() {
-                let slot = (kind.to_string(), key.to_owned(), Some(pdu.event_id().clone()));
-                self.tell(t, host, What::State { changed: vec![slot] });
-            }
+        if t >= 0 {
+            let step = What::Step { step: 0, action: "message".to_owned(), detail: json!({}) };
+            self.tell(t, &author, step);
         }
+        self.take(nth, t, &author, From::User);
         for end in &mut self.ends {
             end.events.push((pdu.event_id().clone(), Standing::Accepted));
             end.events.sort();
             if let Some((kind, key)) = pdu.state_slot() {
-                end.state.push((kind.to_string(), key.to_owned(), pdu.event_id().clone()));
+                let kind = kind.to_string();
+                end.state.retain(|(other, of, _)| (other.as_str(), of.as_str()) != (&kind, key));
+                end.state.push((kind, key.to_owned(), pdu.event_id().clone()));
                 end.state.sort();
             }
+        }
+    }
+
+    fn spread(&mut self, nth: usize, t: i64) {
+        let author = self.events[nth].sender().server_name().as_str().to_owned();
+        for (place, host) in HOSTS.into_iter().filter(|host| *host != author).enumerate() {
+            let from = From::Peer { server: author.clone(), endpoint: "send".to_owned() };
+            self.take(nth, t + place as i64, host, from);
+        }
+    }
+
+    fn take(&mut self, nth: usize, t: i64, host: &str, from: From) {
+        let pdu = self.events[nth].clone();
+        let json = (from == From::User).then(|| pdu.json().to_owned());
+        self.tell(t, host, What::Received { event: pdu.event_id().clone(), from, pdu: json });
+        self.tell(t, host, judged(&pdu, Standing::Accepted));
+        if let Some((kind, key)) = pdu.state_slot() {
+            let slot = (kind.to_string(), key.to_owned(), Some(pdu.event_id().clone()));
+            self.tell(t, host, What::State { changed: vec![slot] });
         }
     }
 
@@ -137,10 +163,61 @@ impl Run {
         let content = json!({ "history_visibility": visibility });
         let setting = event("a", &[&rules], &[&create, &a], state("m.room.history_visibility", content));
         let secret = event("a", &[&setting], &[&create, &a], message("a", "for those who were there"));
+        for pdu in [&setting, &secret] {
+            // Only a script makes a server build on what is old.
+            let (event, pdu) = (pdu.event_id().clone(), pdu.json().to_owned());
+            self.tell(54, "a", What::Crafted { event, pdu });
+        }
         self.events.extend([setting, secret]);
         self.happen(10, 55);
         self.happen(11, 56);
         (0..3).for_each(|host| self.extremities(host, &[5, 11]));
+    }
+
+    /// b leaves the room, on top of all.
+    fn b_leaves(&mut self) {
+        let tips = self.ends[1].forward_extremities.clone();
+        let parents = self.events.iter().filter(|pdu| tips.contains(pdu.event_id()));
+        let parents: Vec<Arc<Pdu>> = parents.cloned().collect();
+        let [create, b] = [0, 8].map(|nth| self.events[nth].clone());
+        let parents: Vec<&Arc<Pdu>> = parents.iter().collect();
+        self.events.push(event("b", &parents, &[&create, &b], member("b", "leave")));
+        let nth = self.events.len() - 1;
+        self.happen(nth, 57);
+        (0..3).for_each(|host| self.extremities(host, &[nth]));
+        self.ends[1].joined = false;
+    }
+
+    /// One more event, made by a on top of others: event 10.
+    fn one_more(&mut self, parents: &[usize], draft: Draft) {
+        let parents: Vec<Arc<Pdu>> = parents.iter().map(|nth| self.events[*nth].clone()).collect();
+        let [create, a] = [0, 6].map(|nth| self.events[nth].clone());
+        self.events.push(event("a", &parents.iter().collect::<Vec<_>>(), &[&create, &a], draft));
+        self.happen(10, 55);
+    }
+
+    /// An event that c made and that only c has: event 10.
+    fn one_for_c_alone(&mut self) {
+        let [create, five, c] = [0, 5, 9].map(|nth| self.events[nth].clone());
+        self.events.push(event("c", &[&five], &[&create, &c], message("c", "six")));
+        self.happen(10, 55);
+        let id = self.id(10);
+        self.records.retain(|record| {
+            let reaches_others = matches!(&record.what,
+                What::Received { event, .. } | What::Judged { event, .. } if *event == id);
+            record.server.as_deref() == Some("c") || !reaches_others
+        });
+        (0..2).for_each(|host| self.forget(host, 10));
+        self.extremities(2, &[10]);
+    }
+
+    /// Takes from the journal that an event reached a server.
+    fn never_received(&mut self, host: &str, nth: usize) {
+        let id = self.id(nth);
+        self.records.retain(|record| {
+            let is_it = matches!(&record.what, What::Received { event, .. } if *event == id);
+            record.server.as_deref() != Some(host) || !is_it
+        });
     }
 
     /// On `host`, `server` is not in the room any more.
@@ -151,10 +228,7 @@ impl Run {
 
     /// A server ACL is set on top of all: event 10.
     fn shut_out(&mut self, deny: &[&str]) {
-        let [create, five, a] = [0, 5, 6].map(|nth| self.events[nth].clone());
-        let acl = state("m.room.server_acl", json!({ "allow": ["*"], "deny": deny }));
-        self.events.push(event("a", &[&five], &[&create, &a], acl));
-        self.happen(10, 55);
+        self.one_more(&[5], state("m.room.server_acl", json!({ "allow": ["*"], "deny": deny })));
         (0..3).for_each(|host| self.extremities(host, &[10]));
     }
 
@@ -177,6 +251,22 @@ impl Run {
         earliest: &[usize],
         given: &[usize],
     ) {
+        self.ask_by_itself(id, from, to, endpoint, named, earliest, given);
+        self.by_script(id);
+    }
+
+    /// A request that no step asks for.
+    #[allow(clippy::too_many_arguments, reason = "a line of the table above")]
+    fn ask_by_itself(
+        &mut self,
+        id: u64,
+        from: &str,
+        to: &str,
+        endpoint: &str,
+        named: &[usize],
+        earliest: &[usize],
+        given: &[usize],
+    ) {
         let ids = |list: &[usize]| list.iter().map(|nth| self.id(*nth).to_string()).collect::<Vec<_>>();
         let request = What::Request {
             id,
@@ -187,6 +277,7 @@ impl Run {
             events: ids(named),
             limit: Some(10),
             earliest: ids(earliest),
+            min_depth: None,
             bytes: 0,
         };
         let answer = What::Answer {
@@ -202,6 +293,46 @@ impl Run {
         self.tell(60, from, request);
         self.tell(61, to, What::Arrived { id });
         self.tell(62, from, answer);
+    }
+
+    fn by_script(&mut self, request: u64) {
+        for record in &mut self.records {
+            if let What::Request { id, cause, .. } = &mut record.what
+                && *id == request
+            {
+                *cause = "script".to_owned();
+            }
+        }
+    }
+
+    /// b asks c for an event that nobody has.
+    fn ask_in_vain(&mut self, id: u64) {
+        let request = What::Request {
+            id,
+            to: "c".to_owned(),
+            endpoint: "event".to_owned(),
+            line: "GET /_matrix/federation/v1/event/%24nobody%3Aa".to_owned(),
+            cause: "test".to_owned(),
+            events: vec!["$nobody:a".to_owned()],
+            limit: None,
+            earliest: Vec::new(),
+            min_depth: None,
+            bytes: 0,
+        };
+        self.tell(60, "b", request);
+        self.tell(61, "b", What::Failed { id, why: "refused".to_owned() });
+    }
+
+    /// Changes the status of an answer, which then has no events.
+    fn refuse(&mut self, request: u64, with: u16) {
+        self.answer(request, &[]);
+        for record in &mut self.records {
+            if let What::Answer { id, status, .. } = &mut record.what
+                && *id == request
+            {
+                *status = with;
+            }
+        }
     }
 
     fn id(&self, nth: usize) -> OwnedEventId {
@@ -276,7 +407,7 @@ impl Run {
             "why": "a journal made by hand",
             "servers": { "a": {}, "b": {}, "c": {} },
             "room": { "created_by": "a" },
-            "timeline": [],
+            "timeline": self.timeline,
             "expect": self.expect,
         });
         let scenario = Scenario::parse(&definition.to_string(), "by-hand.json").unwrap();
@@ -314,6 +445,11 @@ fn judged(pdu: &Arc<Pdu>, verdict: Standing) -> What {
     What::Judged { event: pdu.event_id().clone(), verdict, reason: None }
 }
 
+/// A timeline in which a server is told to answer falsely.
+fn lies_of(server: &str) -> Value {
+    json!([{ "at": "0ms", "answer": { "server": server, "endpoint": "event", "status": 404 } }])
+}
+
 type Change = fn(&mut Run);
 
 /// What spoils a good run, by the invariant that must notice.
@@ -339,7 +475,28 @@ const BAD: &[(&str, &str, Change)] = &[
         run.stored(1, |pdu| pdu["signatures"] = other["signatures"].clone());
     }),
     ("signs-own-only", "b speaks for a", |run| {
-        run.records.iter_mut().find(|record| record.t == 30).unwrap().server = Some("b".to_owned());
+        let is_made = |record: &&mut Record| record.t == 30 && matches!(record.what, What::Received { .. });
+        run.records.iter_mut().find(is_made).unwrap().server = Some("b".to_owned());
+    }),
+    ("signs-own-only", "nobody asked b", |run| {
+        run.records.retain(|record| !(matches!(record.what, What::Step { .. }) && record.t == 20));
+    }),
+    ("integrity", "another room", |run| {
+        let [create, five, a] = [0, 5, 6].map(|nth| run.events[nth].clone());
+        let elsewhere = event_of("!other:a", "a", &[&five], &[&create, &a], message("a", "here?"));
+        run.events.push(elsewhere);
+        run.happen(10, 55);
+        (0..3).for_each(|host| run.extremities(host, &[10]));
+    }),
+    ("answers", "backfill stops early", |run| run.answer(1, &[3, 2, 1])),
+    ("answers", "backfill leaves out one on the way", |run| run.answer(1, &[3, 2, 1, 9, 8, 6, 0])),
+    ("answers", "backfill leaves out the seed", |run| run.answer(1, &[2, 1, 9, 8, 7, 6, 0])),
+    ("answers", "backfill with what is no event", |run| {
+        for record in &mut run.records {
+            if let What::Answer { id: 1, events, .. } = &mut record.what {
+                events.push("?".to_owned());
+            }
+        }
     }),
     ("answers", "backfill over the limit", |run| {
         for record in &mut run.records {
@@ -364,11 +521,63 @@ const BAD: &[(&str, &str, Change)] = &[
     ("answers", "missing events behind an earliest", |run| run.answer(2, &[1, 3, 4])),
     ("answers", "missing events twice", |run| run.answer(2, &[3, 3])),
     ("answers", "missing events upside down", |run| {
-        run.ask(5, "b", "a", "get_missing_events", &[5], &[9], &[3, 2]);
+        run.ask(5, "b", "a", "get_missing_events", &[3], &[9], &[2, 1]);
     }),
-    ("answers", "another event", |run| run.answer(3, &[3])),
-    ("answers", "no event", |run| run.answer(3, &[])),
-    ("answers", "state ids twice", |run| run.answer(4, &[0, 0])),
+    ("answers", "missing events skips one", |run| run.answer(2, &[4])),
+    ("answers", "missing events from afar first", |run| {
+        run.ask(5, "b", "a", "get_missing_events", &[3], &[], &[7, 8, 9, 1]);
+    }),
+    ("answers", "an event that it does not have", |run| {
+        run.one_for_c_alone();
+        run.ask(5, "c", "a", "event", &[10], &[], &[10]);
+    }),
+    ("answers", "not found, though it has it", |run| {
+        run.ask_by_itself(5, "b", "c", "state_ids", &[4], &[], &[]);
+        run.refuse(5, 404);
+    }),
+    ("answers", "state ids without one", |run| run.answer(4, &[0, 6, 7, 8])),
+    ("answers", "state ids with a message", |run| run.answer(4, &[0, 1, 6, 7, 8, 9])),
+    ("answers", "state ids with a hole in the auth chain", |run| run.answer_with(4, "auth_chain", &[0, 7])),
+    ("answers", "state ids with more than the auth chain", |run| {
+        run.answer_with(4, "auth_chain", &[0, 1, 6, 7]);
+    }),
+    ("answers", "event auth with a hole", |run| {
+        run.ask(5, "b", "a", "event_auth", &[9], &[], &[]);
+        run.answer_with(5, "auth_chain", &[0, 7]);
+    }),
+    ("auth-rules", "b did not have an auth event", |run| run.never_received("b", 9)),
+    ("auth-rules", "b had rejected an auth event", |run| {
+        let rejected = judged(&run.events[9], Standing::Rejected);
+        run.tell(-10, "b", rejected);
+        // Before anything is built upon it.
+        let record = run.records.pop().unwrap();
+        let place = run.records.iter().position(|record| record.t >= 0).unwrap();
+        run.records.insert(place, record);
+    }),
+    ("auth-rules", "the rules forbid it", |run| {
+        let [five, a] = [5, 6].map(|nth| run.events[nth].clone());
+        run.events.push(event("a", &[&five], &[&a], message("a", "without a create event")));
+        run.happen(10, 55);
+        (0..3).for_each(|host| run.extremities(host, &[10]));
+    }),
+    ("explained-state", "b is gone from a's state", |run| run.leave_state("a", "b")),
+    ("explained-state", "a change is never made", |run| {
+        run.branch("shared");
+        run.records.retain(|record| !(record.t == 56 && matches!(record.what, What::State { .. })));
+        let is_setting = |record: &Record| record.t == 55 && matches!(record.what, What::State { .. });
+        run.records.retain(|record| !is_setting(record));
+    }),
+    ("acknowledged", "b has lost what it took", |run| {
+        let [create, five, a] = [0, 5, 6].map(|nth| run.events[nth].clone());
+        run.events.push(event("a", &[&five], &[&create, &a], message("a", "gone")));
+        run.ask(5, "a", "b", "send", &[10], &[], &[]);
+    }),
+    ("needless-requests", "b asks itself", |run| {
+        run.ask_by_itself(5, "b", "b", "event", &[4], &[], &[4]);
+    }),
+    ("needless-requests", "b asks for what it has", |run| {
+        run.ask_by_itself(5, "b", "a", "backfill", &[1], &[], &[1, 9, 8, 7, 6, 0]);
+    }),
     ("verdicts-agree", "b rejects what others accept", |run| run.stand(1, 4, Standing::Rejected)),
     ("verdicts-agree", "b rejects what others soft-fail", |run| {
         run.stand(0, 4, Standing::SoftFailed);
@@ -394,7 +603,7 @@ const BAD: &[(&str, &str, Change)] = &[
     }),
     ("confidentiality", "an event before b's join, pushed", |run| {
         run.branch("joined");
-        run.ask(5, "a", "b", "send", &[11], &[], &[]);
+        run.ask_by_itself(5, "a", "b", "send", &[11], &[], &[]);
     }),
     ("confidentiality", "shared history to a server that is not in the room", |run| {
         run.branch("shared");
@@ -410,9 +619,23 @@ const BAD: &[(&str, &str, Change)] = &[
         run.shut_out(&["b*"]);
         run.ask(5, "b", "a", "backfill", &[1], &[], &[1, 9, 8, 7, 6, 0]);
     }),
+    ("verdicts-agree", "all reject what is allowed", |run| {
+        (0..3).for_each(|host| run.stand(host, 4, Standing::Rejected));
+    }),
     ("idempotence", "accepted twice", |run| {
         let record = judged(&run.events[3], Standing::Accepted);
         run.tell(70, "b", record);
+    }),
+    ("frontier", "a new event on an old one", |run| {
+        run.one_more(&[3], message("a", "late"));
+        (0..3).for_each(|host| run.extremities(host, &[5, 10]));
+    }),
+    ("frontier", "a new event leaves out an extremity", |run| {
+        run.branch("shared");
+        let [create, secret, a] = [0, 11, 6].map(|nth| run.events[nth].clone());
+        run.events.push(event("a", &[&secret], &[&create, &a], message("a", "one of two")));
+        run.happen(12, 57);
+        (0..3).for_each(|host| run.extremities(host, &[5, 12]));
     }),
     ("frontier", "none", |run| run.extremities(0, &[])),
     ("frontier", "an ancestor of another", |run| run.extremities(0, &[3, 5])),
@@ -471,9 +694,7 @@ const BAD: &[(&str, &str, Change)] = &[
     ("request-budget", "over the scenario's", |run| run.expect = json!({ "requests": { "event": 0 } })),
     ("request-budget", "over the scenario's total", |run| run.expect = json!({ "requests": { "total": 3 } })),
     ("request-budget", "over what was missing", |run| {
-        for id in 10..40 {
-            run.ask(id, "b", "c", "event", &[4], &[], &[4]);
-        }
+        (10..40).for_each(|id| run.ask_in_vain(id));
     }),
 ];
 
@@ -491,11 +712,11 @@ const GOOD: &[(&str, Change)] = &[
     }),
     ("everybody may see it", |run| {
         run.branch("world_readable");
-        run.leave_state("a", "b");
+        run.b_leaves();
         run.ask(5, "b", "a", "event", &[11], &[], &[11]);
     }),
     ("b has left, and asks for what it has seen", |run| {
-        run.leave_state("a", "b");
+        run.b_leaves();
         run.ask(5, "b", "a", "event", &[3], &[], &[3]);
     }),
     ("an event that nothing could be taken from", |run| {
@@ -557,12 +778,35 @@ const GOOD: &[(&str, Change)] = &[
         let redacted: Value = serde_json::from_str(run.events[1].redacted_json().get()).unwrap();
         run.stored(1, |pdu| *pdu = redacted.clone());
     }),
-    ("missing events skips one on the way", |run| run.answer(2, &[4])),
+    ("missing events cut by the limit", |run| {
+        for record in &mut run.records {
+            if let What::Request { id: 2, limit, .. } = &mut record.what {
+                *limit = Some(1);
+            }
+        }
+        run.answer(2, &[4]);
+    }),
+    ("backfill cut by the limit follows any branch", |run| {
+        run.ask(5, "b", "a", "backfill", &[5], &[], &[5, 4, 2, 1, 9, 8, 7, 6, 0, 3]);
+    }),
+    ("state ids with the state in its auth chain", |run| {
+        run.answer_with(4, "auth_chain", &[0, 6, 7, 8, 9]);
+    }),
+    ("not found, and it does not have it", |run| {
+        run.one_for_c_alone();
+        run.ask_by_itself(5, "c", "a", "event", &[10], &[], &[]);
+        run.refuse(5, 404);
+        run.by_script(5);
+        run.timeline = lies_of("c");
+    }),
+    ("what only a liar has can't be had", |run| {
+        run.one_for_c_alone();
+        run.timeline = lies_of("c");
+    }),
     ("missing events may order siblings as it likes", |run| run.answer(2, &[4, 3])),
     ("missing events puts a parent of two children behind one of them", |run| {
-        run.ask(5, "b", "a", "get_missing_events", &[5, 4], &[], &[3, 2]);
+        run.ask(5, "b", "a", "get_missing_events", &[5, 4], &[1], &[3, 2]);
     }),
-    ("backfill leaves out the seed and its parent", |run| run.answer(1, &[1, 0])),
     ("just in time", |run| {
         run.expect = json!({ "within": "20ms" });
         let record = judged(&run.events[5], Standing::SoftFailed);
@@ -572,9 +816,7 @@ const GOOD: &[(&str, Change)] = &[
     ("a long gap explains many requests", |run| {
         let missing = run.id(4);
         run.tell(50, "b", What::GapOpened { missing, wanted_by: run.id(5) });
-        for id in 10..40 {
-            run.ask(id, "b", "c", "event", &[4], &[], &[4]);
-        }
+        (10..40).for_each(|id| run.ask_in_vain(id));
     }),
 ];
 
@@ -636,6 +878,60 @@ fn a_scenario_can_expect_to_be_violated() {
     let judgement = judge(&scenario, &journal).unwrap();
     assert_eq!(judgement.verdict, Verdict::Violated);
     assert!(judgement.is_as_expected());
+}
+
+#[test]
+fn what_a_server_lacks_is_told_by_what_it_could_have() {
+    let told = |change: Change| {
+        let mut run = Run::good();
+        change(&mut run);
+        let (scenario, journal) = run.finish();
+        let judgement = judge(&scenario, &journal).unwrap();
+        let b = judgement.recoveries.into_iter().find(|recovery| recovery.server == "b").unwrap();
+        [b.recovered, b.withheld.len(), b.not_recovered.len(), b.not_yet.len(), b.lost.len()]
+    };
+    assert_eq!(told(|_| {}), [0; 5]);
+    assert_eq!(told(|run| run.forget(1, 4)), [0, 0, 1, 0, 0], "others have it");
+    let lost: Change = |run| {
+        run.one_for_c_alone();
+        run.timeline = lies_of("c");
+    };
+    assert_eq!(told(lost), [0, 0, 0, 0, 1], "only a liar has it");
+    let not_yet: Change = |run| {
+        run.forget(1, 4);
+        run.ends[1].idle = false;
+        run.expect = json!({ "within": "10s" });
+    };
+    assert_eq!(told(not_yet), [0, 0, 0, 1, 0], "there is time left");
+    let too_late: Change = |run| {
+        run.forget(1, 4);
+        run.ends[1].idle = false;
+        run.expect = json!({ "within": "10ms" });
+    };
+    assert_eq!(told(too_late), [0, 0, 1, 0, 0], "time is over");
+    let out_of_reach: Change = |run| {
+        run.forget(1, 4);
+        let links = [("b", "a"), ("b", "c")].map(|(from, to)| (from.to_owned(), to.to_owned())).to_vec();
+        run.tell(900, "a", What::Unhealed { links });
+    };
+    assert_eq!(told(out_of_reach), [0, 0, 0, 0, 1], "nobody is in reach");
+    let withheld: Change = |run| {
+        run.branch("joined");
+        run.ask(5, "b", "a", "event", &[11], &[], &[11]);
+        run.answer_with(5, "redacted", &[11]);
+    };
+    assert_eq!(told(withheld), [0, 1, 0, 0, 0], "it may not see it");
+    let recovered: Change = |run| {
+        let wanted = run.id(4);
+        for record in &mut run.records {
+            if let What::Received { event, from: From::Peer { endpoint, .. }, .. } = &mut record.what
+                && *event == wanted
+            {
+                *endpoint = "event".to_owned();
+            }
+        }
+    };
+    assert_eq!(told(recovered), [1, 0, 0, 0, 0], "it asked and got it");
 }
 
 #[test]

@@ -1,180 +1,196 @@
-//! Every answer keeps the contract of its endpoint, read from the request and the answer alone.
+//! Every answer is one that a slow and simple server could give that holds the same: which events, how many, in an
+//! order that the text or the common test suites allow, and an error only where one is due.
 //!
-//! Only what all readings of the specification share is checked: which events, how many, never more order than the
-//! text or the common test suites ask for.
+//! What the answering server held is worked out from the journal. An answer was made at some moment between the
+//! arrival of the request and its own; it must be right at one of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ruma_common::EventId;
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Asked, Evidence},
+    evidence::{Answered, Asked, Evidence, Host},
+    model::{Gap, Holdings, Model, Verdict, Wrong},
 };
-use crate::room::walk::{BACKFILL_LIMIT_MAX, MISSING_EVENTS_LIMIT_DEFAULT, MISSING_EVENTS_LIMIT_MAX};
+use crate::{matrix::pdu::Pdu, room::graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "answers",
     code: "ANSWER",
-    clause: "SS-API `/backfill`, `/get_missing_events`, `/event`, `/state`, `/state_ids`",
-    holds: "every answer has only what was asked for, no more than the limit, and nothing twice",
+    clause: "SS-API `/backfill`, `/get_missing_events`, `/event`, `/event_auth`, `/state`, `/state_ids`",
+    holds: "every answer is one that a server could give that walks the whole graph slowly and simply",
     when: When::Always,
     check,
 };
 
-type Problem = (Option<String>, String);
-
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for asked in evidence.requests.values() {
-        let Some(answer) = asked.answer.as_ref().filter(|answer| answer.status == 200) else { continue };
+        let Some(answer) = &asked.answer else { continue };
         // Only servers that answer for themselves are judged.
         let is_told = evidence.scripted.contains(&(asked.to, asked.endpoint));
-        if is_told || !evidence.hosts.contains_key(asked.to) {
-            continue;
-        }
-        let answer = Answer { evidence, asked, events: answer.events };
-        if let Some((event, problem)) = answer.problem() {
-            let message = format!("{} answered {} of {}: {problem}", asked.to, asked.endpoint, asked.from);
-            let mut finding = Finding::on(asked.to, message);
-            finding.event = event.and_then(|id| EventId::parse(id).ok());
-            findings.push(finding);
+        let Some(host) = evidence.hosts.get(asked.to).filter(|_| !is_told) else { continue };
+        if let Err(wrong) = judge(evidence, host, asked, answer) {
+            let message =
+                format!("{} answered {} of {}: {}", asked.to, asked.endpoint, asked.from, wrong.problem);
+            findings.push(Finding { event: wrong.event, ..Finding::on(asked.to, message) });
         }
     }
     findings
 }
 
-struct Answer<'e, 'a> {
-    evidence: &'e Evidence<'a>,
-    asked: &'e Asked<'a>,
-    events: &'a [String],
+/// Right at one moment is right; of several that are wrong the first is told.
+fn judge(evidence: &Evidence<'_>, host: &Host<'_>, asked: &Asked<'_>, answer: &Answered<'_>) -> Verdict {
+    let mut wrong = None;
+    for at in evidence.moments(asked).into_iter().chain([answer.at]) {
+        match (Case { evidence, host, asked, answer, at }).judge() {
+            Ok(()) => return Ok(()),
+            Err(problem) => wrong.get_or_insert(problem),
+        };
+    }
+    Err(wrong.expect("there is at least one moment"))
 }
 
-impl Answer<'_, '_> {
-    fn problem(&self) -> Option<Problem> {
+/// One answer, seen as made after a certain record.
+struct Case<'e, 'a> {
+    evidence: &'e Evidence<'a>,
+    host: &'e Host<'a>,
+    asked: &'e Asked<'a>,
+    answer: &'e Answered<'a>,
+    at: usize,
+}
+
+impl Case<'_, '_> {
+    fn judge(&self) -> Verdict {
+        let model = Model(View { evidence: self.evidence, host: self.host, at: self.at });
+        if self.answer.status != 200 {
+            return self.refusal();
+        }
+        if !matches!(
+            self.asked.endpoint,
+            "backfill" | "get_missing_events" | "event" | "event_auth" | "state" | "state_ids"
+        ) {
+            return Ok(());
+        }
+        let (answer, chain) = (ids(self.answer.events)?, ids(self.answer.auth_chain)?);
+        let named: Vec<&EventId> = known_ids(self.asked.events);
         match self.asked.endpoint {
-            "backfill" => self.backfill(),
-            "get_missing_events" => self.missing_events(),
-            "event" => self.event(),
-            "state" | "state_ids" => self.duplicate(),
-            _ => None,
-        }
-    }
-
-    fn backfill(&self) -> Option<Problem> {
-        let limit = self.limit(BACKFILL_LIMIT_MAX, BACKFILL_LIMIT_MAX);
-        let seeds: BTreeSet<&str> = self.asked.events.iter().map(String::as_str).collect();
-        self.too_many(limit)
-            .or_else(|| self.duplicate())
-            .or_else(|| self.other_room())
-            .or_else(|| self.unreachable(&seeds, &BTreeSet::new(), "is neither asked for nor before it"))
-            .or_else(|| self.seed_first())
-    }
-
-    fn missing_events(&self) -> Option<Problem> {
-        let limit = self.limit(MISSING_EVENTS_LIMIT_DEFAULT, MISSING_EVENTS_LIMIT_MAX);
-        let latest: BTreeSet<&str> = self.asked.events.iter().map(String::as_str).collect();
-        let earliest: BTreeSet<&str> = self.asked.earliest.iter().map(String::as_str).collect();
-        self.too_many(limit)
-            .or_else(|| self.duplicate())
-            .or_else(|| self.other_room())
-            .or_else(|| self.any(|id| latest.contains(id), "is one of `latest_events` itself"))
-            .or_else(|| self.any(|id| earliest.contains(id), "is one of `earliest_events` itself"))
-            .or_else(|| {
-                self.unreachable(&latest, &earliest, "is not between `earliest_events` and `latest_events`")
-            })
-            .or_else(|| self.child_before_parent())
-    }
-
-    fn event(&self) -> Option<Problem> {
-        match (self.asked.events, self.events) {
-            ([wanted], [given]) if wanted == given => None,
-            ([wanted], [given]) => Some((Some(given.clone()), format!("it is not {}", cut(wanted)))),
-            (_, given) => Some((None, format!("{} events instead of one", given.len()))),
-        }
-    }
-
-    fn limit(&self, default: usize, most: usize) -> usize {
-        let asked = self.asked.limit.map_or(default, |limit| usize::try_from(limit).unwrap_or(most));
-        asked.min(most)
-    }
-
-    fn too_many(&self, limit: usize) -> Option<Problem> {
-        let given = self.events.len();
-        (given > limit).then(|| (None, format!("{given} events, the limit is {limit}")))
-    }
-
-    fn any(&self, bad: impl Fn(&str) -> bool, problem: &str) -> Option<Problem> {
-        let event = self.events.iter().find(|id| bad(id))?;
-        Some((Some(event.clone()), format!("{} {problem}", cut(event))))
-    }
-
-    fn duplicate(&self) -> Option<Problem> {
-        let seen = std::cell::RefCell::new(BTreeSet::new());
-        self.any(|id| !seen.borrow_mut().insert(id.to_owned()), "is in it twice")
-    }
-
-    fn other_room(&self) -> Option<Problem> {
-        let decoded = percent_encoding::percent_decode_str(self.asked.line).decode_utf8_lossy();
-        let elsewhere = |id: &str| {
-            let pdu = parse(id).and_then(|id| self.evidence.pdu(id));
-            pdu.is_some_and(|pdu| !decoded.contains(pdu.room_id().as_str()))
-        };
-        self.any(elsewhere, "is of another room")
-    }
-
-    /// The first event that no walk from `from` finds, stopping at `until`.
-    ///
-    /// Nearly every answer is connected, so the walk over the whole room is the exception.
-    fn unreachable(&self, from: &BTreeSet<&str>, until: &BTreeSet<&str>, problem: &str) -> Option<Problem> {
-        let start = || from.iter().filter_map(|id| parse(id)).filter(|id| !until.contains(id.as_str()));
-        let given: BTreeSet<&str> = self.events.iter().map(String::as_str).collect();
-        let inside = |id: &EventId| {
-            !until.contains(id.as_str()) && (from.contains(id.as_str()) || given.contains(id.as_str()))
-        };
-        let near = self.evidence.reach(start(), inside);
-        let is_in = |reached: &BTreeSet<&EventId>, id: &str| parse(id).is_some_and(|id| reached.contains(id));
-        if self.events.iter().all(|id| is_in(&near, id)) {
-            return None;
-        }
-        let far = self.evidence.reach(start(), |id| !until.contains(id.as_str()));
-        self.any(|id| !is_in(&far, id), problem)
-    }
-
-    /// With one seed, the answer begins with it.
-    fn seed_first(&self) -> Option<Problem> {
-        let [seed] = self.asked.events else { return None };
-        let first = self.events.first()?;
-        (first != seed && self.events.contains(seed))
-            .then(|| (Some(first.clone()), format!("{} comes before the event asked for", cut(first))))
-    }
-
-    /// A parent with one child only is found through that child, by every walk, and so comes before it. Where the
-    /// graph forks, the order is open (matrix-spec#1512).
-    fn child_before_parent(&self) -> Option<Problem> {
-        let places: BTreeMap<&str, usize> =
-            self.events.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
-        let mut children: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for child in self.events.iter().chain(self.asked.events).filter_map(|id| parse(id)) {
-            for parent in self.evidence.parents(child) {
-                children.entry(parent.as_str()).or_default().insert(child.as_str());
+            "backfill" => {
+                self.of_the_room(&answer)?;
+                model.backfill(&named, self.asked.limit, &answer)
+            }
+            "get_missing_events" => {
+                self.of_the_room(&answer)?;
+                let gap = Gap {
+                    latest: &named,
+                    earliest: &known_ids(self.asked.earliest),
+                    limit: self.asked.limit,
+                    min_depth: self.asked.min_depth,
+                };
+                model.missing_events(&gap, &answer)
+            }
+            "event" => named.first().map_or(Ok(()), |wanted| model.event(wanted, &answer)),
+            "event_auth" => model.auth_chain(&named, &chain),
+            _ => {
+                model.state(&answer)?;
+                named.first().map_or(Ok(()), |id| self.state_there(id, &answer))?;
+                model.auth_chain(&answer, &chain)
             }
         }
-        let is_only_child = |parent: &str| children.get(parent).is_some_and(|children| children.len() == 1);
-        let too_early = |id: &str| {
-            let parents = parse(id).map_or(&[][..], |id| self.evidence.parents(id));
-            let mut bound =
-                parents.iter().map(|parent| parent.as_str()).filter(|parent| is_only_child(parent));
-            bound.any(|parent| places.get(parent) > places.get(id))
+    }
+
+    /// An own question of a server that is in the room is answered, if what it asks for is there.
+    fn refusal(&self) -> Verdict {
+        let by_script = self.asked.cause.starts_with("script");
+        let is_about_events = matches!(self.asked.endpoint, "event" | "state" | "state_ids" | "event_auth");
+        if self.answer.status != 404 || by_script || !is_about_events {
+            return Ok(());
+        }
+        let named = known_ids(self.asked.events);
+        let Some(id) = named.first() else { return Ok(()) };
+        let standing = self.evidence.standing_at(self.host, id, self.at);
+        let is_there = match self.asked.endpoint {
+            "event" | "event_auth" => standing.is_some_and(Standing::is_judged),
+            _ => standing.is_some_and(Standing::is_history),
         };
-        self.any(too_early, "comes before its own parent")
+        if is_there {
+            let problem = format!("404 for {}, which it has", super::short(id));
+            return Err(Wrong { event: Some((*id).to_owned()), problem });
+        }
+        Ok(())
+    }
+
+    /// The state before an event is a function of the events before it. Where the server has not judged all of them,
+    /// it goes by the word of others, and any state may be right.
+    fn state_there(&self, id: &EventId, answer: &[&EventId]) -> Verdict {
+        let standing = self.evidence.standing_at(self.host, id, self.at);
+        if !standing.is_some_and(Standing::is_history) {
+            let problem = format!("a state at {}, which is not part of its history", super::short(id));
+            return Err(Wrong { event: Some(id.to_owned()), problem });
+        }
+        let room = self.evidence.referee();
+        let Some(state) = room.state_before(id) else { return Ok(()) };
+        if !self.evidence.knows_all_before(self.host, id, self.at) {
+            return Ok(());
+        }
+        let right: BTreeSet<&EventId> = state.values().map(|idx| room.graph().id(*idx)).collect();
+        let given: BTreeSet<&EventId> = answer.iter().copied().collect();
+        let problem = |id: &EventId, problem: &str| Wrong {
+            event: Some(id.to_owned()),
+            problem: format!("{} {problem}", super::short(id)),
+        };
+        if let Some(id) = right.difference(&given).next().copied() {
+            return Err(problem(id, "is part of the state there and left out"));
+        }
+        match given.difference(&right).next().copied() {
+            Some(id) => Err(problem(id, "is no part of the state there")),
+            None => Ok(()),
+        }
+    }
+
+    fn of_the_room(&self, answer: &[&EventId]) -> Verdict {
+        let decoded = percent_encoding::percent_decode_str(self.asked.line).decode_utf8_lossy();
+        let elsewhere = |id: &&&EventId| {
+            let pdu = self.evidence.pdu(id);
+            pdu.is_some_and(|pdu| !decoded.contains(pdu.room_id().as_str()))
+        };
+        match answer.iter().find(elsewhere) {
+            Some(id) => {
+                let problem = format!("{} is of another room", super::short(id));
+                Err(Wrong { event: Some((*id).to_owned()), problem })
+            }
+            None => Ok(()),
+        }
     }
 }
 
-fn parse(id: &str) -> Option<&EventId> {
-    <&EventId>::try_from(id).ok()
+/// What a server held after a certain record.
+struct View<'e, 'a> {
+    evidence: &'e Evidence<'a>,
+    host: &'e Host<'a>,
+    at: usize,
 }
 
-fn cut(id: &str) -> String {
-    parse(id).map_or_else(|| format!("`{id}`"), super::short)
+impl Holdings for View<'_, '_> {
+    fn standing(&self, id: &EventId) -> Standing {
+        self.evidence.standing_at(self.host, id, self.at).unwrap_or(Standing::Missing)
+    }
+
+    fn pdu(&self, id: &EventId) -> Option<&Pdu> {
+        self.evidence.pdu(id)
+    }
+}
+
+/// The ids in a request; what is none can't be known to anybody.
+fn known_ids(list: &[String]) -> Vec<&EventId> {
+    list.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok()).collect()
+}
+
+fn ids(list: &[String]) -> Result<Vec<&EventId>, Wrong> {
+    let ids = known_ids(list);
+    if ids.len() < list.len() {
+        return Err(Wrong { event: None, problem: "it holds something that is no event".to_owned() });
+    }
+    Ok(ids)
 }

@@ -5,6 +5,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Host},
+    oracle::waits_in_vain,
 };
 use crate::{room::graph::Standing, simulation::journal::End};
 
@@ -12,7 +13,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     name: "closed-history",
     code: "LIVENESS",
     clause: "SS-API \"Backfilling and retrieving missing events\": a gap is closed, or known as a backward extremity",
-    holds: "no event waits to be judged, and what history cites is held or is a backward extremity at its edge",
+    holds: "no event waits to be judged for what was to be had, and what history cites is held or is a backward extremity at its edge",
     when: When::AtRest,
     check,
 };
@@ -20,7 +21,8 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let ends = evidence.agreeing().filter_map(|(name, host)| Some((name, host, host.end?)));
     ends.flat_map(|(name, host, end)| {
-        let waiting = end.waiting.first().map(|first| waits(name, end, first));
+        let in_vain = waits_in_vain(evidence, name, host);
+        let waiting = end.waiting.first().filter(|_| !in_vain).map(|first| waits(name, end, first));
         waiting.into_iter().chain(hole(evidence, name, host, end))
     })
     .collect()

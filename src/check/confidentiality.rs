@@ -70,7 +70,7 @@ fn answered(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
 
 /// A push goes to the servers that were in the room at the event.
 fn pushed(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
-    let by_script = asked.cause == "script";
+    let by_script = asked.cause.starts_with("script");
     let reader = Reader::new(evidence, asked.to).filter(|_| !by_script)?;
     let host = evidence.hosts.get(asked.from)?;
     let mut ids = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
@@ -114,7 +114,8 @@ impl<'e, 'a> Reader<'e, 'a> {
     /// do (CS-API, "Server behaviour").
     fn may_see(&self, host: &Host<'_>, id: &EventId, at: usize) -> bool {
         let room = self.evidence.referee();
-        let is_outlier = host.standing_at(id, at).is_none_or(|standing| standing == Standing::Outlier);
+        let is_outlier =
+            self.evidence.standing_at(host, id, at).is_none_or(|standing| standing == Standing::Outlier);
         let Some(before) = room.state_before(id).filter(|_| !is_outlier) else {
             // Without a state there, an event counts as shared with all who are in the room, as in Synapse.
             return self.is_joined(host, at);

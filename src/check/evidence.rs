@@ -12,6 +12,7 @@ use std::{
 use indexmap::IndexMap;
 use ruma_common::{EventId, OwnedEventId, RoomId};
 
+use super::oracle::{self, Recovery};
 use crate::{
     matrix::{
         pdu::{Pdu, PduError, Road, UnverifiedPdu},
@@ -76,6 +77,8 @@ pub struct Asked<'a> {
     pub limit: Option<u64>,
     /// Its `earliest_events`.
     pub earliest: &'a [String],
+    /// Its `min_depth`.
+    pub min_depth: Option<u64>,
     /// The number of the record that says that it arrived.
     pub arrived: Option<usize>,
     /// The answer, if one came.
@@ -110,12 +113,29 @@ pub struct Judged<'a> {
     pub t: i64,
     /// On which server.
     pub server: &'a str,
+    /// The number of its record.
+    pub at: usize,
     /// In which of its lives, counted by its starts.
-    pub life: u32,
+    pub life: usize,
     /// On which event.
     pub event: &'a EventId,
     /// The verdict.
     pub verdict: Standing,
+}
+
+/// An event that a server made for an own user.
+#[derive(Debug)]
+pub struct OwnEvent<'e> {
+    /// The number of the record.
+    pub at: usize,
+    /// When.
+    pub t: i64,
+    /// The server.
+    pub server: &'e str,
+    /// The server.
+    pub host: &'e Host<'e>,
+    /// The event.
+    pub pdu: &'e Pdu,
 }
 
 /// A hole in a server's graph.
@@ -169,8 +189,8 @@ pub struct Host<'a> {
     pub held: BTreeMap<&'a EventId, Standing>,
     /// The events that it took.
     pub received: BTreeMap<&'a EventId, Receipt<'a>>,
-    /// All verdicts on each event, with the numbers of their records.
-    pub verdicts: BTreeMap<&'a EventId, Vec<(usize, Standing)>>,
+    /// All verdicts on each event, with the numbers of their records; events by their places in [`Evidence::seen`].
+    verdicts: Vec<Vec<(usize, Standing)>>,
     /// What has filled each slot of the current state, with the numbers of the records.
     pub slots: BTreeMap<(&'a str, &'a str), Vec<Filled<'a>>>,
     /// The numbers of the records at which it had other events, verdicts or another state than before.
@@ -179,11 +199,13 @@ pub struct Host<'a> {
     pub is_broken: bool,
     /// When it joined, the last time; nothing if it was there from the start.
     pub joined: Option<i64>,
-    /// The events at which it took the state by the word of a peer.
-    pub states_taken: BTreeSet<&'a EventId>,
+    /// Who let it in.
+    pub joined_via: Option<&'a str>,
+    /// The events at which it took the state by the word of a peer, with the peer.
+    pub states_taken: BTreeMap<&'a EventId, &'a str>,
     /// When an event last reached it or was judged.
     pub last_change: Option<i64>,
-    lives: u32,
+    lives: usize,
 }
 
 impl<'a> Host<'a> {
@@ -195,21 +217,6 @@ impl<'a> Host<'a> {
     /// Its forward extremities at the end.
     pub fn extremities(&self) -> BTreeSet<&'a EventId> {
         self.end.iter().flat_map(|end| &end.forward_extremities).map(|id| &**id).collect()
-    }
-
-    /// How an event stood after a record of the journal; nothing if the server did not have it. One that was taken and
-    /// not judged counts as an outlier, though it may have been waiting.
-    pub fn standing_at(&self, id: &EventId, at: usize) -> Option<Standing> {
-        let verdicts = self.verdicts.get(id).map_or(&[][..], Vec::as_slice);
-        if let Some((_, standing)) = last_at(verdicts, at) {
-            return Some(*standing);
-        }
-        let receipt = self.received.get(id).filter(|receipt| receipt.at <= at)?;
-        match receipt.from {
-            // Of imported events only the end says how they stand.
-            From::Import if verdicts.is_empty() => self.held.get(id).copied(),
-            _ => Some(Standing::Outlier),
-        }
     }
 
     /// What filled a slot of the current state after a record of the journal.
@@ -255,13 +262,24 @@ pub struct Evidence<'a> {
     pub expectations: Vec<(&'a str, &'a Expectation)>,
     /// Servers that a script tells what to answer, with the endpoint.
     pub scripted: BTreeSet<(&'a str, &'a str)>,
+    /// The steps that were played, with the number of the record, the server and the step's key.
+    pub steps: Vec<(usize, &'a str, &'a str)>,
+    /// Pairs of servers of which the first could not reach the second when the run ended.
+    pub out_of_reach: BTreeSet<(&'a str, &'a str)>,
+    /// How long servers may take to recover, in milliseconds.
+    pub budget_ms: u64,
     /// The panics.
     pub panics: Vec<Panicked<'a>>,
     /// When the last fault was over: the final heal, or else the last step that ended one.
     pub healed: Option<i64>,
     /// The time of the last record.
     pub ended: i64,
+    /// The number of the last record.
+    pub last: usize,
+    /// The parents of each event, by places in `seen`.
+    edges: OnceCell<Vec<Vec<usize>>>,
     referee: OnceCell<Room>,
+    recoveries: OnceCell<Vec<Recovery>>,
 }
 
 impl<'a> Evidence<'a> {
@@ -291,16 +309,22 @@ impl<'a> Evidence<'a> {
             labels: BTreeMap::new(),
             expectations: Vec::new(),
             scripted: scripted(scenario),
+            steps: Vec::new(),
+            out_of_reach: BTreeSet::new(),
+            budget_ms: scenario.expect.within.unwrap_or(scenario.settle).as_millis(),
             panics: Vec::new(),
             healed: None,
             ended: 0,
+            last: journal.records.len() - 1,
+            edges: OnceCell::new(),
             referee: OnceCell::new(),
+            recoveries: OnceCell::new(),
         };
         let mut open_gaps = BTreeMap::new();
         for (at, record) in journal.records.iter().enumerate() {
             evidence.ended = record.t;
             evidence.take_traffic(at, record);
-            evidence.take_world(record);
+            evidence.take_world(at, record);
             evidence.take_event(at, record);
             evidence.take_state(at, record);
             evidence.take_gap(record, &mut open_gaps);
@@ -311,7 +335,7 @@ impl<'a> Evidence<'a> {
 
     fn take_traffic(&mut self, at: usize, record: &'a Record) {
         match &record.what {
-            What::Request { id, to, endpoint, line, cause, events, limit, earliest, .. } => {
+            What::Request { id, to, endpoint, line, cause, events, limit, earliest, min_depth, .. } => {
                 let asked = Asked {
                     t: record.t,
                     at,
@@ -324,6 +348,7 @@ impl<'a> Evidence<'a> {
                     events,
                     limit: *limit,
                     earliest,
+                    min_depth: *min_depth,
                     arrived: None,
                     answer: None,
                     failed: None,
@@ -350,8 +375,14 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    fn take_world(&mut self, record: &'a Record) {
+    fn take_world(&mut self, at: usize, record: &'a Record) {
+        if let What::Step { action, .. } = &record.what {
+            self.steps.push((at, record.server.as_deref().unwrap_or_default(), action));
+        }
         match &record.what {
+            What::Unhealed { links } => {
+                self.out_of_reach = links.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+            }
             What::Healed | What::StepEnds { .. } => self.healed = Some(record.t),
             What::Step { action, .. } if matches!(action.as_str(), "heal" | "restart") => {
                 self.healed = Some(record.t);
@@ -372,9 +403,12 @@ impl<'a> Evidence<'a> {
             What::KeyRotated { key_id, key } => {
                 self.keys.push((host.matrix_name.to_owned(), key_id.clone(), key.clone()));
             }
-            What::Joined { .. } => host.joined = Some(record.t),
-            What::StateTaken { event, .. } => {
-                host.states_taken.insert(event);
+            What::Joined { via, .. } => {
+                host.joined = Some(record.t);
+                host.joined_via = Some(via);
+            }
+            What::StateTaken { event, from, .. } => {
+                host.states_taken.insert(event, from);
             }
             What::End(end) => {
                 host.held = end.events.iter().map(|(id, standing)| (&**id, *standing)).collect();
@@ -410,9 +444,12 @@ impl<'a> Evidence<'a> {
             What::Judged { event, verdict, .. } => {
                 host.last_change = Some(record.t);
                 host.changes.push(at);
-                host.verdicts.entry(event).or_default().push((at, *verdict));
+                if let Some(place) = self.seen.get_index_of(&**event) {
+                    host.verdicts.resize_with(host.verdicts.len().max(place + 1), Vec::new);
+                    host.verdicts[place].push((at, *verdict));
+                }
                 let life = host.lives;
-                self.judged.push(Judged { t: record.t, server, life, event, verdict: *verdict });
+                self.judged.push(Judged { t: record.t, at, server, life, event, verdict: *verdict });
             }
             _ => {}
         }
@@ -457,10 +494,28 @@ impl<'a> Evidence<'a> {
         joined.map(|(name, host)| (*name, host)).filter(|(name, _)| !differ.iter().any(|other| other == name))
     }
 
-    /// The joined servers that still had something under way when the run ended.
+    /// The joined servers that still had something under way when the run ended, other than waiting for what they
+    /// can't get.
     pub fn restless(&self) -> impl Iterator<Item = (&'a str, &End)> {
-        let ends = self.agreeing().filter_map(|(name, host)| Some((name, host.end?)));
-        ends.filter(|(_, end)| !end.idle)
+        let ends = self.agreeing().filter_map(|(name, host)| Some((name, host, host.end?)));
+        ends.filter(move |(name, host, end)| !end.idle && !oracle::waits_in_vain(self, name, host))
+            .map(|(name, _, end)| (name, end))
+    }
+
+    /// Whether nobody tells a server what to answer. One with a bug is honest: its failures are failures.
+    pub fn is_honest(&self, server: &str) -> bool {
+        !self.scripted.iter().any(|(told, _)| *told == server)
+    }
+
+    /// Whether what a server knows of the state may be the word of one that is not honest.
+    pub fn may_be_deceived(&self, host: &Host<'_>) -> bool {
+        let words = host.states_taken.values().copied().chain(host.joined_via);
+        words.into_iter().any(|from| !self.is_honest(from))
+    }
+
+    /// What each server got of what it lacked.
+    pub fn recoveries(&self) -> &[Recovery] {
+        self.recoveries.get_or_init(|| oracle::recoveries(self))
     }
 
     /// Whether a break in a server's history is one that it may have: what lies below happened before it joined,
@@ -468,7 +523,7 @@ impl<'a> Evidence<'a> {
     pub fn is_edge(&self, host: &Host<'_>, missing: &EventId) -> bool {
         let Some(seen) = self.seen.get(missing) else { return true };
         let before_join = host.joined.is_some_and(|joined| seen.t <= joined);
-        before_join || *seen.from == From::Import || host.states_taken.contains(missing)
+        before_join || *seen.from == From::Import || host.states_taken.contains_key(missing)
     }
 
     /// The events that a server may lack: those at and below the edges of its history.
@@ -488,7 +543,87 @@ impl<'a> Evidence<'a> {
         std::iter::once(arrived).chain(since[..until].iter().copied()).collect()
     }
 
+    /// The events that servers made themselves, but for those that a script made, in order.
+    pub fn own_events(&self) -> impl Iterator<Item = OwnEvent<'_>> {
+        let made = self.seen.iter().filter(|(_, seen)| *seen.from == From::User);
+        made.filter_map(move |(id, seen)| {
+            if self.crafted.contains_key(id) {
+                return None;
+            }
+            let host = self.hosts.get(seen.server)?;
+            let at = host.received.get(id)?.at;
+            Some(OwnEvent { at, t: seen.t, server: seen.server, host, pdu: self.pdu(id)? })
+        })
+    }
+
+    // --- A server at a moment of the run.
+
+    /// How an event stood after a record of the journal; nothing if the server did not have it. One that was taken and
+    /// not judged counts as an outlier, though it may have been waiting.
+    pub fn standing_at(&self, host: &Host<'_>, id: &EventId, at: usize) -> Option<Standing> {
+        self.standing_of(host, self.seen.get_index_of(id)?, at)
+    }
+
+    fn standing_of(&self, host: &Host<'_>, place: usize, at: usize) -> Option<Standing> {
+        let verdicts = host.verdicts.get(place).map_or(&[][..], Vec::as_slice);
+        if let Some((_, standing)) = last_at(verdicts, at) {
+            return Some(*standing);
+        }
+        let (id, _) = self.seen.get_index(place)?;
+        let receipt = host.received.get(id).filter(|receipt| receipt.at <= at)?;
+        match receipt.from {
+            // Of imported events only the end says how they stand.
+            From::Import if verdicts.is_empty() => host.held.get(id).copied(),
+            _ => Some(Standing::Outlier),
+        }
+    }
+
+    /// The accepted events of a server, after a record of the journal, that no other of them descends from.
+    pub fn tips_at(&self, host: &Host<'_>, at: usize) -> BTreeSet<&'a EventId> {
+        let edges = self.edges();
+        let standings: Vec<_> = (0..edges.len()).map(|place| self.standing_of(host, place, at)).collect();
+        let is_accepted = |place: &usize| standings[*place] == Some(Standing::Accepted);
+        let mut covered = vec![false; edges.len()];
+        let mut open: Vec<usize> = (0..edges.len()).filter(is_accepted).collect();
+        while let Some(child) = open.pop() {
+            for parent in &edges[child] {
+                let walks_on = !is_accepted(parent) && standings[*parent].is_some();
+                if !std::mem::replace(&mut covered[*parent], true) && walks_on {
+                    open.push(*parent);
+                }
+            }
+        }
+        let tips = (0..edges.len()).filter(|place| is_accepted(place) && !covered[*place]);
+        tips.map(|place| *self.seen.get_index(place).expect("it is a place").0).collect()
+    }
+
+    fn edges(&self) -> &[Vec<usize>] {
+        self.edges.get_or_init(|| {
+            let place = |id: &OwnedEventId| self.seen.get_index_of(&**id);
+            self.seen.values().map(|seen| seen.parents.iter().filter_map(place).collect()).collect()
+        })
+    }
+
     // --- The room.
+
+    /// Whether a server has judged an event and all that is before it, up to a record of the journal.
+    pub fn knows_all_before(&self, host: &Host<'_>, id: &EventId, at: usize) -> bool {
+        let Some(place) = self.seen.get_index_of(id) else { return false };
+        let edges = self.edges();
+        let mut reached = vec![false; edges.len()];
+        let mut open = vec![place];
+        while let Some(place) = open.pop() {
+            if std::mem::replace(&mut reached[place], true) {
+                continue;
+            }
+            let is_whole = edges[place].len() == self.seen[place].parents.len();
+            if !is_whole || !self.standing_of(host, place, at).is_some_and(Standing::is_judged) {
+                return false;
+            }
+            open.extend(&edges[place]);
+        }
+        true
+    }
 
     /// The room as one would have it who got every event of the run in a good order: what the events alone say.
     ///

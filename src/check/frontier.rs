@@ -1,25 +1,29 @@
-//! A server builds upon the newest events that it accepted, all of them and no others.
+//! A server builds upon the newest events that it accepted, all of them and no others: at the end, and with each event
+//! that it makes on the way.
+
+use std::collections::BTreeSet;
 
 use ruma_common::EventId;
 
 use super::{
-    Finding, Invariant, When,
-    evidence::{Evidence, Host},
+    Finding, Invariant, When, count,
+    evidence::{Evidence, Host, OwnEvent},
 };
-use crate::room::graph::Standing;
+use crate::{matrix::pdu::MAX_PREV_EVENTS, room::graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "frontier",
     code: "FRONTIER",
     clause: "SS-API \"PDUs\": new events cite the forward extremities; \"Soft failure\" and \"Rejection\": which are none",
-    holds: "the forward extremities are the accepted events that no other accepted event descends from, at least one",
+    holds: "the forward extremities are the accepted events that no other accepted event descends from, and new events cite them",
     when: When::Always,
     check,
 };
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let joined = evidence.hosts.iter().filter(|(_, host)| host.is_joined());
-    joined.flat_map(|(name, host)| check_host(evidence, name, host)).collect()
+    let at_the_end = joined.flat_map(|(name, host)| check_host(evidence, name, host));
+    at_the_end.chain(evidence.own_events().filter_map(|own| misplaced(evidence, &own))).collect()
 }
 
 fn check_host(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<Finding> {
@@ -34,6 +38,36 @@ fn check_host(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<Findi
     });
     let findings = wrong.chain(forgotten);
     findings.map(|(id, message)| Finding::on(name, format!("on {name} it {message}")).about(id)).collect()
+}
+
+/// What is wrong with the place that a server gave to an event of its own.
+fn misplaced(evidence: &Evidence<'_>, own: &OwnEvent<'_>) -> Option<Finding> {
+    // While an invite waits for the other server's signature, the room moves on.
+    if own.pdu.is_create() || own.pdu.membership() == Some("invite") {
+        return None;
+    }
+    let tips = evidence.tips_at(own.host, own.at - 1);
+    let cited: BTreeSet<&EventId> = own.pdu.prev_events().iter().map(|id| &**id).collect();
+    let parents = cited.iter().map(|id| evidence.depth(id));
+    let depth = (parents.max().unwrap_or(0) + 1).min(evidence.version.max_depth());
+    let all = tips.len().min(MAX_PREV_EVENTS);
+    let problem = if let Some(other) = cited.difference(&tips).next() {
+        format!("cites {}, which was no extremity", super::short(other))
+    } else if cited.len() != all {
+        format!(
+            "cites {} of {}",
+            cited.len(),
+            count(tips.len(), "extremity").replace("extremitys", "extremities")
+        )
+    } else if own.pdu.depth() != depth {
+        format!("has depth {} and not {depth}", own.pdu.depth())
+    } else {
+        return None;
+    };
+    Some(
+        Finding::on(own.server, format!("the new event of {} {problem}", own.server))
+            .about(own.pdu.event_id()),
+    )
 }
 
 fn what_is_wrong(host: &Host<'_>, id: &EventId) -> String {

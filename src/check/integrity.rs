@@ -13,7 +13,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     name: "integrity",
     code: "AUTH-SIG",
     clause: "SS-API \"Checks performed on receipt of a PDU\", steps 1 to 3; \"Validating hashes and signatures\"",
-    holds: "every stored event has the id that its hash gives, is signed by its sender's server, and is whole or redacted",
+    holds: "every stored event has the id that its hash gives, is of the room, signed by its sender's server, and whole or redacted",
     when: When::Always,
     check,
 };
@@ -27,6 +27,9 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         let problem = match &seen.pdu {
             Err(error) => Some(format!("what was stored is no event: {error}")),
             Ok(pdu) if pdu.event_id() != *id => Some(format!("by its hash it is {}", pdu.event_id())),
+            Ok(pdu) if pdu.room_id() != evidence.referee().room_id() => {
+                Some(format!("it is of room {}", pdu.room_id()))
+            }
             Ok(pdu) => ring.as_ref().and_then(|ring| signature_problem(pdu, ring, &cryptos)),
         };
         let Some(problem) = problem else { continue };

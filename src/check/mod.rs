@@ -5,15 +5,21 @@
 
 pub mod evidence;
 pub mod marks;
+pub mod model;
+pub mod oracle;
 pub mod verdict;
 
+mod acknowledged;
 mod answers;
+mod auth_rules;
 mod closed_history;
 mod confidentiality;
 mod expectations;
+mod explained_state;
 mod frontier;
 mod idempotence;
 mod integrity;
+mod needless_requests;
 mod no_crash;
 mod recovered_in_time;
 mod request_budget;
@@ -73,10 +79,8 @@ impl Invariant {
 /// All invariants, in the order in which they are checked and shown: causes before what follows from them.
 pub const ALL: &[Invariant] = &[
     expectations::INVARIANT,
-    no_crash::INVARIANT,
     integrity::INVARIANT,
     signs_own_only::INVARIANT,
-    confidentiality::INVARIANT,
     answers::INVARIANT,
     verdicts_agree::INVARIANT,
     idempotence::INVARIANT,
@@ -87,6 +91,12 @@ pub const ALL: &[Invariant] = &[
     same_state::INVARIANT,
     recovered_in_time::INVARIANT,
     request_budget::INVARIANT,
+    no_crash::INVARIANT,
+    confidentiality::INVARIANT,
+    auth_rules::INVARIANT,
+    explained_state::INVARIANT,
+    acknowledged::INVARIANT,
+    needless_requests::INVARIANT,
 ];
 
 /// What speaks against an invariant, before it is given the invariant's name.

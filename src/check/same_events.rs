@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use ruma_common::EventId;
 
-use super::{Finding, Invariant, When, count, evidence::Evidence, list};
+use super::{Finding, Invariant, When, count, evidence::Evidence, list, oracle::Recovery};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "same-events",
     code: "NO-LOSS",
     clause: "SS-API \"Backfilling and retrieving missing events\": what a server lacks, it asks for",
-    holds: "all joined servers have the same events in their history, but for what lies before they joined",
+    holds: "all joined servers have what any of them has in its history, if it was to be had and not before their time",
     when: When::AtRest,
     check,
 };
@@ -24,18 +24,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         }
     }
     let mut findings = Vec::new();
-    for (name, host) in evidence.agreeing() {
-        let mut lacking: Vec<&EventId> =
-            holders.keys().copied().filter(|id| !host.held.get(id).is_some_and(|s| s.is_judged())).collect();
-        if lacking.is_empty() {
-            continue;
-        }
-        let excused = evidence.beyond_edges(host);
-        lacking.retain(|id| !excused.contains(id));
-        let oldest = lacking.iter().min_by_key(|id| (evidence.depth(id), **id));
-        if let Some(oldest) = oldest {
-            let whole = list(holders[oldest].iter().copied());
-            let more = match lacking.len() - 1 {
+    for Recovery { server: name, not_recovered, .. } in evidence.recoveries() {
+        if let Some(oldest) = not_recovered.first() {
+            let whole = list(holders[&**oldest].iter().copied());
+            let more = match not_recovered.len() - 1 {
                 0 => String::new(),
                 more => format!(", and {} more after it", count(more, "event")),
             };

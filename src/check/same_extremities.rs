@@ -11,7 +11,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     name: "same-extremities",
     code: "STATE-CONV",
     clause: "SS-API \"PDUs\", `prev_events`; \"Soft failure\": a soft-failed event is no extremity",
-    holds: "all joined servers have the same forward extremities, but for events that are soft-failed on some",
+    holds: "all joined servers have the same forward extremities, but for events that are soft-failed or not to be had",
     when: When::AtRest,
     check,
 };
@@ -22,7 +22,7 @@ pub enum Agreement {
     /// They are equal.
     Equal,
     /// They differ only where one server soft-failed what another accepted, which the specification allows: soft
-    /// failure depends on what a server knew when.
+    /// failure depends on what a server knew when. Or by events that some of them can't get.
     SoftFailures,
     /// They differ.
     Different,
@@ -41,16 +41,18 @@ pub fn extremities_agree(evidence: &Evidence<'_>) -> Agreement {
     }
 }
 
-/// Where the servers would stand, had each soft-failed all that any of them did.
+/// Where the servers would stand, had each soft-failed all that any of them did, and none what some can't get.
 fn without_soft_failed<'a>(evidence: &Evidence<'a>) -> Vec<BTreeSet<&'a EventId>> {
-    let soft_failed: BTreeSet<&EventId> = evidence
+    let mut out: BTreeSet<&EventId> = evidence
         .agreeing()
         .flat_map(|(_, host)| &host.held)
         .filter(|(_, standing)| **standing == Standing::SoftFailed)
         .map(|(id, _)| *id)
         .collect();
-    let counts =
-        |id: &EventId, standing: Standing| standing == Standing::Accepted && !soft_failed.contains(id);
+    let excused =
+        evidence.recoveries().iter().flat_map(|recovery| recovery.lost.iter().chain(&recovery.not_yet));
+    out.extend(excused.map(|id| &**id));
+    let counts = |id: &EventId, standing: Standing| standing == Standing::Accepted && !out.contains(id);
     evidence.agreeing().map(|(_, host)| evidence.tips(host, counts)).collect()
 }
 

@@ -1,27 +1,45 @@
-//! A server speaks for its own users only.
+//! A server speaks for its own users only, and only when they ask it to.
 
-use super::{Finding, Invariant, When, evidence::Evidence};
-use crate::simulation::journal::From;
+use std::collections::BTreeMap;
+
+use super::{
+    Finding, Invariant, When,
+    evidence::{Evidence, OwnEvent},
+};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "signs-own-only",
     code: "SIGN-OWN",
     clause: "SS-API \"Signing Events\"; `send_join` and v1.18 `make_join`: a resident can't make others sign for it",
-    holds: "an event that a server made itself is by a user of this server",
+    holds: "an event that a server made itself is by a user of this server, and a step of the scenario asked for it",
     when: When::Always,
     check,
 };
 
+/// Steps on a server that ask it for no event.
+const SILENT: [&str; 7] = ["crash", "restart", "clock", "page_back", "push", "ask", "answer"];
+
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut made: BTreeMap<&str, usize> = BTreeMap::new();
     let mut findings = Vec::new();
-    let own = evidence.seen.iter().filter(|(_, seen)| *seen.from == From::User);
-    // What a script makes may be anything.
-    for (id, seen) in own.filter(|(id, _)| !evidence.crafted.contains_key(*id)) {
-        let (Ok(pdu), Some(host)) = (&seen.pdu, evidence.hosts.get(seen.server)) else { continue };
-        if pdu.sender_server() != host.matrix_name {
-            let message = format!("{} made an event in the name of {}", seen.server, pdu.claims().sender());
-            findings.push(Finding::on(seen.server, message).about(id));
-        }
+    for own in evidence.own_events() {
+        let OwnEvent { server, pdu, .. } = own;
+        let problem = if pdu.sender().server_name() != own.host.matrix_name {
+            format!("{server} made an event in the name of {}", pdu.sender())
+        } else if own.t >= 0 && !was_asked_for(evidence, &own, made.entry(server).or_default()) {
+            format!("{server} made an event that nobody asked for")
+        } else {
+            continue;
+        };
+        findings.push(Finding::on(server, problem).about(pdu.event_id()));
     }
     findings
+}
+
+/// Each step asks for one event; what set-up made is before the steps.
+fn was_asked_for(evidence: &Evidence<'_>, own: &OwnEvent<'_>, made: &mut usize) -> bool {
+    let before = evidence.steps.iter().filter(|(at, server, _)| *at < own.at && *server == own.server);
+    let asked = before.filter(|(_, _, action)| !SILENT.contains(action)).count();
+    *made += 1;
+    *made <= asked
 }

@@ -4,6 +4,7 @@ use super::{
     ALL, Invariant, When,
     evidence::{Evidence, EvidenceError},
     marks,
+    oracle::Recovery,
     recovered_in_time::recovered_after_ms,
 };
 use crate::{
@@ -33,6 +34,8 @@ pub struct Judgement {
     pub violations: Vec<Violation>,
     /// Each invariant with its outcome, in the order of [`ALL`].
     pub outcomes: Vec<(&'static Invariant, Outcome)>,
+    /// What each server that should agree with the others got of what it lacked.
+    pub recoveries: Vec<Recovery>,
     /// How long after the last heal the servers were whole, in milliseconds; nothing if they were not.
     pub recovered_after_ms: Option<u64>,
     /// The marks that the run reached.
@@ -92,8 +95,9 @@ pub fn judge(scenario: &Scenario, journal: &Journal) -> Result<Judgement, Eviden
     }
     let whole = !violations.iter().any(|found| found.invariant == "same-events");
     let recovered_after_ms = recovered_after_ms(&evidence).filter(|_| whole);
+    let recoveries = evidence.recoveries().to_vec();
     let marks = marks::reached(&evidence, journal);
     let dark = scenario.expect.marks.iter().copied().filter(|mark| !marks.contains(mark)).collect();
     let expected = scenario.expect.verdict;
-    Ok(Judgement { verdict, expected, violations, outcomes, recovered_after_ms, marks, dark })
+    Ok(Judgement { verdict, expected, violations, outcomes, recoveries, recovered_after_ms, marks, dark })
 }

@@ -1,6 +1,6 @@
 //! Whether an event is allowed does not depend on who judges it, nor on how it came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma_common::EventId;
 
@@ -15,7 +15,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     name: "verdicts-agree",
     code: "VERDICT",
     clause: "SS-API \"Checks performed on receipt of a PDU\", steps 4 and 5: they know the event and what is before it",
-    holds: "an event is rejected on all servers or on none",
+    holds: "an event is rejected on all servers or on none, as it is by the events before it",
     when: When::AtRest,
     check,
 };
@@ -29,16 +29,43 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
             if standing == Standing::Rejected { rejecting.push(name) } else { others.push(name) }
         }
     }
-    let split =
-        verdicts.into_iter().filter(|(_, (rejecting, others))| !rejecting.is_empty() && !others.is_empty());
-    let mut findings: Vec<_> = split
+    verdicts.retain(|_, (rejecting, others)| !rejecting.is_empty() && !others.is_empty());
+    let split: BTreeSet<&EventId> = verdicts.keys().copied().collect();
+    let mut findings: Vec<_> = verdicts
+        .into_iter()
         .map(|(id, (rejecting, others))| {
             let message = format!("rejected by {} but not by {}", list(rejecting.clone()), list(others));
             (evidence.depth(id), Finding::on(rejecting[0], message).about(id))
         })
         .collect();
+    findings.extend(against_the_referee(evidence, &split));
     findings.sort_by_key(|(depth, _)| *depth);
     findings.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// Events on which a server that knows all that is before them judges otherwise than what is before them does. Those on
+/// which the servers are divided are told already.
+fn against_the_referee(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> Vec<(u64, Finding)> {
+    let referee = evidence.referee();
+    let mut findings: BTreeMap<&EventId, Finding> = BTreeMap::new();
+    for (name, host) in evidence.agreeing().filter(|(_, host)| !evidence.may_be_deceived(host)) {
+        for (id, standing) in host.held.iter().filter(|(id, s)| s.is_judged() && !told.contains(*id)) {
+            let Some(right) = referee.standing(id).filter(|right| right.is_judged()) else { continue };
+            let is_rejected = *standing == Standing::Rejected;
+            if is_rejected == (right == Standing::Rejected)
+                || !evidence.knows_all_before(host, id, evidence.last)
+            {
+                continue;
+            }
+            let message = if is_rejected {
+                format!("rejected by {name}, though what is before it allows it")
+            } else {
+                format!("not rejected by {name}: {}", referee.reason(id).unwrap_or("it is not allowed"))
+            };
+            findings.entry(id).or_insert_with(|| Finding::on(name, message).about(id));
+        }
+    }
+    findings.into_iter().map(|(id, finding)| (evidence.depth(id), finding)).collect()
 }
 
 /// The verdicts of a server as they stand at the end.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::{
-    check::verdict::word,
+    check::{oracle::Recovery, verdict::word},
     room::graph::Standing,
     scenario::Mark,
     simulation::journal::{End, Violation, What},
@@ -28,6 +28,7 @@ pub struct Summary {
     wall_ms: u64,
     recovered_after_ms: Option<u64>,
     servers: IndexMap<String, Server>,
+    recovery: IndexMap<String, Recovery>,
     requests: BTreeMap<String, usize>,
     violations: Vec<Violation>,
     marks: Vec<Mark>,
@@ -70,6 +71,7 @@ impl Summary {
                 *requests.entry(endpoint.clone()).or_default() += 1;
             }
         }
+        let recoveries = run.judgement.recoveries.iter();
         Self {
             scenario: run.scenario.name().to_owned(),
             seed: run.seed,
@@ -82,6 +84,7 @@ impl Summary {
             wall_ms: run.wall_ms,
             recovered_after_ms: run.judgement.recovered_after_ms,
             servers: run.ends().map(|(name, end)| (name.to_owned(), Server::of(end))).collect(),
+            recovery: recoveries.map(|recovery| (recovery.server.clone(), recovery.clone())).collect(),
             requests,
             violations: run.judgement.violations.clone(),
             marks: run.judgement.marks.clone(),

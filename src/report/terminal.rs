@@ -52,6 +52,7 @@ pub fn report(run: &Run<'_>, verbose: bool) -> String {
     out.push_str(&invariants(run));
     out.push('\n');
     out.push_str(&servers(run));
+    out.push_str(&recoveries(run));
     out.push_str(&agreement(run));
     out.push_str(&requests(run));
     out.push_str(&marks(run));
@@ -236,6 +237,25 @@ fn servers(run: &Run<'_>) -> String {
     out
 }
 
+/// What became of what the servers lacked.
+fn recoveries(run: &Run<'_>) -> String {
+    let mut out = String::new();
+    for recovery in run.judgement.recoveries.iter().filter(|recovery| !recovery.is_empty()) {
+        let fates = [
+            (recovery.recovered, "recovered"),
+            (recovery.withheld.len(), "withheld by visibility, of these it has the outline"),
+            (recovery.not_recovered.len(), "not recovered, though others would have given them"),
+            (recovery.not_yet.len(), "not recovered yet, with time left"),
+            (recovery.lost.len(), "lost: no honest server in reach holds them"),
+        ];
+        let told = fates.into_iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told.map(|(count, fate)| format!("{count} {fate}")).collect();
+        let line = format!("{} lacked events: {}", recovery.server, told.join(" · "));
+        let _ = writeln!(out, "{}", cut(&line, WIDTH));
+    }
+    out
+}
+
 /// Where the joined servers stand in the room, and whether they see the same there.
 fn agreement(run: &Run<'_>) -> String {
     let Ok(evidence) = Evidence::read(run.scenario, run.journal) else { return String::new() };
@@ -252,7 +272,9 @@ fn agreement(run: &Run<'_>) -> String {
                 let _ = writeln!(out, "{name} stands at {}", places(end));
             }
             if agreement == Agreement::SoftFailures {
-                out.push_str("these differ by soft-failed events only, which is allowed\n");
+                out.push_str(
+                    "these differ only by events that are soft-failed or not to be had, which is allowed\n",
+                );
             }
         }
     }

@@ -123,6 +123,9 @@ pub enum What {
         /// Events that the asker says it has (`earliest_events`).
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         earliest: Vec<String>,
+        /// `min_depth`, if it has one above 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min_depth: Option<u64>,
         /// Bytes of its body.
         bytes: usize,
     },
@@ -148,7 +151,7 @@ pub enum What {
         /// Which of all these are redacted.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         redacted: Vec<String>,
-        /// Of `send`: the events that were not taken.
+        /// Of `send`: the events that were not taken, with an error or without a word.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         refused: Vec<String>,
         /// Bytes of its body.
@@ -342,6 +345,11 @@ pub enum What {
     },
     /// The server went down.
     Crashed,
+    /// When the run ends, some servers can't be reached.
+    Unhealed {
+        /// From whom to whom no way is open.
+        links: Vec<(String, String)>,
+    },
     /// How the server stands at the end.
     End(End),
     /// The last record: how the run ended.

@@ -559,6 +559,10 @@ impl<'a> Player<'a> {
     }
 
     fn record_ends(&self) {
+        let links = self.out_of_reach();
+        if !links.is_empty() {
+            self.recorder.record(None, What::Unhealed { links });
+        }
         for (host, node) in &self.nodes {
             let idle = node.running.borrow().as_ref().is_none_or(|server| server.is_idle());
             let durable = node.store.read();
@@ -566,6 +570,19 @@ impl<'a> Player<'a> {
             let end = room.map(|room| end(room, &durable.name, idle)).unwrap_or_default();
             self.recorder.record(Some(host), What::End(end));
         }
+    }
+
+    /// From whom to whom no request gets through as things are.
+    fn out_of_reach(&self) -> Vec<(String, String)> {
+        let conditions = self.conditions.borrow();
+        let mut links = conditions.broken();
+        for down in conditions.hosts_down() {
+            let others = self.nodes.keys().filter(|host| **host != down);
+            links.extend(others.map(|host| (host.clone(), down.clone())));
+        }
+        links.sort();
+        links.dedup();
+        links
     }
 
     pub(super) fn running(&self, host: &str) -> Option<Rc<Homeserver>> {

@@ -52,6 +52,8 @@ type State = BTreeMap<(String, String), OwnedEventId>;
 struct OpenRequest {
     from: String,
     to: String,
+    /// The events that it pushes.
+    pushed: Vec<String>,
     failed: bool,
 }
 
@@ -189,20 +191,22 @@ impl Traffic for Recorder {
         let id = self.next_request.replace(self.next_request.get() + 1);
         let asked = Asked::read(request, |pdu| self.id_of(pdu));
         let cause = request.extensions().get::<Cause>().map_or_else(String::new, |cause| cause.0.clone());
-        self.requests
-            .borrow_mut()
-            .insert(id, OpenRequest { from: from.into(), to: to.into(), failed: false });
+        let endpoint = endpoint(request.uri().path());
+        let pushed = if endpoint == "send" { asked.events.clone() } else { Vec::new() };
+        let open = OpenRequest { from: from.into(), to: to.into(), pushed, failed: false };
+        self.requests.borrow_mut().insert(id, open);
         self.record(
             Some(from),
             What::Request {
                 id,
                 to: to.to_owned(),
-                endpoint: endpoint(request.uri().path()).to_owned(),
+                endpoint: endpoint.to_owned(),
                 line: format!("{} {}", request.method(), request.uri()),
                 cause,
                 events: asked.events,
                 limit: asked.limit,
                 earliest: asked.earliest,
+                min_depth: asked.min_depth,
                 bytes: request.body().len(),
             },
         );
@@ -219,7 +223,7 @@ impl Traffic for Recorder {
     fn answered(&self, id: RequestId, response: &Response<Bytes>) {
         let Some(open) = self.requests.borrow_mut().remove(&id) else { return };
         let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-        let answer = EventsOfAnswer::read(response.body(), |pdu| self.sight(pdu));
+        let answer = EventsOfAnswer::read(response.body(), open.pushed, |pdu| self.sight(pdu));
         self.record(
             Some(&open.from),
             What::Answer {
@@ -265,6 +269,7 @@ struct Asked {
     events: Vec<String>,
     earliest: Vec<String>,
     limit: Option<u64>,
+    min_depth: Option<u64>,
 }
 
 impl Asked {
@@ -275,6 +280,7 @@ impl Asked {
             latest_events: Vec<String>,
             earliest_events: Vec<String>,
             limit: Option<u64>,
+            min_depth: u64,
             pdus: Vec<Box<RawValue>>,
         }
         let body: Body = serde_json::from_slice(request.body()).unwrap_or_default();
@@ -290,7 +296,8 @@ impl Asked {
         events.extend(body.latest_events);
         events.extend(body.pdus.iter().map(|pdu| id_of(pdu)));
         let limit = parameter("limit").next().and_then(|limit| limit.parse().ok()).or(body.limit);
-        Self { events, earliest: body.earliest_events, limit }
+        let min_depth = (body.min_depth > 0).then_some(body.min_depth);
+        Self { events, earliest: body.earliest_events, limit, min_depth }
     }
 }
 
@@ -304,7 +311,7 @@ struct EventsOfAnswer {
 }
 
 impl EventsOfAnswer {
-    fn read(body: &[u8], sight: impl Fn(&RawValue) -> Sight) -> Self {
+    fn read(body: &[u8], pushed: Vec<String>, sight: impl Fn(&RawValue) -> Sight) -> Self {
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
         struct Body<'a> {
@@ -331,16 +338,17 @@ impl EventsOfAnswer {
         let list = body.pdus.or(body.events).or(body.state);
         answer.events = ids(list, body.pdu_ids);
         answer.auth_chain = ids(body.auth_chain, body.auth_chain_ids);
-        answer.refused = refused(body.pdus);
+        answer.refused = refused(body.pdus, pushed);
         answer
     }
 }
 
-/// The events with an error in an answer to `/send`, which is an object of results.
-fn refused(results: Option<&RawValue>) -> Vec<String> {
+/// The events that were pushed and that the answer, an object of results, does not say were taken.
+fn refused(results: Option<&RawValue>, mut pushed: Vec<String>) -> Vec<String> {
     let results: BTreeMap<String, Value> =
         results.and_then(|results| serde_json::from_str(results.get()).ok()).unwrap_or_default();
-    results.into_iter().filter(|(_, result)| result.get("error").is_some()).map(|(id, _)| id).collect()
+    pushed.retain(|id| results.get(id).is_none_or(|result| result.get("error").is_some()));
+    pushed
 }
 
 /// Watches one server.

@@ -1,0 +1,128 @@
+//! What is accepted is allowed: by the events that it cites itself, all of which are held and allowed in turn.
+//!
+//! The rules are ruma's, asked once more about the events of the journal alone. Whether an event is allowed by the state
+//! before it is the business of `verdicts-agree`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruma_common::EventId;
+use ruma_events::StateEventType;
+use ruma_state_res::{check_state_dependent_auth_rules, check_state_independent_auth_rules};
+
+use super::{
+    Finding, Invariant, When,
+    evidence::{Evidence, Host, Judged},
+};
+use crate::{
+    matrix::pdu::{JudgedPdu, Pdu},
+    room::graph::Standing,
+};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "auth-rules",
+    code: "AUTH-RULE",
+    clause: "SS-API \"Checks performed on receipt of a PDU\", step 4; room versions, \"Authorization rules\"",
+    holds: "an accepted event is allowed by its own auth events, which the server has, of this room and none rejected",
+    when: When::Always,
+    check,
+};
+
+fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut rules = Rules::new(evidence);
+    let mut told = BTreeSet::new();
+    let mut findings = Vec::new();
+    for judged in evidence.judged.iter().filter(|judged| judged.verdict.is_history()) {
+        let Some(host) = evidence.hosts.get(judged.server) else { continue };
+        // A script makes its server keep what it made.
+        if evidence.crafted.get(judged.event) == Some(&judged.server) {
+            continue;
+        }
+        if let Some(problem) = rules.problem(host, judged)
+            && told.insert((judged.server, judged.event))
+        {
+            let message = format!("{} accepted an event that {problem}", judged.server);
+            findings.push(Finding::on(judged.server, message).about(judged.event));
+        }
+    }
+    findings
+}
+
+/// The rules, and what they have said so far.
+struct Rules<'e, 'a> {
+    evidence: &'e Evidence<'a>,
+    /// What speaks against each event, going by its own auth events.
+    known: BTreeMap<&'e EventId, Option<String>>,
+    default_join_rules: Pdu,
+}
+
+impl<'e, 'a> Rules<'e, 'a> {
+    fn new(evidence: &'e Evidence<'a>) -> Self {
+        let room_id = evidence.referee().room_id();
+        let default_join_rules = Pdu::default_join_rules(room_id, evidence.version);
+        Self { evidence, known: BTreeMap::new(), default_join_rules }
+    }
+
+    fn problem(&mut self, host: &Host<'_>, judged: &Judged<'e>) -> Option<String> {
+        let pdu = self.evidence.pdu(judged.event)?;
+        for id in pdu.auth_events() {
+            let had = host.received.get(&**id).is_some_and(|receipt| receipt.at <= judged.at);
+            if !had {
+                return Some(format!("cites {}, which it did not have", super::short(id)));
+            }
+            if self.evidence.standing_at(host, id, judged.at) == Some(Standing::Rejected) {
+                return Some(format!("cites {}, which it had rejected", super::short(id)));
+            }
+        }
+        self.judge(judged.event)
+    }
+
+    /// What speaks against an event, worked out from the bottom of its auth chain upwards.
+    fn judge(&mut self, id: &'e EventId) -> Option<String> {
+        let mut open = vec![id];
+        while let Some(next) = open.last().copied() {
+            let cited = self.evidence.pdu(next).map_or(&[][..], Pdu::auth_events);
+            let unknown: Vec<&'e EventId> = cited
+                .iter()
+                .map(|id| &**id)
+                .filter(|id| !self.known.contains_key(id) && !open.contains(id))
+                .collect();
+            if unknown.is_empty() {
+                let problem = self.by_auth_events(next);
+                self.known.insert(next, problem);
+                open.pop();
+            } else {
+                open.extend(unknown);
+            }
+        }
+        self.known[id].clone()
+    }
+
+    fn by_auth_events(&self, id: &'e EventId) -> Option<String> {
+        if let Some(known) = self.known.get(id) {
+            return known.clone();
+        }
+        let Some(pdu) = self.evidence.pdu(id) else { return Some("was never seen".to_owned()) };
+        let rules = &self.evidence.version.rules().authorization;
+        let judged = |id: &EventId| {
+            let pdu = self.evidence.pdu(id)?;
+            let rejected = self.known.get(id).is_some_and(Option::is_some);
+            Some(JudgedPdu { rejected, ..JudgedPdu::good(pdu) })
+        };
+        let event = JudgedPdu::good(pdu);
+        if let Err(reason) = check_state_independent_auth_rules(rules, event, judged) {
+            return Some(format!("its auth events forbid: {reason}"));
+        }
+        let implied = self.evidence.seen.iter().filter(|_| self.evidence.version.has_hash_room_ids());
+        let implied = implied.filter_map(|(id, _)| self.evidence.pdu(id)).find(|pdu| pdu.is_create());
+        let cited = pdu.auth_events().iter().filter_map(|id| self.evidence.pdu(id));
+        let auth: Vec<&Pdu> = cited.chain(implied.filter(|_| !pdu.is_create())).collect();
+        let find = |kind: &StateEventType, key: &str| {
+            let fills =
+                |pdu: &&&Pdu| pdu.state_key() == Some(key) && pdu.kind().to_string() == kind.to_string();
+            let default = (*kind == StateEventType::RoomJoinRules).then_some(&self.default_join_rules);
+            auth.iter().find(fills).copied().or(default).map(JudgedPdu::good)
+        };
+        let allowed = check_state_dependent_auth_rules(rules, event, find);
+        allowed.err().map(|reason| format!("its auth events do not allow: {reason}"))
+    }
+}

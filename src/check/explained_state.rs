@@ -1,0 +1,80 @@
+//! The state of the room is what its events make it, all through the run: no reset, no state on the word of one server.
+
+use std::collections::BTreeMap;
+
+use ruma_common::{EventId, OwnedEventId};
+
+use super::{
+    Finding, Invariant, When,
+    evidence::{Evidence, Host},
+};
+use crate::room::Room;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "explained-state",
+    code: "STATE-SANE",
+    clause: "room versions, \"State resolution\": the current state is resolved over the states after all forward extremities",
+    holds: "whenever a server's current state changes, it is what the newest events that it has accepted make it",
+    when: When::Always,
+    check,
+};
+
+fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    evidence.hosts.iter().filter_map(|(name, host)| check_host(evidence, name, host)).collect()
+}
+
+/// The first state of a server that its events don't explain.
+fn check_host(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
+    let mut moments: Vec<usize> = host.slots.values().flatten().map(|(at, _)| *at).collect();
+    moments.sort_unstable();
+    moments.dedup();
+    if !host.slots.is_empty() {
+        moments.push(evidence.last);
+    }
+    let may_be_deceived = evidence.may_be_deceived(host);
+    let mut known: BTreeMap<Vec<&EventId>, Option<State>> = BTreeMap::new();
+    for at in moments {
+        let tips: Vec<&EventId> = evidence.tips_at(host, at).into_iter().collect();
+        // A server that was lied to about the state can't know better before it has the events.
+        if may_be_deceived && !tips.iter().all(|id| evidence.knows_all_before(host, id, at)) {
+            continue;
+        }
+        let right = known.entry(tips.clone()).or_insert_with(|| state_after(evidence.referee(), &tips));
+        let Some(right) = right else { continue };
+        let own: State = host
+            .slots
+            .iter()
+            .filter_map(|((kind, key), _)| Some(((*kind, *key), host.slot_at(kind, key, at)?)))
+            .map(|((kind, key), id)| ((kind.to_owned(), key.to_owned()), id.to_owned()))
+            .collect();
+        if let Some(finding) = difference(name, &own, right) {
+            return Some(finding);
+        }
+    }
+    None
+}
+
+type State = BTreeMap<(String, String), OwnedEventId>;
+
+/// What the events make the state after some of them; nothing where they don't tell.
+fn state_after(room: &Room, tips: &[&EventId]) -> Option<State> {
+    let tips: Vec<OwnedEventId> = tips.iter().map(|id| (*id).to_owned()).collect();
+    let state = room.state_after_all(&tips)?;
+    let list = room.list_state(&state).into_iter();
+    Some(list.map(|(kind, key, id)| ((kind.to_string(), key.to_owned()), id.to_owned())).collect())
+}
+
+fn difference(name: &str, own: &State, right: &State) -> Option<Finding> {
+    let slots = own.keys().chain(right.keys());
+    let (kind, key) = slots.into_iter().find(|slot| own.get(*slot) != right.get(*slot))?;
+    let slot = (kind.clone(), key.clone());
+    let show = |state: &State| state.get(&slot).map_or("nothing".to_owned(), |id| super::short(id));
+    let of = if key.is_empty() { String::new() } else { format!(" of {key}") };
+    let message =
+        format!("on {name}, {kind}{of} is {}; the newest events make it {}", show(own), show(right));
+    let finding = Finding::on(name, message);
+    Some(match own.get(&slot).or(right.get(&slot)) {
+        Some(event) => finding.about(event),
+        None => finding,
+    })
+}

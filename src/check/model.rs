@@ -1,0 +1,314 @@
+//! A slow, simple server: what an answer must be, given all that the server holds.
+//!
+//! Where the text of the specification is exact, so is the model; where it leaves a choice, every choice is right: the
+//! order of `/backfill` and which branch it follows (matrix-spec#1512), which events of a level
+//! `/get_missing_events` takes when `limit` cuts it. It knows no index and no cache, only events with their standing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ruma_common::{EventId, OwnedEventId};
+
+use super::short;
+use crate::{
+    matrix::pdu::Pdu,
+    room::{
+        graph::Standing,
+        walk::{BACKFILL_LIMIT_MAX, MISSING_EVENTS_LIMIT_DEFAULT, MISSING_EVENTS_LIMIT_MAX},
+    },
+};
+
+/// What a server holds of a room.
+pub trait Holdings {
+    /// How the server stands to an event.
+    fn standing(&self, id: &EventId) -> Standing;
+    /// An event that it holds.
+    fn pdu(&self, id: &EventId) -> Option<&Pdu>;
+}
+
+impl Holdings for BTreeMap<OwnedEventId, (Arc<Pdu>, Standing)> {
+    fn standing(&self, id: &EventId) -> Standing {
+        self.get(id).map_or(Standing::Missing, |(_, standing)| *standing)
+    }
+
+    fn pdu(&self, id: &EventId) -> Option<&Pdu> {
+        self.get(id).map(|(pdu, _)| &**pdu)
+    }
+}
+
+/// What is wrong with an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The event that is wrong, if it is one.
+    pub event: Option<OwnedEventId>,
+    /// What is wrong, such as "is in it twice".
+    pub problem: String,
+}
+
+impl Wrong {
+    fn event(id: &EventId, problem: &str) -> Self {
+        Self { event: Some(id.to_owned()), problem: format!("{} {problem}", short(id)) }
+    }
+
+    fn answer(problem: String) -> Self {
+        Self { event: None, problem }
+    }
+}
+
+/// Whether an answer is one that the model could give.
+pub type Verdict = Result<(), Wrong>;
+
+/// A request to `/get_missing_events`.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap<'a> {
+    /// `latest_events`.
+    pub latest: &'a [&'a EventId],
+    /// `earliest_events`.
+    pub earliest: &'a [&'a EventId],
+    /// `limit`, if it names one.
+    pub limit: Option<u64>,
+    /// `min_depth`, if it names one.
+    pub min_depth: Option<u64>,
+}
+
+/// A server that holds something.
+#[derive(Clone, Debug)]
+pub struct Model<H>(pub H);
+
+impl<H: Holdings> Model<H> {
+    /// `/backfill`: the seeds and what precedes them, each reached over others that are in the answer, as many as the
+    /// limit allows and there are.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the answer.
+    pub fn backfill(&self, seeds: &[&EventId], limit: Option<u64>, answer: &[&EventId]) -> Verdict {
+        let limit = at_most(limit, BACKFILL_LIMIT_MAX, BACKFILL_LIMIT_MAX).max(1);
+        no_more_than(limit, answer)?;
+        no_duplicate(answer)?;
+        let given: BTreeSet<&EventId> = answer.iter().copied().collect();
+        let known = || seeds.iter().copied().filter(|id| self.is_history(id));
+        let reached = self.reach(known(), |id| given.contains(id));
+        if let Some(id) = answer.iter().find(|id| !reached.contains(*id)) {
+            return Err(Wrong::event(id, "is neither asked for nor before what is in the answer"));
+        }
+        if answer.len() < limit {
+            let left_out = reached.into_iter().find(|id| !given.contains(id));
+            if let Some(id) = left_out {
+                let problem = "is left out, though the limit is not reached";
+                return Err(Wrong::event(id, problem));
+            }
+        }
+        self.seed_first(seeds, answer)
+    }
+
+    /// With one seed the answer begins with it, unless an ancestor claims a greater depth.
+    fn seed_first(&self, seeds: &[&EventId], answer: &[&EventId]) -> Verdict {
+        let ([seed], [first, rest @ ..]) = (seeds, answer) else { return Ok(()) };
+        let honest = self.depth(first) <= self.depth(seed);
+        if first != seed && rest.contains(seed) && honest {
+            return Err(Wrong::event(first, "comes before the event asked for"));
+        }
+        Ok(())
+    }
+
+    /// `/get_missing_events`: level by level what precedes `latest`, up to `earliest`; all of the upper levels, and of
+    /// the last as many as the limit allows.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the answer.
+    pub fn missing_events(&self, gap: &Gap<'_>, answer: &[&EventId]) -> Verdict {
+        let limit = at_most(gap.limit, MISSING_EVENTS_LIMIT_DEFAULT, MISSING_EVENTS_LIMIT_MAX);
+        no_more_than(limit, answer)?;
+        no_duplicate(answer)?;
+        for (list, name) in [(gap.latest, "latest_events"), (gap.earliest, "earliest_events")] {
+            if let Some(id) = answer.iter().find(|id| list.contains(id)) {
+                return Err(Wrong::event(id, &format!("is one of `{name}` itself")));
+            }
+        }
+        let mut left: BTreeSet<&EventId> = answer.iter().copied().collect();
+        let mut room = limit;
+        for level in self.levels(gap) {
+            let taken = level.iter().filter(|id| left.remove(**id)).count();
+            if taken < level.len().min(room) {
+                let missed = level.iter().find(|id| !answer.contains(id)).expect("some were not taken");
+                return Err(Wrong::event(
+                    missed,
+                    "is left out, and is nearer than others or within the limit",
+                ));
+            }
+            room -= taken;
+            if room == 0 {
+                break;
+            }
+        }
+        match left.into_iter().next() {
+            Some(id) => Err(Wrong::event(
+                id,
+                "is not between `earliest_events` and `latest_events`, or deeper than others",
+            )),
+            None => self.parents_first(gap, answer),
+        }
+    }
+
+    /// The events in the gap by their distance from `latest`.
+    fn levels<'a>(&'a self, gap: &Gap<'a>) -> Vec<Vec<&'a EventId>> {
+        let mut seen: BTreeSet<&EventId> = gap.latest.iter().chain(gap.earliest).copied().collect();
+        let roots = gap.latest.iter().copied().filter(|id| self.is_history(id));
+        let mut levels = vec![roots.collect::<Vec<_>>()];
+        loop {
+            let mut next = Vec::new();
+            for child in &levels[levels.len() - 1] {
+                for parent in self.parents(child) {
+                    let deep_enough = self.depth(parent) >= gap.min_depth.unwrap_or(0);
+                    if self.is_history(parent) && deep_enough && seen.insert(parent) {
+                        next.push(&**parent);
+                    }
+                }
+            }
+            if next.is_empty() {
+                levels.remove(0);
+                return levels;
+            }
+            levels.push(next);
+        }
+    }
+
+    /// A parent with one child only is found through that child, by every walk, and so comes before it. Where the
+    /// graph forks, the order is open.
+    fn parents_first(&self, gap: &Gap<'_>, answer: &[&EventId]) -> Verdict {
+        let mut children: BTreeMap<&EventId, BTreeSet<&EventId>> = BTreeMap::new();
+        for child in answer.iter().chain(gap.latest) {
+            for parent in self.parents(child) {
+                children.entry(parent).or_default().insert(child);
+            }
+        }
+        let places: BTreeMap<&EventId, usize> =
+            answer.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+        for (place, id) in answer.iter().enumerate() {
+            let bound = self.parents(id).iter().filter(|parent| children[&***parent].len() == 1);
+            if bound.filter_map(|parent| places.get(&**parent)).any(|parent| *parent > place) {
+                return Err(Wrong::event(id, "comes before its own parent"));
+            }
+        }
+        Ok(())
+    }
+
+    /// `/event`: the event, if the server has it, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the answer.
+    pub fn event(&self, wanted: &EventId, answer: &[&EventId]) -> Verdict {
+        match answer {
+            [given] if *given != wanted => Err(Wrong::event(given, &format!("is not {}", short(wanted)))),
+            [_] if self.standing(wanted) == Standing::Missing => Err(Wrong::event(wanted, "is not held")),
+            [_] => Ok(()),
+            several => Err(Wrong::answer(format!("{} events instead of one", several.len()))),
+        }
+    }
+
+    /// The auth chain in an answer about some events: all that allows them, directly or not. Whether the events
+    /// themselves belong to it is open.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the chain.
+    pub fn auth_chain(&self, of: &[&EventId], chain: &[&EventId]) -> Verdict {
+        no_duplicate(chain)?;
+        let mut whole: BTreeSet<&EventId> = BTreeSet::new();
+        let mut open: Vec<&EventId> = of.to_vec();
+        while let Some(id) = open.pop() {
+            let auth = self.0.pdu(id).map_or(&[][..], Pdu::auth_events);
+            open.extend(auth.iter().map(|id| &**id).filter(|id| whole.insert(id)));
+        }
+        let given: BTreeSet<&EventId> = chain.iter().copied().collect();
+        if let Some(id) = whole.difference(&given).next() {
+            return Err(Wrong::event(id, "is missing in the auth chain"));
+        }
+        // From room version 12 on the create event allows all others without being cited.
+        let is_create = |id: &EventId| self.0.pdu(id).is_some_and(Pdu::is_create);
+        match chain.iter().find(|id| !whole.contains(**id) && !of.contains(id) && !is_create(id)) {
+            Some(id) => Err(Wrong::event(id, "is in the auth chain and allows nothing")),
+            None => Ok(()),
+        }
+    }
+
+    /// `/state_ids` and `/state`: a state has one event for each slot, and only state events.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the state.
+    pub fn state(&self, answer: &[&EventId]) -> Verdict {
+        no_duplicate(answer)?;
+        let mut slots = BTreeSet::new();
+        for id in answer {
+            let Some(pdu) = self.0.pdu(id) else { continue };
+            match pdu.state_slot() {
+                None => return Err(Wrong::event(id, "is no state event")),
+                Some((kind, key)) => {
+                    if !slots.insert((kind.to_string(), key.to_owned())) {
+                        return Err(Wrong::event(id, "fills a slot that another fills too"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // --- What the server holds.
+
+    fn standing(&self, id: &EventId) -> Standing {
+        self.0.standing(id)
+    }
+
+    fn is_history(&self, id: &EventId) -> bool {
+        self.standing(id).is_history()
+    }
+
+    fn parents(&self, id: &EventId) -> &[OwnedEventId] {
+        self.0.pdu(id).map_or(&[], Pdu::prev_events)
+    }
+
+    fn depth(&self, id: &EventId) -> u64 {
+        self.0.pdu(id).map_or(0, Pdu::depth)
+    }
+
+    /// The history reached from some events, themselves included, walking on from those that `passes` lets through.
+    fn reach<'a>(
+        &'a self,
+        from: impl Iterator<Item = &'a EventId>,
+        passes: impl Fn(&EventId) -> bool,
+    ) -> BTreeSet<&'a EventId> {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<&EventId> = from.collect();
+        while let Some(id) = open.pop() {
+            if self.is_history(id) && reached.insert(id) && passes(id) {
+                open.extend(self.parents(id).iter().map(|id| &**id));
+            }
+        }
+        reached
+    }
+}
+
+fn at_most(limit: Option<u64>, default: usize, most: usize) -> usize {
+    limit.map_or(default, |limit| usize::try_from(limit).unwrap_or(most)).min(most)
+}
+
+fn no_more_than(limit: usize, answer: &[&EventId]) -> Verdict {
+    if answer.len() > limit {
+        return Err(Wrong::answer(format!("{} events, the limit is {limit}", answer.len())));
+    }
+    Ok(())
+}
+
+fn no_duplicate(answer: &[&EventId]) -> Verdict {
+    let mut seen = BTreeSet::new();
+    match answer.iter().find(|id| !seen.insert(**id)) {
+        Some(id) => Err(Wrong::event(id, "is in it twice")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,160 @@
+//! What servers could have recovered: liveness is judged by what was to be had, not by what would be nice.
+//!
+//! An event can be had if a server holds it that is joined and up, that can be reached in both directions, that is
+//! honest where it answers, and that would show it. Everything else that is lacking is nobody's failure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruma_common::{EventId, OwnedEventId};
+use serde::Serialize;
+
+use super::evidence::{Evidence, Host};
+use crate::{room::graph::Standing, simulation::journal::From};
+
+/// What became of an event that a server lacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It could be had, there was time, and it is not there.
+    NotRecovered,
+    /// It could be had, and the time for it is not over.
+    NotYet,
+    /// No honest server that can be reached holds it.
+    Lost,
+}
+
+/// What one server got of what it lacked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recovery {
+    /// The server.
+    #[serde(skip)]
+    pub server: String,
+    /// Events that it had to ask for and got.
+    pub recovered: usize,
+    /// Of its history, the events that it was given only redacted.
+    pub withheld: Vec<OwnedEventId>,
+    /// Events that it could have and has not: a failure.
+    pub not_recovered: Vec<OwnedEventId>,
+    /// Events that it could have and may still get in time.
+    pub not_yet: Vec<OwnedEventId>,
+    /// Events that nobody would give it.
+    pub lost: Vec<OwnedEventId>,
+}
+
+impl Recovery {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        let Self { server: _, recovered, withheld, not_recovered, not_yet, lost } = self;
+        *recovered == 0 && [withheld, not_recovered, not_yet, lost].iter().all(|list| list.is_empty())
+    }
+}
+
+/// Endpoints by which events are asked for.
+const PULLS: [&str; 6] = ["backfill", "get_missing_events", "event", "state_ids", "state", "event_auth"];
+
+/// What each server that should agree with the others got of what it lacked, in the order of the servers.
+pub(super) fn recoveries(evidence: &Evidence<'_>) -> Vec<Recovery> {
+    let mut history: BTreeSet<&EventId> = BTreeSet::new();
+    for (_, host) in evidence.agreeing() {
+        history.extend(host.history());
+    }
+    let hosts = evidence.agreeing();
+    hosts.map(|(name, host)| recovery(evidence, name, host, &history)).collect()
+}
+
+fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &BTreeSet<&EventId>) -> Recovery {
+    let mut lacking: Vec<&EventId> = history
+        .iter()
+        .copied()
+        .filter(|id| !host.held.get(id).is_some_and(|standing| standing.is_judged()))
+        .collect();
+    if !lacking.is_empty() {
+        let excused = evidence.beyond_edges(host);
+        lacking.retain(|id| !excused.contains(id));
+    }
+    let mut recovery = Recovery {
+        server: name.to_owned(),
+        recovered: pulled(host),
+        withheld: withheld(evidence, name, host),
+        ..Recovery::default()
+    };
+    lacking.sort_by_key(|id| (evidence.depth(id), *id));
+    for id in lacking {
+        let list = match fate(evidence, name, id) {
+            Fate::NotRecovered => &mut recovery.not_recovered,
+            Fate::NotYet => &mut recovery.not_yet,
+            Fate::Lost => &mut recovery.lost,
+        };
+        list.push(id.to_owned());
+    }
+    recovery
+}
+
+fn fate(evidence: &Evidence<'_>, name: &str, id: &EventId) -> Fate {
+    if !can_be_had(evidence, name, id, Standing::is_history) {
+        return Fate::Lost;
+    }
+    let born = evidence.seen.get(id).map_or(0, |seen| seen.t);
+    let since = born.max(evidence.healed.unwrap_or(0));
+    let budget = i64::try_from(evidence.budget_ms).unwrap_or(i64::MAX);
+    let at_rest = evidence.hosts.values().all(|host| host.end.is_none_or(|end| end.idle));
+    // A server at rest will not do by waiting what it has not done.
+    if at_rest || evidence.ended - since >= budget { Fate::NotRecovered } else { Fate::NotYet }
+}
+
+/// Whether somebody would give an event to a server, holding it in a way that will do.
+fn can_be_had(evidence: &Evidence<'_>, name: &str, id: &EventId, will_do: fn(Standing) -> bool) -> bool {
+    let mut others = evidence.hosts.iter().filter(|(other, _)| **other != name);
+    others.any(|(other, host)| {
+        let is_open = |from: &str, to: &str| !evidence.out_of_reach.iter().any(|way| *way == (from, to));
+        host.held.get(id).is_some_and(|standing| will_do(*standing))
+            && host.is_joined()
+            && !host.is_broken
+            && evidence.is_honest(other)
+            && is_open(name, other)
+            && is_open(other, name)
+    })
+}
+
+/// Whether all that a server's waiting events wait for is not to be had.
+pub(super) fn waits_in_vain(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> bool {
+    let Some(end) = host.end else { return false };
+    let waiting: BTreeSet<&EventId> = end.waiting.iter().map(|id| &**id).collect();
+    let lacks = |id: &EventId, least| host.held.get(id).is_none_or(|standing| *standing < least);
+    let wanted = waiting.iter().filter_map(|id| evidence.pdu(id)).flat_map(|pdu| {
+        let history = pdu.prev_events().iter().filter(|id| lacks(id, Standing::Rejected));
+        let auth = pdu.auth_events().iter().filter(|id| lacks(id, Standing::Outlier));
+        history.chain(auth).map(|id| &**id).collect::<Vec<_>>()
+    });
+    let mut holes = wanted.filter(|id| !waiting.contains(id)).peekable();
+    holes.peek().is_some() && holes.all(|id| !can_be_had(evidence, name, id, |_| true))
+}
+
+fn pulled(host: &Host<'_>) -> usize {
+    let receipts = host.received.iter().filter(|(id, _)| host.held.get(*id).is_some_and(|s| s.is_judged()));
+    let pulled = receipts.filter(|(_, receipt)| {
+        let From::Peer { endpoint, .. } = receipt.from else { return false };
+        receipt.t >= 0 && PULLS.contains(&endpoint.as_str())
+    });
+    pulled.count()
+}
+
+/// Events that every peer that gave them to a server gave redacted.
+fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
+    let mut redacted: BTreeMap<&str, bool> = BTreeMap::new();
+    for asked in evidence.requests.values().filter(|asked| asked.from == name) {
+        let Some(answer) = asked.answer.as_ref().filter(|answer| !answer.redacted.is_empty()) else {
+            continue;
+        };
+        for id in answer.events.iter().chain(answer.auth_chain) {
+            let whole = !answer.redacted.contains(id);
+            *redacted.entry(id).or_default() |= whole;
+        }
+    }
+    let pushed = evidence.requests.values().filter(|asked| asked.to == name && asked.endpoint == "send");
+    let pushed: BTreeSet<&str> = pushed.flat_map(|asked| asked.events).map(String::as_str).collect();
+    let only_redacted = redacted.into_iter().filter(|(id, whole)| !whole && !pushed.contains(id));
+    let ids = only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok());
+    // What somebody redacted is so for all.
+    let ids = ids.filter(|id| evidence.referee().redacted_by(id).is_none());
+    ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()
+}
