@@ -65,7 +65,7 @@ impl<'e, 'a> Rules<'e, 'a> {
     fn problem(&mut self, host: &Host<'_>, judged: &Judged<'e>) -> Option<String> {
         let pdu = self.evidence.pdu(judged.event)?;
         for id in pdu.auth_events() {
-            let had = host.received.get(&**id).is_some_and(|receipt| receipt.at <= judged.at);
+            let had = host.received_at.get(&**id).is_some_and(|received| *received <= judged.at);
             if !had {
                 return Some(format!("cites {}, which it did not have", super::short(id)));
             }

@@ -151,17 +151,6 @@ pub struct Gap<'a> {
     pub closed: Option<i64>,
 }
 
-/// How an event reached a server for the first time.
-#[derive(Clone, Copy, Debug)]
-pub struct Receipt<'a> {
-    /// The number of the record.
-    pub at: usize,
-    /// When.
-    pub t: i64,
-    /// From where.
-    pub from: &'a From,
-}
-
 /// A panic of a server's software.
 #[derive(Clone, Copy, Debug)]
 pub struct Panicked<'a> {
@@ -187,8 +176,10 @@ pub struct Host<'a> {
     pub end: Option<&'a End>,
     /// The standings of the events that it holds at the end.
     pub held: BTreeMap<&'a EventId, Standing>,
-    /// The events that it took.
-    pub received: BTreeMap<&'a EventId, Receipt<'a>>,
+    /// When it took an event for the first time, and from where.
+    pub received: BTreeMap<&'a EventId, (i64, &'a From)>,
+    /// The numbers of the records that say so.
+    pub received_at: BTreeMap<&'a EventId, usize>,
     /// All verdicts on each event, with the numbers of their records; events by their places in [`Evidence::seen`].
     verdicts: Vec<Vec<(usize, Standing)>>,
     /// What has filled each slot of the current state, with the numbers of the records.
@@ -434,7 +425,8 @@ impl<'a> Evidence<'a> {
             What::Received { event, from, pdu } => {
                 host.last_change = Some(record.t);
                 host.changes.push(at);
-                host.received.entry(event).or_insert(Receipt { at, t: record.t, from });
+                host.received.entry(event).or_insert((record.t, from));
+                host.received_at.entry(event).or_insert(at);
                 let Some(pdu) = pdu else { return };
                 let pdu = UnverifiedPdu::parse(pdu.get(), self.version, Road::Backfill);
                 let parents = pdu.as_ref().map(|pdu| pdu.claims().prev_events().to_vec());
@@ -551,7 +543,7 @@ impl<'a> Evidence<'a> {
                 return None;
             }
             let host = self.hosts.get(seen.server)?;
-            let at = host.received.get(id)?.at;
+            let at = *host.received_at.get(id)?;
             Some(OwnEvent { at, t: seen.t, server: seen.server, host, pdu: self.pdu(id)? })
         })
     }
@@ -570,8 +562,9 @@ impl<'a> Evidence<'a> {
             return Some(*standing);
         }
         let (id, _) = self.seen.get_index(place)?;
-        let receipt = host.received.get(id).filter(|receipt| receipt.at <= at)?;
-        match receipt.from {
+        host.received_at.get(id).filter(|received| **received <= at)?;
+        let (_, from) = host.received.get(id)?;
+        match from {
             // Of imported events only the end says how they stand.
             From::Import if verdicts.is_empty() => host.held.get(id).copied(),
             _ => Some(Standing::Outlier),

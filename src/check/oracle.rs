@@ -131,9 +131,9 @@ pub(super) fn waits_in_vain(evidence: &Evidence<'_>, name: &str, host: &Host<'_>
 
 fn pulled(host: &Host<'_>) -> usize {
     let receipts = host.received.iter().filter(|(id, _)| host.held.get(*id).is_some_and(|s| s.is_judged()));
-    let pulled = receipts.filter(|(_, receipt)| {
-        let From::Peer { endpoint, .. } = receipt.from else { return false };
-        receipt.t >= 0 && PULLS.contains(&endpoint.as_str())
+    let pulled = receipts.filter(|(_, (t, from))| {
+        let From::Peer { endpoint, .. } = from else { return false };
+        *t >= 0 && PULLS.contains(&endpoint.as_str())
     });
     pulled.count()
 }

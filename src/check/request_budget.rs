@@ -72,7 +72,7 @@ fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 fn budget(evidence: &Evidence<'_>, server: &str) -> usize {
     let Some(host) = evidence.hosts.get(server) else { return FREE };
-    let pulled = host.received.values().filter(|receipt| is_pulled(receipt.from)).count();
+    let pulled = host.received.values().filter(|(_, from)| is_pulled(from)).count();
     let rounds = |opened: i64, closed: Option<i64>| {
         let open_ms = closed.unwrap_or(evidence.ended) - opened;
         FIRST_ROUNDS + usize::try_from(open_ms / ROUND_EVERY_MS).unwrap_or(0)
