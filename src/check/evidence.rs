@@ -253,6 +253,8 @@ pub struct Evidence<'a> {
     pub expectations: Vec<(&'a str, &'a Expectation)>,
     /// Servers that a script tells what to answer, with the endpoint.
     pub scripted: BTreeSet<(&'a str, &'a str)>,
+    /// Servers that a script tells what to answer to `/event`, with the event that it is about, if it is about one.
+    told: Vec<(&'a str, Option<&'a str>)>,
     /// The steps that were played, with the number of the record, the server and the step's key.
     pub steps: Vec<(usize, &'a str, &'a str)>,
     /// Pairs of servers of which the first could not reach the second when the run ended.
@@ -300,6 +302,7 @@ impl<'a> Evidence<'a> {
             labels: BTreeMap::new(),
             expectations: Vec::new(),
             scripted: scripted(scenario),
+            told: told(scenario),
             steps: Vec::new(),
             out_of_reach: BTreeSet::new(),
             budget_ms: scenario.expect.within.unwrap_or(scenario.settle).as_millis(),
@@ -499,6 +502,14 @@ impl<'a> Evidence<'a> {
         !self.scripted.iter().any(|(told, _)| *told == server)
     }
 
+    /// Whether a server gives an event out under its own name as it would by itself: where all else fails, `/event` is
+    /// how it is to be had.
+    pub fn is_honest_about(&self, server: &str, id: &EventId) -> bool {
+        let means =
+            |about: &str| about == id || self.labels.get(about).is_some_and(|labelled| *labelled == id);
+        !self.told.iter().any(|(told, about)| *told == server && about.is_none_or(means))
+    }
+
     /// Whether what a server knows of the state may be the word of one that is not honest.
     pub fn may_be_deceived(&self, host: &Host<'_>) -> bool {
         let words = host.states_taken.values().copied().chain(host.joined_via);
@@ -691,6 +702,20 @@ impl<'a> Evidence<'a> {
 
 fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {
     scenario.timeline.iter().flat_map(|step| told_by(&step.action)).collect()
+}
+
+fn told(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
+    let actions = scenario.timeline.iter().map(|step| &step.action);
+    let told = actions.filter_map(|action| match action {
+        Action::Answer(answer) if answer.endpoint == "event" => {
+            Some((answer.server.as_str(), answer.about.as_deref()))
+        }
+        Action::Lies(lies) if lies.endpoint.as_deref().is_none_or(|endpoint| endpoint == "event") => {
+            Some((lies.server.as_str(), None))
+        }
+        _ => None,
+    });
+    told.collect()
 }
 
 fn told_by(action: &Action) -> Vec<(&str, &str)> {

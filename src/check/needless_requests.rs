@@ -13,7 +13,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     code: "BOUND",
     clause: "SS-API \"Backfilling and retrieving missing events\": they are for events that a server lacks",
     holds: "a server asks others only, and only for what it lacks",
-    when: When::Always,
+    when: When::Recovery,
     check,
 };
 

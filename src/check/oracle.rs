@@ -109,7 +109,7 @@ fn can_be_had(evidence: &Evidence<'_>, name: &str, id: &EventId, will_do: fn(Sta
         host.held.get(id).is_some_and(|standing| will_do(*standing))
             && host.is_joined()
             && !host.is_broken
-            && evidence.is_honest(other)
+            && evidence.is_honest_about(other, id)
             && is_open(name, other)
             && is_open(other, name)
     })
