@@ -106,11 +106,13 @@ impl Room {
     pub fn is_plausible_state(&mut self, id: &EventId, state: &[OwnedEventId]) -> bool {
         let Some(pdu) = self.event(id).cloned() else { return false };
         let claimed = self.state_of(state);
-        let fills = |auth: &OwnedEventId| {
-            let slot = self.held_by_id(auth).and_then(|held| held.pdu.state_slot());
-            let slot = slot.and_then(|(kind, key)| self.slots.find(&kind.to_string().into(), key));
-            slot.is_none_or(|slot| claimed.contains_key(&slot))
+        // A rejected event is left out of the state, but whoever names it does not hide its slot.
+        let slot = |id: &OwnedEventId| {
+            let held = self.held_by_id(id)?;
+            held.pdu.state_slot().map(|(kind, key)| (kind.to_string(), key.to_owned()))
         };
+        let named: BTreeSet<(String, String)> = state.iter().filter_map(slot).collect();
+        let fills = |auth: &OwnedEventId| slot(auth).is_none_or(|slot| named.contains(&slot));
         pdu.auth_events().iter().all(fills) && self.check_state(&pdu, &claimed).is_ok()
     }
 
