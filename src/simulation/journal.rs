@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufWriter, Write};
 
 use ruma_common::OwnedEventId;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
@@ -193,7 +193,7 @@ pub enum What {
         /// How it came.
         from: From,
         /// The event itself, where it is seen for the first time in this run.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_json")]
         #[schemars(with = "Option<Value>")]
         pdu: Option<Box<RawValue>>,
     },
@@ -329,6 +329,7 @@ pub enum What {
         #[schemars(with = "String")]
         event: OwnedEventId,
         /// The event itself.
+        #[serde(deserialize_with = "json")]
         #[schemars(with = "Value")]
         pdu: Box<RawValue>,
     },
@@ -414,6 +415,21 @@ pub struct Violation {
     pub event_id: Option<OwnedEventId>,
     /// What is wrong, in a sentence.
     pub message: String,
+}
+
+/// The event of a record. Inside of a record serde has no raw text left to give, only values.
+fn json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    RawValue::from_string(value.to_string()).map_err(de::Error::custom)
+}
+
+fn some_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    json(deserializer).map(Some)
+}
+
+/// The JSON Schema of one record, which is one line of a journal.
+pub fn schema() -> Value {
+    schemars::schema_for!(Record).to_value()
 }
 
 /// All records of a run.
