@@ -14,6 +14,7 @@ use crate::{
     },
     room::{
         self, Arrival, Room,
+        answer_order::AnswerOrder,
         graph::{EventGraph, EventIdx, Standing},
         walk,
     },
@@ -43,6 +44,8 @@ pub struct Habits {
     pub checks_who_joins: bool,
 
     // --- What it answers.
+    /// In which order, where the specification leaves that open. Not an error, whatever it is.
+    pub answer_order: AnswerOrder,
     /// The walk behind `/get_missing_events`.
     pub missing_events: MissingEvents,
     /// Whether that walk ends at `earliest_events`.
@@ -107,6 +110,7 @@ impl Default for Habits {
             keeps: |_, _, _| true,
             knows_rooms_apart: true,
             checks_who_joins: true,
+            answer_order: AnswerOrder::default(),
             missing_events: walk::missing_events,
             stops_at_earliest: true,
             tells_states_at: vec![Standing::Accepted, Standing::SoftFailed],

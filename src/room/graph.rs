@@ -75,6 +75,8 @@ pub struct EventGraph {
 #[derive(Clone, Debug)]
 struct Node {
     depth: u64,
+    /// How many events were held when it was, itself included.
+    arrival: u32,
     parents: Links,
     children: Links,
     cover: Cover,
@@ -84,6 +86,7 @@ struct Node {
 impl Node {
     const MISSING: Self = Self {
         depth: 0,
+        arrival: 0,
         parents: Links::NONE,
         children: Links::NONE,
         cover: Cover::Nobody,
@@ -223,6 +226,11 @@ impl EventGraph {
         self.node(idx).depth
     }
 
+    /// The event's place in the order in which the server got its events, from 1; 0 if it is missing.
+    pub fn arrival(&self, idx: EventIdx) -> u32 {
+        self.node(idx).arrival
+    }
+
     /// The event's `prev_events` in their own order, without repetitions; none if it is missing.
     pub fn parents(&self, idx: EventIdx) -> &[EventIdx] {
         self.node(idx).parents.as_slice()
@@ -301,8 +309,10 @@ impl EventGraph {
         standing: Standing,
     ) {
         self.missing.remove(&idx);
+        let held = self.nodes.len() - self.missing.len();
         let node = self.node_mut(idx);
         node.depth = depth;
+        node.arrival = u32::try_from(held).expect("indexes are as small");
         node.standing = standing;
         for prev in prev_events {
             self.link(idx, prev);

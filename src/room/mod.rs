@@ -5,6 +5,7 @@
 //! to ask for what is missing is the homeserver's business.
 
 mod access;
+pub mod answer_order;
 pub mod dump;
 pub mod graph;
 pub mod habits;

@@ -8,7 +8,7 @@ use super::mistake::{Mistake, Target, quote};
 use super::names::ServerName;
 use super::suggest;
 use super::time::SignedDuration;
-use crate::homeserver::planted;
+use crate::{homeserver::planted, room::answer_order::AnswerOrder};
 
 /// The most servers that a scenario can have.
 pub const MAX_SERVERS: usize = 64;
@@ -24,6 +24,9 @@ pub struct Server {
     /// How far the server's clock is ahead of the true time, or behind it if negative.
     #[serde(skip_serializing_if = "SignedDuration::is_zero")]
     pub clock_skew: SignedDuration,
+    /// In which order the server answers `/backfill` and `/get_missing_events`, where the specification leaves it open.
+    #[serde(skip_serializing_if = "AnswerOrder::is_customary")]
+    pub answer_order: AnswerOrder,
     /// The bugs that are planted in this server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "planted_schema")]

@@ -39,7 +39,7 @@ use crate::{
         world::{self, HostSpec, Rules, World},
     },
     room::Room as ServerRoom,
-    scenario::{Action, Room, Scenario, Servers},
+    scenario::{Action, Room, Scenario, Server, Servers},
 };
 
 /// How long set-up may take, in simulated milliseconds for each member.
@@ -100,8 +100,11 @@ impl<'a> Player<'a> {
                 (host.clone(), Node { store, running: Rc::default() })
             })
             .collect();
-        let servers = scenario.servers.iter();
-        let habits = servers.map(|(host, server)| (host.clone(), planted::habits(&server.planted))).collect();
+        let habits = |(host, server): (&String, &Server)| {
+            let habits = planted::habits(&server.planted);
+            (host.clone(), Habits { answer_order: server.answer_order, ..habits })
+        };
+        let habits = scenario.servers.iter().map(habits).collect();
         let boot = boot(&nodes, &names, &crypto, &recorder, streams, habits);
         let specs: Vec<HostSpec> = names
             .iter()

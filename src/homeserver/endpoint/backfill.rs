@@ -3,7 +3,7 @@
 use serde_json::{json, value::RawValue};
 
 use super::{Answer, Asked, event_id, readable_room};
-use crate::{homeserver::Homeserver, matrix::error::MatrixError, room::walk};
+use crate::{homeserver::Homeserver, matrix::error::MatrixError};
 
 impl Homeserver {
     pub(super) fn answer_backfill(&self, asked: &Asked, room: &str) -> Answer {
@@ -19,7 +19,7 @@ impl Homeserver {
             MatrixError::invalid_param(format!("`limit` is `{limit}`; it must be an integer above 0"))
         })?;
         let seeds: Vec<_> = from.iter().filter_map(|id| room.graph().get(id)).collect();
-        let events = walk::backfill(room.graph(), &seeds, limit);
+        let events = self.habits.answer_order.backfill(room.graph(), &seeds, limit);
         let pdus: Vec<Box<RawValue>> =
             events.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect();
         Ok(json!({ "origin": self.name, "origin_server_ts": self.now(), "pdus": pdus }))
