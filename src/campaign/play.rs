@@ -9,8 +9,9 @@ use crate::{
     scenario::Scenario,
     simulation::{
         Fabric, Options, SimulationError,
+        guest::Guests,
         journal::{Journal, Record, What},
-        simulate,
+        simulate_with_guests,
     },
 };
 
@@ -53,8 +54,21 @@ pub fn play(scenario: &Scenario, seed: u64, fabric: Fabric) -> Result<Played, Pl
 ///
 /// When the scenario can't be played to its end; not when it ends badly.
 pub fn play_with(scenario: &Scenario, options: &Options) -> Result<Played, PlayError> {
+    play_with_guests(scenario, options, &Guests::default())
+}
+
+/// The same with software of somebody else's in the places of some servers.
+///
+/// # Errors
+///
+/// When the scenario can't be played to its end; not when it ends badly.
+pub fn play_with_guests(
+    scenario: &Scenario,
+    options: &Options,
+    guests: &Guests,
+) -> Result<Played, PlayError> {
     let watch = Stopwatch::start();
-    let mut simulated = simulate(scenario, options)?;
+    let mut simulated = simulate_with_guests(scenario, options, guests)?;
     let judgement = judge(scenario, &simulated.journal)?;
     let t = simulated.journal.records.last().map_or(0, |record| record.t);
     let verdict = What::Verdict {

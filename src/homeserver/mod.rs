@@ -97,14 +97,15 @@ pub struct Homeserver {
 
 /// Runs a homeserver's tasks until one of them fails.
 pub struct Runner {
-    server: Rc<Homeserver>,
+    /// Who goes down when a task panics; without one the panic is the run's.
+    server: Option<Rc<Homeserver>>,
     tasks: mpsc::UnboundedReceiver<LocalBoxFuture<'static, ()>>,
 }
 
 impl Homeserver {
     /// Starts a server on what its store holds; work that a crash interrupted goes on once [`Runner::run`] runs.
     pub fn start(parts: Parts) -> (Rc<Self>, Runner) {
-        let (tasks, receiver) = mpsc::unbounded_channel();
+        let (tasks, mut runner) = Runner::channel();
         let told_states = RefCell::new(current_states(&parts.store));
         let server = Rc::new(Self {
             name: parts.name,
@@ -132,7 +133,8 @@ impl Homeserver {
             server.wake_queue(&destination);
         }
         server.recovery_wanted.notify_one();
-        (server.clone(), Runner { server, tasks: receiver })
+        runner.server = Some(server.clone());
+        (server, runner)
     }
 
     /// The server's name.
@@ -217,14 +219,25 @@ impl Homeserver {
 }
 
 impl Runner {
-    /// Runs the server's tasks; never ends by itself.
+    /// A runner of the tasks that are sent to it, of software that is no [`Homeserver`].
+    pub fn channel() -> (mpsc::UnboundedSender<LocalBoxFuture<'static, ()>>, Self) {
+        let (sender, tasks) = mpsc::unbounded_channel();
+        (sender, Self { server: None, tasks })
+    }
+
+    /// Runs the tasks; never ends by itself.
     pub async fn run(mut self) {
         let mut running = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 task = self.tasks.recv() => match task {
-                    Some(task) => { running.spawn_local(self.server.clone().guard(task)); }
+                    Some(task) => {
+                        match self.server.clone() {
+                            Some(server) => running.spawn_local(server.guard(task)),
+                            None => running.spawn_local(task),
+                        };
+                    }
                     None => return,
                 },
                 Some(ended) = running.join_next() => propagate(ended),

@@ -1,7 +1,7 @@
 //! What the hosts of one run share, on every fabric: the way of a request from the server that asks to the one that
 //! answers, and of its answer back.
 //!
-//! A fabric only gives the bytes to the other host ([`Wire`]); when they are let in, and whether, is decided here.
+//! A fabric only gives the bytes to the other host (`Wire`); when they are let in, and whether, is decided here.
 
 use std::{
     cell::RefCell,

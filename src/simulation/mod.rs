@@ -4,6 +4,7 @@
 mod agenda;
 mod causes;
 mod disturbances;
+pub mod guest;
 mod import;
 pub mod journal;
 mod lies;
@@ -15,6 +16,7 @@ mod users;
 use std::{str::FromStr, time::Duration};
 
 use crate::{matrix::crypto::Scheme, scenario::Scenario};
+use guest::Guests;
 use journal::Journal;
 
 /// What carries requests between servers.
@@ -102,5 +104,18 @@ pub enum SimulationError {
 ///
 /// [`SimulationError`], when it can't be played to its end. That servers don't recover is no error.
 pub fn simulate(scenario: &Scenario, options: &Options) -> Result<Simulated, SimulationError> {
-    player::Player::new(scenario, options)?.play()
+    simulate_with_guests(scenario, options, &Guests::default())
+}
+
+/// Plays a scenario in which some servers are not Backfire's own.
+///
+/// # Errors
+///
+/// As [`simulate`].
+pub fn simulate_with_guests(
+    scenario: &Scenario,
+    options: &Options,
+    guests: &Guests,
+) -> Result<Simulated, SimulationError> {
+    player::Player::new(scenario, options, guests)?.play()
 }

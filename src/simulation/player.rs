@@ -11,6 +11,7 @@ use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
 use super::{
     Options, Simulated, SimulationError,
     agenda::{Deed, agenda},
+    guest::Guests,
     import::{Import, read_import},
     journal::{End, JOURNAL_VERSION, Journal, What},
     recorder::{Recorder, ServerObserver},
@@ -77,7 +78,11 @@ pub(super) struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    pub(super) fn new(scenario: &'a Scenario, options: &Options) -> Result<Self, SimulationError> {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        options: &Options,
+        guests: &Guests,
+    ) -> Result<Self, SimulationError> {
         let streams = Streams::new(options.seed);
         let hosts: Vec<String> = scenario.servers.keys().cloned().collect();
         let names: Vec<(String, String)> =
@@ -105,7 +110,7 @@ impl<'a> Player<'a> {
             (host.clone(), Habits { answer_order: server.answer_order, ..habits })
         };
         let habits = scenario.servers.iter().map(habits).collect();
-        let boot = boot(&nodes, &names, &crypto, &recorder, streams, habits);
+        let boot = boot(&nodes, guests, &names, &crypto, &recorder, streams, habits);
         let specs: Vec<HostSpec> = names
             .iter()
             .map(|(host, name)| HostSpec {
@@ -614,6 +619,7 @@ fn weave(options: &Options, hosts: &[HostSpec], rules: Rules, boot: Boot) -> (Bo
 
 fn boot(
     nodes: &BTreeMap<String, Node>,
+    guests: &Guests,
     names: &[(String, String)],
     crypto: &Rc<Crypto>,
     recorder: &Rc<Recorder>,
@@ -625,8 +631,12 @@ fn boot(
         nodes.iter().map(|(host, node)| (host.clone(), (node.store.clone(), node.running.clone()))).collect();
     let names: BTreeMap<String, String> = names.iter().cloned().collect();
     let (crypto, recorder) = (crypto.clone(), recorder.clone());
-    let lives = RefCell::new(BTreeMap::<String, u32>::new());
+    let (guests, lives) = (guests.clone(), RefCell::new(BTreeMap::<String, u32>::new()));
     Rc::new(move |host, network, clock| {
+        let name = ServerName::parse(names[host].as_str()).expect("checked with the scenario");
+        if let Some(guest) = guests.start(host, &name, &network, &clock) {
+            return guest;
+        }
         let life = {
             let mut lives = lives.borrow_mut();
             let life = lives.entry(host.to_owned()).or_default();
@@ -635,7 +645,7 @@ fn boot(
         };
         let (store, slot) = &slots[host];
         let parts = Parts {
-            name: ServerName::parse(names[host].as_str()).expect("checked with the scenario"),
+            name,
             store: store.clone(),
             crypto: crypto.clone(),
             network,
