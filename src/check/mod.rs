@@ -118,7 +118,7 @@ impl Finding {
 }
 
 /// "a", "a and b", "a, b and c".
-fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     match &names[..] {
         [] => "nobody".to_owned(),

@@ -6,7 +6,7 @@ pub const HOLDS: u8 = 0;
 pub const VIOLATED: u8 = 1;
 /// The command line is wrong, or an input can't be read.
 pub const USAGE: u8 = 2;
-/// Two runs of one seed differ.
+/// Two runs of one seed differ, or two journals that were compared.
 pub const NOT_DETERMINISTIC: u8 = 3;
 /// The servers did not recover in time, or went over budget.
 pub const NOT_RECOVERED: u8 = 4;
@@ -28,7 +28,7 @@ const MEANINGS: [(u8, &str); 7] = [
     (HOLDS, "holds, or done"),
     (VIOLATED, "an invariant is violated"),
     (USAGE, "wrong usage, or an input that can't be read"),
-    (NOT_DETERMINISTIC, "not deterministic: two runs of one seed differ"),
+    (NOT_DETERMINISTIC, "not deterministic: two runs of one seed differ; or two journals do"),
     (NOT_RECOVERED, "not recovered in time, or over budget"),
     (STALE, "a regression is stale: it no longer reaches what it was saved for"),
     (OWN_FAULT, "Backfire's own fault"),

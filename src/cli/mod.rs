@@ -2,10 +2,14 @@
 //!
 //! One file a command. Files and arguments are read here and nowhere below.
 
+mod diff;
 pub mod exit;
+mod explain;
 mod explore;
+mod export;
 mod generate;
 mod how;
+mod journal;
 mod merge;
 mod output;
 mod replay;
@@ -15,6 +19,7 @@ mod schema;
 mod shard;
 mod shrink;
 mod source;
+mod study;
 mod zoo;
 
 use std::process::ExitCode;
@@ -45,8 +50,13 @@ enum Command {
     Merge(merge::Merge),
     /// Play every planted bug, with and without it, and say by what it is caught.
     Zoo(zoo::Zoo),
-    /// Print the scenario format's JSON Schema.
-    Schema,
+    Explain(explain::Explain),
+    Diff(diff::Compare),
+    /// Give the room, the keys or the timeline of a run to the tools of others.
+    Export(export::Export),
+    /// Play many runs to answer a question about the protocol.
+    Study(study::Study),
+    Schema(schema::Schema),
     /// Judge a room dump event by event, and ask what a server that holds it would answer.
     Room(room::Room),
 }
@@ -78,8 +88,12 @@ pub fn main() -> ExitCode {
         Command::Replay(replay) => replay.run(),
         Command::Merge(merge) => merge.run(),
         Command::Zoo(zoo) => zoo.run(),
-        Command::Schema => {
-            schema::run();
+        Command::Explain(explain) => explain.run().map(|()| exit::HOLDS),
+        Command::Diff(diff) => diff.run(),
+        Command::Export(export) => export.run().map(|()| exit::HOLDS),
+        Command::Study(study) => study.run(),
+        Command::Schema(schema) => {
+            schema.run();
             Ok(exit::HOLDS)
         }
         Command::Room(room) => room.run().map(|()| exit::HOLDS),

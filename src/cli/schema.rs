@@ -1,9 +1,20 @@
-//! `backfire schema`: the scenario format, for editors and generators.
+//! `backfire schema`: the formats, for editors, generators and readers of journals.
+
+use clap::Args;
 
 use super::output;
-use crate::scenario;
+use crate::{scenario, simulation::journal};
 
-/// Prints the JSON Schema of scenarios.
-pub(super) fn run() {
-    output::json(&scenario::schema());
+/// Print the scenario format's JSON Schema.
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// Print that of a journal's records instead.
+    #[arg(long)]
+    journal: bool,
+}
+
+impl Schema {
+    pub(super) fn run(&self) {
+        output::json(&if self.journal { journal::schema() } else { scenario::schema() });
+    }
 }

@@ -1,11 +1,18 @@
 //! What people and scripts look at after a run. Reads journals and judgements, changes nothing, prints nothing itself.
 
 pub mod campaign;
+pub mod diff;
+pub mod explain;
+pub mod export;
 pub mod html;
 pub mod junit;
+pub mod linearisation;
+pub mod lookup;
 pub mod summary;
 pub mod terminal;
 
+mod faults;
+mod text;
 mod timeline;
 
 use crate::{

@@ -4,10 +4,14 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
 use super::{
     Run,
+    text::{
+        BAD, BOLD, DIM, FAULT, GOOD, HEAL, LOSS, WIDTH, WORK, cut, moment, paint, printable, seconds,
+        shortened, wrap,
+    },
     timeline::{Line, Tone, timeline},
 };
 use crate::{
@@ -22,23 +26,8 @@ use crate::{
     simulation::journal::{End, Record, Violation, What},
 };
 
-/// No line is longer.
-const WIDTH: usize = 110;
 /// The most lines of a timeline; of more, the middle is left out.
 const TIMELINE_LINES: usize = 120;
-
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const FAULT: Style = AnsiColor::Yellow.on_default();
-const HEAL: Style = AnsiColor::Green.on_default();
-const WORK: Style = AnsiColor::Cyan.on_default();
-const LOSS: Style = AnsiColor::Red.on_default();
-
-fn paint(style: Style, text: &str) -> String {
-    format!("{style}{text}{style:#}")
-}
 
 /// The whole report of a run; with `verbose`, every record of its journal.
 pub fn report(run: &Run<'_>, verbose: bool) -> String {
@@ -148,7 +137,7 @@ fn timeline_line(line: &Line, who_width: usize) -> String {
 }
 
 /// A record with its fields, the events themselves and the scenario left out.
-fn verbose_line(record: &Record) -> String {
+pub(super) fn verbose_line(record: &Record) -> String {
     let value = serde_json::to_value(record).unwrap_or_default();
     let mut fields = String::new();
     let mut name = "";
@@ -407,54 +396,4 @@ fn verdict(run: &Run<'_>) -> String {
     }
     let _ = writeln!(out, "{} {}", paint(DIM, "again:"), run.replay());
     out
-}
-
-// --- Text.
-
-/// A moment of the run, such as `+2.000s`.
-fn moment(t: i64) -> String {
-    let sign = if t < 0 { '-' } else { '+' };
-    let t = t.unsigned_abs();
-    format!("{sign}{}.{:03}s", t / 1000, t % 1000)
-}
-
-fn seconds(ms: u64) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
-}
-
-/// An event id shortened, anything else as it is.
-fn shortened(text: &str) -> String {
-    match <&ruma_common::EventId>::try_from(text) {
-        Ok(id) => short(id),
-        Err(_) => text.to_owned(),
-    }
-}
-
-/// Texts of peers and scenarios may not command the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{kept}…")
-}
-
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is always one");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(cut(word, width));
-            continue;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(&cut(word, width));
-    }
-    lines
 }

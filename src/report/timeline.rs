@@ -115,7 +115,7 @@ impl Teller<'_> {
 
     fn step(&mut self, record: &Record, step: usize, action: &str, arguments: &Value) {
         let who = record.server.as_deref().unwrap_or_default();
-        let what = format!("{}{}", words(action), said(arguments));
+        let what = step_words(action, arguments);
         match action {
             "partition" | "cut" | "silence" | "latency" | "crash" | "clock" => {
                 self.put(record.t, who, what, Tone::Fault, Fold::Barrier);
@@ -227,6 +227,11 @@ fn line(t: i64, who: &str, what: String, tone: Tone) -> Line {
         events: 0,
         took: None,
     }
+}
+
+/// A step in words, such as `partition  a | b c`.
+pub(super) fn step_words(action: &str, arguments: &Value) -> String {
+    format!("{}{}", words(action), said(arguments))
 }
 
 fn words(key: &str) -> String {

@@ -20,7 +20,7 @@ mod schema;
 mod serde_words;
 mod server;
 mod step;
-mod suggest;
+pub(crate) mod suggest;
 mod time;
 
 pub use action::{

@@ -26,7 +26,7 @@ pub(super) fn did_you_mean(word: &str) -> String {
 }
 
 /// Advice for an unknown word: the nearest known one, or else all of them, if they are few enough to read.
-pub(super) fn advice<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
+pub(crate) fn advice<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
     if let Some(word) = nearest(wrong, known.clone()) {
         return Some(did_you_mean(word));
     }

@@ -62,7 +62,7 @@ impl Causes {
             }
             What::StepEnds { step, .. } => Some(Because::Step(*step)),
             What::Expected(expectation) => Some(Because::Step(expectation.step)),
-            What::Labelled { .. } | What::Crafted { .. } => step,
+            What::Labelled { .. } | What::Crafted { .. } | What::KeyRotated { .. } => step,
             _ => {
                 let server = server?;
                 self.take_traffic(server, what).or_else(|| self.server(server).take(step, what))
@@ -97,9 +97,10 @@ impl Causes {
                 self.server(server).hear(*id, &events, peer);
                 None
             }
-            What::Answer { id, events, .. } => {
+            What::Answer { id, events, auth_chain, .. } => {
                 let Open { to, endpoint, .. } = self.open.remove(id)?;
-                self.server(server).hear(*id, events, (to, endpoint));
+                let brought: Vec<String> = events.iter().chain(auth_chain).cloned().collect();
+                self.server(server).hear(*id, &brought, (to, endpoint));
                 None
             }
             _ => None,
@@ -161,7 +162,11 @@ impl Server {
             What::Dropped { event, from, .. } => {
                 self.source(event.as_ref().map(|event| event.as_str()), from, step)
             }
-            What::Judged { .. } | What::Waits { .. } | What::Joined { .. } => step.or(self.last),
+            What::Judged { .. }
+            | What::Waits { .. }
+            | What::Joined { .. }
+            | What::State { .. }
+            | What::Panicked { .. } => step.or(self.last),
             What::GapOpened { missing, wanted_by } => {
                 let because = self.taken.get(wanted_by.as_str()).copied().or(self.last);
                 if let Some(because) = because {
