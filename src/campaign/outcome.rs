@@ -3,7 +3,6 @@
 //! A run that panics or breaks off is an outcome too, so that one bad run does not end a campaign.
 
 use std::{
-    any::Any,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -16,6 +15,7 @@ use super::{
 };
 use crate::{
     check::verdict::{Judgement, word},
+    homeserver::panic,
     scenario::{
         Mark, Scenario, Verdict,
         generator::{self, Profile},
@@ -124,32 +124,23 @@ impl fmt::Display for Signature {
 pub fn outcome(case: &Case, options: &Options) -> Outcome {
     let watch = Stopwatch::start();
     let options = Options { seed: case.seed, ..*options };
-    let played = catch_unwind(AssertUnwindSafe(|| {
-        let scenario = case.scenario();
-        let played = attempt(&scenario, &options);
-        played.map(|played| (Failure::of(&played.judgement), played.judgement.marks, played.simulated_ms))
-    }));
-    let (failure, marks, simulated_ms) = match played {
-        Ok(Ok(played)) => played,
-        Ok(Err(failure)) => (Some(failure), Vec::new(), 0),
-        Err(panic) => (Some(Failure::broke_off("panic", &said(&*panic))), Vec::new(), 0),
-    };
+    let played = caught(|| {
+        let played = attempt(&case.scenario(), &options)?;
+        Ok((Failure::of(&played.judgement), played.judgement.marks, played.simulated_ms))
+    });
+    let (failure, marks, simulated_ms) = played.unwrap_or_else(|failure| (Some(failure), Vec::new(), 0));
     Outcome { case: case.clone(), failure, marks, simulated_ms, wall_ms: watch.ms() }
 }
 
 /// Plays a scenario; that it breaks off is a failure like others.
 pub(super) fn attempt(scenario: &Scenario, options: &Options) -> Result<Played, Failure> {
-    let played = catch_unwind(AssertUnwindSafe(|| play_with(scenario, options)));
-    match played {
-        Ok(Ok(played)) => Ok(played),
-        Ok(Err(error)) => Err(Failure::broke_off("error", &error.to_string())),
-        Err(panic) => Err(Failure::broke_off("panic", &said(&*panic))),
-    }
+    caught(|| play_with(scenario, options).map_err(|error| Failure::broke_off("error", &error.to_string())))
 }
 
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+/// A panic is a failure like others.
+fn caught<T>(part: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let result = catch_unwind(AssertUnwindSafe(part));
+    result.unwrap_or_else(|panic| Err(Failure::broke_off("panic", panic::words(&*panic))))
 }
 
 impl Failure {

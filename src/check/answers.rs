@@ -102,7 +102,7 @@ impl Case<'_, '_> {
 
     /// An own question of a server that is in the room is answered, if what it asks for is there.
     fn refusal(&self) -> Verdict {
-        let by_script = self.asked.cause.starts_with("script");
+        let by_script = self.asked.is_scripted();
         let is_about_events = matches!(self.asked.endpoint, "event" | "state" | "state_ids" | "event_auth");
         if self.answer.status != 404 || by_script || !is_about_events {
             return Ok(());

@@ -70,7 +70,7 @@ fn answered(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
 
 /// A push goes to the servers that were in the room at the event.
 fn pushed(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
-    let by_script = asked.cause.starts_with("script");
+    let by_script = asked.is_scripted();
     let reader = Reader::new(evidence, asked.to).filter(|_| !by_script)?;
     let host = evidence.hosts.get(asked.from)?;
     let mut ids = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());

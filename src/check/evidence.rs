@@ -19,7 +19,7 @@ use crate::{
         version::RoomVersion,
     },
     room::{Arrival, Room, graph::Standing},
-    scenario::{Action, Expect, Scenario},
+    scenario::{Action, Expect, RECOVERY_ENDPOINTS, Scenario},
     simulation::journal::{End, Expectation, From, Journal, Record, What},
 };
 
@@ -33,10 +33,6 @@ pub enum EvidenceError {
     #[error("the journal is of room version {0}")]
     RoomVersion(u8),
 }
-
-/// The endpoints that a lie without an endpoint is about.
-const ANSWERS_WITH_EVENTS: [&str; 6] =
-    ["backfill", "get_missing_events", "event", "event_auth", "state", "state_ids"];
 
 /// An event where the run saw it for the first time.
 #[derive(Debug)]
@@ -85,6 +81,18 @@ pub struct Asked<'a> {
     pub answer: Option<Answered<'a>>,
     /// When and why it came to nothing.
     pub failed: Option<(i64, &'a str)>,
+}
+
+impl Asked<'_> {
+    /// Whether a step of the scenario made it; the server would not have.
+    pub fn is_scripted(&self) -> bool {
+        self.cause.starts_with("script")
+    }
+}
+
+/// Whether an event came because the server asked for what it lacks.
+pub(super) fn is_pulled(from: &From) -> bool {
+    matches!(from, From::Peer { endpoint, .. } if RECOVERY_ENDPOINTS.contains(&endpoint.as_str()))
 }
 
 /// An answer.
@@ -723,7 +731,7 @@ fn told_by(action: &Action) -> Vec<(&str, &str)> {
         Action::Answer(answer) => vec![(answer.server.as_str(), answer.endpoint.as_str())],
         Action::Lies(lies) => match &lies.endpoint {
             Some(endpoint) => vec![(lies.server.as_str(), endpoint.as_str())],
-            None => ANSWERS_WITH_EVENTS.iter().map(|endpoint| (lies.server.as_str(), *endpoint)).collect(),
+            None => RECOVERY_ENDPOINTS.iter().map(|endpoint| (lies.server.as_str(), *endpoint)).collect(),
         },
         _ => Vec::new(),
     }

@@ -20,7 +20,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     // What a step asks is the scenario's doing, not the server's.
-    for asked in evidence.requests.values().filter(|asked| !asked.cause.starts_with("script")) {
+    for asked in evidence.requests.values().filter(|asked| !asked.is_scripted()) {
         let problem = if asked.from == asked.to {
             "itself".to_owned()
         } else if let Some(id) = asks_for_what_it_has(evidence, asked) {

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ruma_common::{EventId, OwnedEventId};
 use serde::Serialize;
 
-use super::evidence::{Evidence, Host};
-use crate::{room::graph::Standing, simulation::journal::From};
+use super::evidence::{Evidence, Host, is_pulled};
+use crate::room::graph::Standing;
 
 /// What became of an event that a server lacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,6 @@ impl Recovery {
         *recovered == 0 && [withheld, not_recovered, not_yet, lost].iter().all(|list| list.is_empty())
     }
 }
-
-/// Endpoints by which events are asked for.
-const PULLS: [&str; 6] = ["backfill", "get_missing_events", "event", "state_ids", "state", "event_auth"];
 
 /// What each server that should agree with the others got of what it lacked, in the order of the servers.
 pub(super) fn recoveries(evidence: &Evidence<'_>) -> Vec<Recovery> {
@@ -131,11 +128,7 @@ pub(super) fn waits_in_vain(evidence: &Evidence<'_>, name: &str, host: &Host<'_>
 
 fn pulled(host: &Host<'_>) -> usize {
     let receipts = host.received.iter().filter(|(id, _)| host.held.get(*id).is_some_and(|s| s.is_judged()));
-    let pulled = receipts.filter(|(_, (t, from))| {
-        let From::Peer { endpoint, .. } = from else { return false };
-        *t >= 0 && PULLS.contains(&endpoint.as_str())
-    });
-    pulled.count()
+    receipts.filter(|(_, (t, from))| *t >= 0 && is_pulled(from)).count()
 }
 
 /// Events that every peer that gave them to a server gave redacted.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Finding, Invariant, When, count,
-    evidence::{Asked, Evidence},
+    evidence::{Asked, Evidence, is_pulled},
 };
-use crate::simulation::journal::From;
+use crate::scenario::RECOVERY_ENDPOINTS;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "request-budget",
@@ -16,9 +16,6 @@ pub(super) const INVARIANT: Invariant = Invariant {
     when: When::Recovery,
     check,
 };
-
-/// Requests by which a server asks for what it lacks.
-const RECOVERY: [&str; 6] = ["backfill", "get_missing_events", "event", "state_ids", "state", "event_auth"];
 
 /// What a server may ask without lacking anything: a user's pages that turn out empty, a state that it holds already.
 const FREE: usize = 16;
@@ -53,8 +50,8 @@ fn within_limits(evidence: &Evidence<'_>, limits: &[(&'static str, u32)]) -> Vec
 /// not to be had. Requests without an answer count too, but holes that stay open may be tried again and again.
 fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
     // What a step asks is the scenario's doing, not the server's.
-    let own = evidence.requests.values().filter(|asked| !asked.cause.starts_with("script"));
-    let asked = own.filter(|asked| RECOVERY.contains(&asked.endpoint));
+    let own = evidence.requests.values().filter(|asked| !asked.is_scripted());
+    let asked = own.filter(|asked| RECOVERY_ENDPOINTS.contains(&asked.endpoint));
     let mut made: BTreeMap<&str, usize> = BTreeMap::new();
     for asked in asked {
         *made.entry(asked.from).or_default() += 1;
@@ -82,8 +79,4 @@ fn budget(evidence: &Evidence<'_>, server: &str) -> usize {
     let moments: BTreeSet<_> = own_gaps.map(|gap| (gap.opened, rounds(gap.opened, gap.closed))).collect();
     let by_moment: BTreeMap<i64, usize> = moments.into_iter().collect();
     FREE + pulled + by_moment.values().sum::<usize>() * ROUND
-}
-
-fn is_pulled(from: &From) -> bool {
-    matches!(from, From::Peer { endpoint, .. } if RECOVERY.contains(&endpoint.as_str()))
 }

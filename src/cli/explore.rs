@@ -86,13 +86,7 @@ impl Explore {
         if let Some(error) = broken.or_else(|| results.and_then(|results| results.finish().err())) {
             return Err(Failure::usage(format!("--out: {error}")));
         }
-        let summary = CampaignSummary::of(&tally, &options);
-        if self.json {
-            output::json(&summary);
-        } else {
-            output::print(&report(&tally, &options));
-        }
-        Ok(code_of(&tally))
+        Ok(conclude(&tally, &options, self.json))
     }
 
     fn campaign(&self, options: Options) -> Result<Campaign, Failure> {
@@ -133,8 +127,13 @@ impl Explore {
     }
 }
 
-/// The exit code of a campaign: that of its worst failure.
-pub(super) fn code_of(tally: &Tally) -> u8 {
+/// Prints what a campaign came to. Gives the exit code, that of its worst failure.
+pub(super) fn conclude(tally: &Tally, options: &Options, json: bool) -> u8 {
+    if json {
+        output::json(&CampaignSummary::of(tally, options));
+    } else {
+        output::print(&report(tally, options));
+    }
     let code = |end: End| match end {
         End::Violated => exit::VIOLATED,
         End::NotRecovered => exit::NOT_RECOVERED,

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::{Failure, journal, output};
+use super::{Failure, journal, output, run::written};
 use crate::report::export::{room, trace};
 
 /// `backfire export …`
@@ -69,7 +69,7 @@ impl Files {
             output::print(text);
             return Ok(());
         };
-        fs::write(path, text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+        written(path, fs::write(path, text))
     }
 
     fn write_json(&self, value: &Value) -> Result<(), Failure> {

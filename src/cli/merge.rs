@@ -8,10 +8,9 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, explore::code_of, output};
+use super::{Failure, explore::conclude};
 use crate::{
     campaign::tally::{Header, Tally, read_results},
-    report::campaign::{CampaignSummary, report},
     simulation::Options,
 };
 
@@ -43,13 +42,7 @@ impl Merge {
             }
         }
         let options = options.expect("there is at least one file");
-        let summary = CampaignSummary::of(&tally, &options);
-        if self.json {
-            output::json(&summary);
-        } else {
-            output::print(&report(&tally, &options));
-        }
-        Ok(code_of(&tally))
+        Ok(conclude(&tally, &options, self.json))
     }
 
     /// The files of results in all folders, in the order of their names.

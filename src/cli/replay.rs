@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     campaign::replay::{Standing, replay},
-    report::{self, html, junit, terminal},
+    report::{self, junit, terminal},
     scenario::Scenario,
 };
 
@@ -101,11 +101,8 @@ impl Replay {
     fn write_report(&self, run: &report::Run<'_>) -> Result<(), Failure> {
         let Some(folder) = &self.reports else { return Ok(()) };
         written(folder, fs::create_dir_all(folder))?;
-        let page = folder.join(format!("{}.html", run.scenario.name()));
-        written(&page, fs::write(&page, html::report(run)))?;
-        let journal = folder.join(format!("{}.ndjson", run.scenario.name()));
-        let file = fs::File::create(&journal);
-        written(&journal, file.and_then(|mut file| run.journal.write(&mut file)))
+        run::write_page(&folder.join(format!("{}.html", run.scenario.name())), run)?;
+        run::write_journal(&folder.join(format!("{}.ndjson", run.scenario.name())), run)
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, Failure> {
@@ -130,8 +127,7 @@ impl Replay {
                     .then(|| (replayed.standing, format!("{}\n{}", replayed.message, replayed.replay))),
             })
             .collect();
-        fs::write(path, junit::write("backfire replay", &cases))
-            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+        written(path, fs::write(path, junit::write("backfire replay", &cases)))
     }
 }
 

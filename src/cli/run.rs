@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -109,14 +109,21 @@ impl Run {
 
     fn write_files(&self, run: &report::Run<'_>) -> Result<(), Failure> {
         if let Some(path) = &self.journal {
-            let file = File::create(path);
-            written(path, file.and_then(|file| run.journal.write(&mut BufWriter::new(file))))?;
+            write_journal(path, run)?;
         }
         if let Some(path) = &self.report {
-            written(path, fs::write(path, html::report(run)))?;
+            write_page(path, run)?;
         }
         Ok(())
     }
+}
+
+pub(super) fn write_journal(path: &Path, run: &report::Run<'_>) -> Result<(), Failure> {
+    written(path, File::create(path).and_then(|mut file| run.journal.write(&mut file)))
+}
+
+pub(super) fn write_page(path: &Path, run: &report::Run<'_>) -> Result<(), Failure> {
+    written(path, fs::write(path, html::report(run)))
 }
 
 pub(super) fn written(path: &Path, result: io::Result<()>) -> Result<(), Failure> {

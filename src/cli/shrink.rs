@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, exit, how::How, output, source};
+use super::{Failure, exit, how::How, output, run::written, source};
 use crate::{
     campaign::shrink::{Shrunk, Size, shrink},
     report::replay_command,
@@ -57,8 +57,7 @@ impl Shrink {
         let mut scenario = shrunk.scenario.clone();
         match &self.out {
             Some(path) => {
-                fs::write(path, text)
-                    .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+                written(path, fs::write(path, text))?;
                 scenario.origin.0.clone_from(path);
             }
             None => {

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, exit, output};
+use super::{Failure, exit, output, run::written};
 use crate::{
     campaign::linearisation::{self, Plan},
     report::linearisation::{csv, page, rows, table},
@@ -91,5 +91,5 @@ impl Linearisation {
 }
 
 fn write(path: &PathBuf, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    written(path, fs::write(path, text))
 }

@@ -16,12 +16,11 @@ use crate::{
         self, Arrival, Room,
         answer_order::AnswerOrder,
         graph::{EventGraph, EventIdx, Standing},
-        walk,
     },
 };
 
-/// The walk behind `/get_missing_events`: graph, latest, earliest, limit, least depth.
-pub type MissingEvents = fn(&EventGraph, &[EventIdx], &[EventIdx], usize, u64) -> Vec<EventIdx>;
+/// The walk behind `/get_missing_events`: order, graph, latest, earliest, limit, least depth.
+pub type MissingEvents = fn(AnswerOrder, &EventGraph, &[EventIdx], &[EventIdx], usize, u64) -> Vec<EventIdx>;
 
 /// How a server decides where it could err.
 #[derive(Clone, Debug)]
@@ -111,7 +110,7 @@ impl Default for Habits {
             knows_rooms_apart: true,
             checks_who_joins: true,
             answer_order: AnswerOrder::default(),
-            missing_events: walk::missing_events,
+            missing_events: AnswerOrder::missing_events,
             stops_at_earliest: true,
             tells_states_at: vec![Standing::Accepted, Standing::SoftFailed],
             guards_missing_events: true,

@@ -4,6 +4,7 @@
 //! nothing of a panic that is caught.
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
@@ -69,14 +70,15 @@ impl Panic {
         let place = info.location().map(|location| {
             format!("{}:{}:{}", in_its_package(location.file()), location.line(), location.column())
         });
-        let payload = info.payload();
-        let words = payload.downcast_ref::<&str>().copied();
-        let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        Self {
-            message: words.unwrap_or("a panic without words").to_owned(),
-            place: place.unwrap_or_default(),
-        }
+        Self { message: words(info.payload()).to_owned(), place: place.unwrap_or_default() }
     }
+}
+
+/// What a panic says.
+pub fn words(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without words")
 }
 
 /// Where a registry's packages lie differs between machines; what is in them does not.

@@ -4,7 +4,6 @@
 //! one runtime whose clock is paused.
 
 use std::{
-    any::Any,
     cell::RefCell,
     collections::BTreeMap,
     panic::AssertUnwindSafe,
@@ -26,9 +25,9 @@ use tokio::{runtime::Runtime, task::LocalSet};
 use super::{
     Boot, Fabric, HostFailed, Service,
     traffic::RequestId,
-    world::{HostClock, HostNetwork, HostSpec, Rules, Wire, World},
+    world::{HostSpec, Rules, Wire, World, start},
 };
-use crate::homeserver::ports::NetworkError;
+use crate::homeserver::{panic, ports::NetworkError};
 
 /// A run in memory.
 pub struct DirectFabric {
@@ -118,7 +117,8 @@ impl Fabric for DirectFabric {
         *slot.tasks.borrow_mut() = Some(Box::pin(async move {
             let tasks = LocalSet::new();
             let ended = tasks.run_until(AssertUnwindSafe(software).catch_unwind()).await;
-            let why = ended.err().map_or_else(|| "it ended".to_owned(), |panic| words_of(&*panic));
+            let why =
+                ended.err().map_or_else(|| "it ended".to_owned(), |panic| panic::words(&*panic).to_owned());
             HostFailed(why)
         }));
         if let Some(waker) = &*slot.waker.borrow() {
@@ -127,19 +127,9 @@ impl Fabric for DirectFabric {
     }
 }
 
-/// What a panic said.
-fn words_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
-}
-
 async fn run_host(world: Rc<World>, slots: Rc<BTreeMap<String, Slot>>, boot: Boot, host: String) {
     let wire = Rc::new(Memory { world: world.clone(), slots: Rc::downgrade(&slots) });
-    let network =
-        Rc::new(HostNetwork { host: host.clone(), world: world.clone(), wire, service: RefCell::default() });
-    let clock = Rc::new(HostClock { host: host.clone(), world: world.clone() });
-    let (service, runner) = boot(&host, network.clone(), clock);
-    *network.service.borrow_mut() = Some(Rc::downgrade(&service));
+    let (service, runner) = start(&world, wire, &boot, &host);
     *slots[&host].service.borrow_mut() = Some(service);
     tokio::select! {
         biased;

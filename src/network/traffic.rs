@@ -26,7 +26,7 @@ pub trait Script {
         id: RequestId,
         side: Side,
         asker_and_server: (&str, &str),
-        request: &Request<Bytes>,
+        path: &str,
     ) -> Vec<Disturbance>;
     /// The answer that `server` is told to give to `asker` (names of servers in the scenario), if it is told one.
     fn answer(&self, server: &str, asker: &str, request: &Request<Bytes>) -> Option<Scripted>;
@@ -36,7 +36,7 @@ pub trait Script {
         id: RequestId,
         server: &str,
         asker: &str,
-        request: &Request<Bytes>,
+        path: &str,
         truth: Response<Bytes>,
     ) -> Response<Bytes>;
 }

@@ -4,7 +4,7 @@
 //! which it arrives, and is held until then. So a message takes as long here as on any other fabric, as long as no
 //! link is faster than the few ticks that the bytes need (the scenario format asks for 10 ms at least).
 
-use std::{cell::RefCell, future::pending, net::Ipv4Addr, rc::Rc, time::Duration};
+use std::{future::pending, net::Ipv4Addr, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -18,7 +18,7 @@ use turmoil::net::{TcpListener, TcpStream};
 use super::{
     Boot, Fabric, HostFailed, Service,
     traffic::RequestId,
-    world::{EPOCH_MS, HostClock, HostNetwork, HostSpec, Rules, Wire, World},
+    world::{EPOCH_MS, HostSpec, Rules, Wire, World, start},
 };
 use crate::homeserver::{client::ANSWER_BYTES_MAX, ports::NetworkError};
 
@@ -86,15 +86,7 @@ type HostResult = Result<(), Box<dyn std::error::Error>>;
 
 async fn run_host(world: Rc<World>, boot: Boot, host: String) -> HostResult {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
-    let network = Rc::new(HostNetwork {
-        host: host.clone(),
-        world: world.clone(),
-        wire: Rc::new(Tcp),
-        service: RefCell::default(),
-    });
-    let clock = Rc::new(HostClock { host: host.clone(), world: world.clone() });
-    let (service, runner) = boot(&host, network.clone(), clock);
-    *network.service.borrow_mut() = Some(Rc::downgrade(&service));
+    let (service, runner) = start(&world, Rc::new(Tcp), &boot, &host);
     let mut connections = JoinSet::new();
     let accept = async {
         loop {

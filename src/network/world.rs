@@ -18,13 +18,16 @@ use ruma_common::ServerName;
 use tokio::sync::oneshot;
 
 use super::{
-    Service,
+    Boot, Service,
     conditions::{Conditions, Departure},
     inbox::{Inbox, Place},
     time::RunTime,
     traffic::{Disturbance, Failure, RequestId, Script, Scripted, Side, Traffic},
 };
-use crate::homeserver::ports::{Clock, Network, NetworkError};
+use crate::homeserver::{
+    Runner,
+    ports::{Clock, Network, NetworkError},
+};
 
 /// The milliseconds since the epoch at which every run starts.
 pub const EPOCH_MS: u64 = 1_700_000_000_000;
@@ -197,7 +200,7 @@ impl World {
             }
         };
         let bytes = request.body().len();
-        let trouble = Trouble::of(script.disturb(id, Side::Request, (from, to), &request), bytes);
+        let trouble = Trouble::of(script.disturb(id, Side::Request, (from, to), request.uri().path()), bytes);
         if trouble.lost {
             traffic.failed(id, Failure::RequestLost);
             return pending().await;
@@ -300,25 +303,26 @@ impl World {
             return None;
         }
         for after in flight.copies {
-            let (again, service) = (copy(&request), service.clone());
+            let (again, service) = (request.clone(), service.clone());
             service.clone().spawn(Box::pin(async move {
                 tokio::time::sleep(Duration::from_millis(after)).await;
                 // Nobody waits for this answer.
                 drop(service.handle(again).await);
             }));
         }
+        let path = request.uri().path().to_owned();
         let response = match script.answer(to, from, &request) {
             Some(Scripted::Answer(response)) => response,
             Some(Scripted::Hang) => return None,
             None => {
-                let truth = service.clone().handle(copy(&request)).await;
-                script.twist(id, to, from, &request, truth)
+                let truth = service.clone().handle(request).await;
+                script.twist(id, to, from, &path, truth)
             }
         };
         if service.has_lost_power() {
             return None;
         }
-        self.send_back(id, (from, to), &request, response)
+        self.send_back(id, (from, to), &path, response)
     }
 
     /// Sends an answer on its way, unless it vanishes.
@@ -326,14 +330,14 @@ impl World {
         &self,
         id: RequestId,
         (from, to): (&str, &str),
-        request: &Request<Bytes>,
+        path: &str,
         response: Response<Bytes>,
     ) -> Option<Response<Bytes>> {
         let Rules { conditions, traffic, script, .. } = &self.rules;
         let left = self.now();
         let departure = conditions.borrow_mut().send_answer(to, from, left);
         let bytes = response.body().len();
-        let trouble = Trouble::of(script.disturb(id, Side::Answer, (from, to), request), bytes);
+        let trouble = Trouble::of(script.disturb(id, Side::Answer, (from, to), path), bytes);
         let arrives = match departure {
             Departure::ArrivesAt(arrives) if !trouble.lost => arrives + trouble.delay_ms,
             _ => {
@@ -353,22 +357,32 @@ impl World {
     }
 }
 
-/// The same request, without what a server notes on its own requests.
-fn copy(request: &Request<Bytes>) -> Request<Bytes> {
-    let mut copy = Request::new(request.body().clone());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
+/// Starts the software of a host, on the host.
+pub(super) fn start(
+    world: &Rc<World>,
+    wire: Rc<dyn Wire>,
+    boot: &Boot,
+    host: &str,
+) -> (Rc<dyn Service>, Runner) {
+    let network = Rc::new(HostNetwork {
+        host: host.to_owned(),
+        world: world.clone(),
+        wire,
+        service: RefCell::default(),
+    });
+    let clock = Rc::new(HostClock { host: host.to_owned(), world: world.clone() });
+    let (service, runner) = boot(host, network.clone(), clock);
+    *network.service.borrow_mut() = Some(Rc::downgrade(&service));
+    (service, runner)
 }
 
 /// One host's way to the others.
-pub(super) struct HostNetwork {
-    pub(super) host: String,
-    pub(super) world: Rc<World>,
-    pub(super) wire: Rc<dyn Wire>,
+struct HostNetwork {
+    host: String,
+    world: Rc<World>,
+    wire: Rc<dyn Wire>,
     /// The host's own software, once it runs.
-    pub(super) service: RefCell<Option<Weak<dyn Service>>>,
+    service: RefCell<Option<Weak<dyn Service>>>,
 }
 
 impl HostNetwork {
@@ -425,9 +439,9 @@ impl Drop for OpenRequest {
 }
 
 /// One host's clock: the time of the run, and how wrong it is.
-pub(super) struct HostClock {
-    pub(super) host: String,
-    pub(super) world: Rc<World>,
+struct HostClock {
+    host: String,
+    world: Rc<World>,
 }
 
 impl Clock for HostClock {

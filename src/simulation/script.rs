@@ -62,17 +62,10 @@ impl Scripts {
         }
     }
 
-    fn twisted(
-        &self,
-        server: &str,
-        asker: &str,
-        request: &Request<Bytes>,
-        truth: &Response<Bytes>,
-    ) -> Option<Twisted> {
+    fn twisted(&self, server: &str, asker: &str, path: &str, truth: &Response<Bytes>) -> Option<Twisted> {
         let room = self.room.borrow().clone()?;
         let liar = self.running.get(server)?.borrow().clone()?;
-        let endpoint = endpoint(request.uri().path());
-        self.liars.twist((server, &liar), asker, endpoint, &room, request, truth)
+        self.liars.twist((server, &liar), asker, &room, path, truth)
     }
 
     /// Writes down an event that was made, so that nobody takes it for an accident.
@@ -123,9 +116,9 @@ impl Script for Scripts {
         id: RequestId,
         side: Side,
         (asker, server): (&str, &str),
-        request: &Request<Bytes>,
+        path: &str,
     ) -> Vec<Disturbance> {
-        let effects = self.disturbances.strike(side, (asker, server), endpoint(request.uri().path()));
+        let effects = self.disturbances.strike(side, (asker, server), endpoint(path));
         let host = if side == Side::Request { asker } else { server };
         for (how, _) in &effects {
             self.recorder.record(Some(host), What::Disturbed { id, how: (*how).to_owned() });
@@ -138,10 +131,10 @@ impl Script for Scripts {
         id: RequestId,
         server: &str,
         asker: &str,
-        request: &Request<Bytes>,
+        path: &str,
         truth: Response<Bytes>,
     ) -> Response<Bytes> {
-        let Some(twisted) = self.twisted(server, asker, request, &truth) else { return truth };
+        let Some(twisted) = self.twisted(server, asker, path, &truth) else { return truth };
         for pdu in twisted.forged {
             self.record_crafted(server, pdu);
         }

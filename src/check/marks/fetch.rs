@@ -13,7 +13,7 @@ impl<'a> Sights<'a> {
     pub(super) fn own_requests(self, endpoint: &'a str) -> impl Iterator<Item = &'a Asked<'a>> {
         let evidence: &'a Evidence<'a> = self.evidence;
         let own =
-            move |asked: &&Asked<'_>| asked.t >= 0 && asked.cause != "script" && asked.endpoint == endpoint;
+            move |asked: &&Asked<'_>| asked.t >= 0 && !asked.is_scripted() && asked.endpoint == endpoint;
         evidence.requests.values().filter(own)
     }
 
@@ -39,8 +39,7 @@ impl<'a> Sights<'a> {
     }
 
     pub(super) fn answered_with(self, fits: impl Fn(u16) -> bool) -> bool {
-        let mut asked =
-            self.evidence.requests.values().filter(|asked| asked.t >= 0 && asked.cause != "script");
+        let mut asked = self.evidence.requests.values().filter(|asked| asked.t >= 0 && !asked.is_scripted());
         asked.any(|asked| asked.answer.as_ref().is_some_and(|answer| fits(answer.status)))
     }
 
@@ -97,7 +96,7 @@ impl<'a> Sights<'a> {
     /// A gap was open when a server that is told to lie answered about it, and was closed later.
     pub(super) fn past_a_lie(self) -> bool {
         let told = |asked: &&Asked<'_>| self.evidence.scripted.contains(&(asked.to, asked.endpoint));
-        let lies = self.evidence.requests.values().filter(told).filter(|asked| asked.cause != "script");
+        let lies = self.evidence.requests.values().filter(told).filter(|asked| !asked.is_scripted());
         let lies: Vec<_> = lies.filter_map(|asked| Some((asked.from, asked.answer.as_ref()?.t))).collect();
         self.evidence.gaps.iter().any(|gap| {
             let within = |t: i64| gap.opened <= t && gap.closed.is_some_and(|closed| t < closed);

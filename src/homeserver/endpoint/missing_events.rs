@@ -23,11 +23,8 @@ impl Homeserver {
         if !self.habits.stops_at_earliest {
             from.extend(&until);
         }
-        let events = if self.habits.answer_order.is_customary() {
-            (self.habits.missing_events)(room.graph(), &from, &until, limit, min_depth)
-        } else {
-            self.habits.answer_order.missing_events(room.graph(), &from, &until, limit, min_depth)
-        };
+        let order = self.habits.answer_order;
+        let events = (self.habits.missing_events)(order, room.graph(), &from, &until, limit, min_depth);
         let events: Vec<Box<RawValue>> =
             events.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect();
         Ok(json!({ "events": events }))

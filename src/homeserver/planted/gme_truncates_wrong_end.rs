@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::Planted;
 use crate::room::{
+    answer_order::AnswerOrder,
     graph::{EventGraph, EventIdx},
     walk::MISSING_EVENTS_LIMIT_MAX,
 };
@@ -17,6 +18,7 @@ pub(super) const BUG: Planted = Planted {
 
 /// The whole gap, whatever its size; then the shallow end of it.
 fn oldest_of_all(
+    _: AnswerOrder,
     graph: &EventGraph,
     latest: &[EventIdx],
     earliest: &[EventIdx],

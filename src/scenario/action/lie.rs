@@ -13,7 +13,7 @@ use super::super::mistake::{Mistake, complaint, quote};
 use super::super::names::ServerName;
 use super::super::suggest;
 use super::super::time::SimDuration;
-use super::script::endpoint;
+use super::script::{RECOVERY_ENDPOINTS, endpoint};
 use super::{Checked, lasting};
 
 /// A server lies in its answers.
@@ -50,6 +50,17 @@ pub enum Told {
     State,
     /// Any answer: the lie is in its bytes.
     Bytes,
+}
+
+impl Told {
+    /// Whether it is in the answers of an endpoint.
+    pub fn is_in(self, endpoint: &str) -> bool {
+        match self {
+            Self::Events => RECOVERY_ENDPOINTS.contains(&endpoint) && endpoint != "state_ids",
+            Self::State => matches!(endpoint, "state" | "state_ids"),
+            Self::Bytes => RECOVERY_ENDPOINTS.contains(&endpoint),
+        }
+    }
 }
 
 macro_rules! lies {

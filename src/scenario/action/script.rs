@@ -190,6 +190,10 @@ pub struct Answer {
     pub hang: bool,
 }
 
+/// The endpoints by which a server gets the events that it lacks.
+pub const RECOVERY_ENDPOINTS: [&str; 6] =
+    ["backfill", "get_missing_events", "event", "state_ids", "state", "event_auth"];
+
 /// The endpoints that scripts know how to ask and answer.
 pub(in super::super) const ENDPOINTS: &[&str] = &[
     "backfill",

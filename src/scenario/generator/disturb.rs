@@ -1,7 +1,7 @@
 //! What goes wrong with single messages on their way.
 
-use super::{Dice, Draft, Family, Kind, fault, lie};
-use crate::scenario::{Action, Disturb, Disturbance, ErrorStatus, Side, SimDuration};
+use super::{Dice, Draft, Family, Kind, fault};
+use crate::scenario::{Action, Disturb, Disturbance, ErrorStatus, RECOVERY_ENDPOINTS, Side, SimDuration};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "losses", told: "messages that vanish", family: Family::Links, write: losses },
@@ -31,7 +31,7 @@ const LEAST_MS: u64 = 1_000;
 fn disturb(draft: &mut Draft, dice: &mut Dice, side: Option<Side>, how: impl Fn(&mut Dice) -> Disturbance) {
     for _ in 0..dice.between(1, 3) {
         let ((at, ms), (from, to)) = (draft.span(dice, LEAST_MS), fault::ends(draft, dice));
-        let endpoint = if dice.percent(40) { Some(dice.pick(&lie::RECOVERY).to_owned()) } else { None };
+        let endpoint = if dice.percent(40) { Some(dice.pick(&RECOVERY_ENDPOINTS).to_owned()) } else { None };
         let disturb = Disturb {
             from,
             to,

@@ -4,7 +4,9 @@
 use serde_json::{Value, json};
 
 use super::{Dice, Draft, Family, Kind};
-use crate::scenario::{Action, Answer, Content, Craft, Lie, Lies, Push, Servers, SimDuration, UserRef};
+use crate::scenario::{
+    Action, Answer, Content, Craft, Lie, Lies, Push, RECOVERY_ENDPOINTS, Servers, SimDuration, UserRef,
+};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "empty-answers", told: "answers that hide events", family: Family::Lies, write: empty },
@@ -40,15 +42,11 @@ pub(super) const KINDS: &[Kind] = &[
     },
 ];
 
-/// The endpoints by which a server that lacks something asks for it.
-pub(super) const RECOVERY: [&str; 6] =
-    ["backfill", "get_missing_events", "event", "state_ids", "state", "event_auth"];
-
 /// One lie about some endpoints, for a number of questions or for ever.
 fn lie(draft: &mut Draft, dice: &mut Dice, told: impl Fn(&mut Dice, &str) -> Option<Answer>) {
     for server in dice.some(&draft.deniers, 1, 3) {
         let at = dice.between(0, draft.end / 2);
-        for endpoint in dice.some(&RECOVERY, 1, 4) {
+        for endpoint in dice.some(&RECOVERY_ENDPOINTS, 1, 4) {
             let Some(answer) = told(dice, endpoint) else { continue };
             let times = if dice.percent(50) { None } else { u32::try_from(dice.skewed(1, 20)).ok() };
             let skip = if dice.percent(70) { 0 } else { u32::try_from(dice.between(1, 5)).unwrap_or(0) };
@@ -135,7 +133,7 @@ fn told_lies(draft: &mut Draft, dice: &mut Dice) {
         let (at, ms) = draft.span(dice, 1_000);
         let told = Lies {
             server,
-            endpoint: if dice.percent(50) { Some(dice.pick(&RECOVERY).to_owned()) } else { None },
+            endpoint: if dice.percent(50) { Some(dice.pick(&RECOVERY_ENDPOINTS).to_owned()) } else { None },
             to: None,
             tell: dice.some(&lies, 1, 3),
             skip: 0,

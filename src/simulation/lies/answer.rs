@@ -2,16 +2,6 @@
 
 use serde_json::{Map, Value, value::RawValue};
 
-/// The endpoints that answer with events.
-pub(super) fn has_events(endpoint: &str) -> bool {
-    matches!(endpoint, "backfill" | "get_missing_events" | "event" | "event_auth" | "state")
-}
-
-/// The endpoints that answer with a state.
-pub(super) fn has_state(endpoint: &str) -> bool {
-    matches!(endpoint, "state" | "state_ids")
-}
-
 /// An answer, changed at will: its events need not be events any more.
 pub(super) struct Answer {
     /// The key of `events`.

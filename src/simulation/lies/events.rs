@@ -1,7 +1,5 @@
 //! Lies about which events there are, and lies in events.
 
-use bytes::Bytes;
-use http::Request;
 use rand::{RngExt, seq::SliceRandom};
 use ruma_common::CanonicalJsonValue;
 use serde_json::{Value, value::RawValue};
@@ -24,7 +22,7 @@ const OVER_LIMIT: usize = 200;
 const DRAWS: usize = 16;
 
 /// Tells one lie; gives whether the answer changed.
-pub(super) fn tell(lie: Lie, answer: &mut Answer, request: &Request<Bytes>, forge: &mut Forge<'_>) -> bool {
+pub(super) fn tell(lie: Lie, answer: &mut Answer, path: &str, forge: &mut Forge<'_>) -> bool {
     let events = &mut answer.events;
     match lie {
         Lie::Nothing => !std::mem::take(events).is_empty(),
@@ -87,10 +85,7 @@ pub(super) fn tell(lie: Lie, answer: &mut Answer, request: &Request<Bytes>, forg
         }
         Lie::TwoStories => {
             let text = format!("a story for {}", forge.asker);
-            let id = chosen_id(forge).replace("chosen", "story");
-            let one_id = id.split_once('-').map_or(id.clone(), |(start, _)| {
-                format!("{start}-{}:{}", request.uri().path().len(), forge.server.name())
-            });
+            let one_id = format!("$story-{}:{}", path.len(), forge.server.name());
             let wire = forge.version().is_some_and(|version| version.has_event_ids_on_the_wire());
             add(
                 events,

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use rand::{RngExt, rngs::ChaCha8Rng};
+use rand::{RngExt, rngs::ChaCha8Rng, seq::IndexedRandom};
 use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomId};
 use serde_json::{Value, json, value::RawValue};
 
@@ -53,8 +53,7 @@ impl<'a> Forge<'a> {
         let room = durable.rooms.get(self.room)?;
         let history: Vec<_> =
             room.graph().iter().filter(|idx| room.graph().standing(*idx).is_history()).collect();
-        let drawn = history[self.random.random_range(0..history.len().max(1)).min(history.len() - 1)];
-        Some(room.event_at(drawn)?.json().to_owned())
+        Some(room.event_at(*history.choose(self.random)?)?.json().to_owned())
     }
 
     /// The ids of accepted events, newest first.

@@ -12,12 +12,12 @@ mod state;
 use std::{cell::RefCell, rc::Rc};
 
 use ::bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use rand::rngs::ChaCha8Rng;
 use ruma_common::OwnedRoomId;
 use serde_json::{json, value::RawValue};
 
-use super::disturbances::Turns;
+use super::{disturbances::Turns, recorder::endpoint};
 use crate::{
     homeserver::Homeserver,
     network::streams::Streams,
@@ -66,22 +66,22 @@ impl Liars {
         &self,
         (host, server): (&str, &Rc<Homeserver>),
         asker: &str,
-        endpoint: &str,
         room: &OwnedRoomId,
-        request: &Request<Bytes>,
+        path: &str,
         truth: &Response<Bytes>,
     ) -> Option<Twisted> {
         if truth.status() != StatusCode::OK {
             return None;
         }
         let active = self.0.borrow();
+        let endpoint = endpoint(path);
         let fits = |active: &&Active| active.fits(host, asker, endpoint) && active.turns.take();
         let (mut lies, mut forged, mut body) = (Vec::new(), Vec::new(), None);
         for active in active.iter().filter(fits) {
             let mut random = active.random.borrow_mut();
             let mut forge = Forge::new(server, room, asker, &mut random);
             let before = body.as_ref().unwrap_or_else(|| truth.body());
-            if let Some((told, new)) = tell(&active.what.tell, endpoint, request, before, &mut forge) {
+            if let Some((told, new)) = tell(&active.what.tell, path, before, &mut forge) {
                 lies.extend(told);
                 body = Some(new);
             }
@@ -97,34 +97,24 @@ impl Liars {
 impl Active {
     fn fits(&self, host: &str, asker: &str, endpoint: &str) -> bool {
         let Lies { server, endpoint: only, to, tell, .. } = &self.what;
-        let concerns = |lie: &Lie| match lie.told() {
-            Told::Events => answer::has_events(endpoint),
-            Told::State => answer::has_state(endpoint),
-            Told::Bytes => answer::has_events(endpoint) || answer::has_state(endpoint),
-        };
         server == host
             && only.as_deref().is_none_or(|only| only == endpoint)
             && to.as_deref().is_none_or(|to| to == asker)
-            && tell.iter().any(concerns)
+            && tell.iter().any(|lie| lie.told().is_in(endpoint))
             && !self.turns.are_over()
     }
 }
 
 /// Tells lies one after the other; gives those that changed something, and what is said then.
-fn tell(
-    lies: &[Lie],
-    endpoint: &str,
-    request: &Request<Bytes>,
-    truth: &Bytes,
-    forge: &mut Forge<'_>,
-) -> Option<(Vec<Lie>, Bytes)> {
+fn tell(lies: &[Lie], path: &str, truth: &Bytes, forge: &mut Forge<'_>) -> Option<(Vec<Lie>, Bytes)> {
+    let endpoint = endpoint(path);
     let mut answer = Answer::read(endpoint, truth)?;
     let mut text = None;
     let mut told = Vec::new();
     for lie in lies {
         let changed = match lie.told() {
-            Told::Events if answer::has_events(endpoint) => events::tell(*lie, &mut answer, request, forge),
-            Told::State if answer::has_state(endpoint) => state::tell(*lie, &mut answer, forge),
+            Told::Events if lie.told().is_in(endpoint) => events::tell(*lie, &mut answer, path, forge),
+            Told::State if lie.told().is_in(endpoint) => state::tell(*lie, &mut answer, forge),
             Told::Bytes => {
                 let before = text.take().unwrap_or_else(|| answer.write());
                 text = Some(bytes::tell(*lie, before));
