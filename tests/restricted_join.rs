@@ -73,6 +73,7 @@ fn start(name: &str, network: &Rc<Loopback>, crypto: &Rc<Crypto>) -> Rc<Homeserv
         name: name.clone(),
         store: Rc::new(Store::new(Durable::new(&name, key))),
         crypto: crypto.clone(),
+        reader: Rc::default(),
         network: Rc::new(To(network.clone())),
         clock: Rc::new(Still),
         observer: Rc::new(Blind),

@@ -102,6 +102,7 @@ impl Host {
             name: durable.name.clone(),
             store: Rc::new(Store::new(durable)),
             crypto: Rc::new(stand_in()),
+            reader: Rc::default(),
             network: network.clone(),
             clock: Rc::new(Still),
             observer: Rc::new(Nobody),

@@ -473,6 +473,7 @@ async fn recover(torn: &Torn, network: Rc<Peers>, notes: Rc<Notes>) -> Rc<Homese
         name: server("a").to_owned(),
         store: Rc::new(Store::new(durable("a", torn.before.room.clone()))),
         crypto: Rc::new(stand_in()),
+        reader: Rc::default(),
         network,
         clock: Rc::new(Paused(start)),
         observer: notes.clone(),

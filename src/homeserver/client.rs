@@ -8,13 +8,13 @@ use http::{Method, Request, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ruma_common::{CanonicalJsonObject, EventId, OwnedEventId, RoomId, ServerName};
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use super::{
     Homeserver,
     ports::{Cause, NetworkError},
 };
-use crate::matrix::request_auth;
+use crate::matrix::{canonical::CanonicalBody, request_auth};
 
 /// How long an answer may take. Real servers wait 10 to 60 seconds; a simulated day is not cheaper for waiting.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -147,8 +147,12 @@ impl Homeserver {
         cause: &str,
     ) -> Result<Pdus, AskError> {
         let path = format!("/_matrix/federation/v1/get_missing_events/{}", encode(room.as_str()));
-        let body =
-            json!({ "latest_events": latest, "earliest_events": earliest, "limit": limit, "min_depth": 0 });
+        let body = CanonicalBody::fields()
+            .with("latest_events", &latest)
+            .with("earliest_events", &earliest)
+            .with("limit", &limit)
+            .with("min_depth", &0)
+            .body();
         self.ask(to, Method::POST, path, Some(body), cause).await
     }
 
@@ -203,7 +207,7 @@ impl Homeserver {
         to: &ServerName,
         method: Method,
         path: String,
-        body: Option<Value>,
+        body: Option<CanonicalBody>,
         cause: &str,
     ) -> Result<T, AskError> {
         let result = self.ask_bytes(to, method, path, body, cause).await;
@@ -224,7 +228,14 @@ impl Homeserver {
         let (server, to) = (self.clone(), to.to_owned());
         self.spawn_busy(async move {
             let Told { method, path, body, signed, cause } = told;
-            let request = server.request(&to, method, path, body, signed, &cause);
+            let mut request = request(&to, method, path, body, &cause);
+            // A body that is not JSON can't be signed; scripts send such ones to see what comes back.
+            let signable = request.body().is_empty()
+                || serde_json::from_slice::<CanonicalJsonObject>(request.body()).is_ok();
+            if signed && signable {
+                let key = server.store.read().signing_key.clone();
+                request_auth::sign(&mut request, &server.name, &to, &key, &server.crypto);
+            }
             let answer = server.exchange(&to, request).await;
             then(answer.map(|response| (response.status().as_u16(), response.into_body())));
         });
@@ -235,11 +246,13 @@ impl Homeserver {
         to: &ServerName,
         method: Method,
         path: String,
-        body: Option<Value>,
+        body: Option<CanonicalBody>,
         cause: &str,
     ) -> Result<Bytes, AskError> {
-        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let request = self.request(to, method, path, body, true, cause);
+        let body = body.map(CanonicalBody::into_bytes).unwrap_or_default();
+        let mut request = request(to, method, path, body, cause);
+        let key = self.store.read().signing_key.clone();
+        request_auth::sign_canonical(&mut request, &self.name, to, &key, &self.crypto);
         let response = self.exchange(to, request).await?;
         if response.body().len() > ANSWER_BYTES_MAX {
             return Err(AskError::Malformed(format!("more than {ANSWER_BYTES_MAX} bytes")));
@@ -255,36 +268,6 @@ impl Homeserver {
         })
     }
 
-    fn request(
-        &self,
-        to: &ServerName,
-        method: Method,
-        path: String,
-        body: Bytes,
-        signed: bool,
-        cause: &str,
-    ) -> Request<Bytes> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::HOST, to.as_str())
-            .extension(Cause(cause.to_owned()))
-            .body(body)
-            .expect("own requests are well-formed");
-        if !request.body().is_empty() {
-            let json = http::HeaderValue::from_static("application/json");
-            request.headers_mut().insert(http::header::CONTENT_TYPE, json);
-        }
-        // A body that is not JSON can't be signed; scripts send such ones to see what comes back.
-        let signable = request.body().is_empty()
-            || serde_json::from_slice::<CanonicalJsonObject>(request.body()).is_ok();
-        if signed && signable {
-            let key = self.store.read().signing_key.clone();
-            request_auth::sign(&mut request, &self.name, to, &key, &self.crypto);
-        }
-        request
-    }
-
     async fn exchange(&self, to: &ServerName, request: Request<Bytes>) -> Result<Response<Bytes>, AskError> {
         let answer = self.network.request(to, request);
         match select(answer, self.clock.sleep(REQUEST_TIMEOUT)).await {
@@ -292,4 +275,19 @@ impl Homeserver {
             Either::Right(_) => Err(AskError::Timeout),
         }
     }
+}
+
+fn request(to: &ServerName, method: Method, path: String, body: Bytes, cause: &str) -> Request<Bytes> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::HOST, to.as_str())
+        .extension(Cause(cause.to_owned()))
+        .body(body)
+        .expect("own requests are well-formed");
+    if !request.body().is_empty() {
+        let json = http::HeaderValue::from_static("application/json");
+        request.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    }
+    request
 }

@@ -10,6 +10,7 @@ use super::client::AskError;
 use crate::{
     matrix::{
         pdu::{Pdu, PduError, Road, UnverifiedPdu},
+        reader::EventReader,
         version::RoomVersion,
     },
     room::{
@@ -30,7 +31,7 @@ pub struct Habits {
 
     // --- What enters.
     /// How the text of an event is read.
-    pub reads: fn(&str, RoomVersion, Road) -> Result<UnverifiedPdu, PduError>,
+    pub reads: fn(&EventReader, &str, RoomVersion, Road) -> Result<UnverifiedPdu, PduError>,
     /// Roads on which events are taken without a look at their signatures.
     pub trusted_roads: Vec<&'static str>,
     /// Whose signature an event needs instead of those that the specification asks for; nobody's.
@@ -103,7 +104,7 @@ impl Default for Habits {
     fn default() -> Self {
         Self {
             room: room::habits::HONEST,
-            reads: UnverifiedPdu::parse,
+            reads: EventReader::read,
             trusted_roads: Vec::new(),
             signer: |_| None,
             keeps: |_, _, _| true,

@@ -49,7 +49,7 @@ impl Homeserver {
             Source::Peer { endpoint: "backfill", .. } => Road::Backfill,
             _ => Road::Ordinary,
         };
-        let result = match (self.habits.reads)(text.get(), version, road) {
+        let result = match (self.habits.reads)(&self.reader, text.get(), version, road) {
             Ok(unverified) if unverified.room_id() != room && self.habits.knows_rooms_apart => {
                 self.note_foreign(room, &unverified);
                 let problem = format!("is of room {}", unverified.room_id());

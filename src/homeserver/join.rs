@@ -16,11 +16,7 @@ use super::{
     happening::{Happening, Source},
 };
 use crate::{
-    matrix::{
-        draft::{Draft, hash_and_sign},
-        error::MatrixError,
-        version::RoomVersion,
-    },
+    matrix::{canonical::CanonicalBody, draft::Draft, error::MatrixError, version::RoomVersion},
     room::Room,
 };
 
@@ -68,13 +64,13 @@ impl Homeserver {
             serde_json::from_value(template.event).map_err(|error| error.to_string())?;
         let key = self.store.read().signing_key.clone();
         let event = self.with_chosen_id(event, version);
-        let join = hash_and_sign(event, version, &self.name, &key, &self.crypto)
-            .map_err(|error| error.to_string())?;
+        let join = self.reader.hash_and_sign(event, version, &self.name, &key, &self.crypto);
+        let join = join.map_err(|error| error.to_string())?;
         let path = format!(
             "/_matrix/federation/v2/send_join/{room_part}/{}?omit_members=false",
             encode(join.event_id().as_str())
         );
-        let body = serde_json::to_value(join.json()).expect("it is JSON");
+        let body = CanonicalBody::event(&join);
         let answer: Result<StatePdus, AskError> = self.ask(via, Method::PUT, path, Some(body), "join").await;
         let answer = answer.map_err(|error| format!("send_join by {via}: {error}"))?;
         self.enter(room, version, &join, answer, via).await

@@ -35,7 +35,7 @@ use tokio::{
 };
 
 use crate::{
-    matrix::{crypto::Crypto, version::RoomVersion},
+    matrix::{crypto::Crypto, reader::EventReader, version::RoomVersion},
     room::{Room, state::StateMap},
 };
 use habits::Habits;
@@ -55,6 +55,8 @@ pub struct Parts {
     pub store: Rc<Store>,
     /// Signs and verifies.
     pub crypto: Rc<Crypto>,
+    /// Reads events.
+    pub reader: Rc<EventReader>,
     /// To others.
     pub network: Rc<dyn Network>,
     /// Its clock.
@@ -72,6 +74,7 @@ pub struct Homeserver {
     name: OwnedServerName,
     store: Rc<Store>,
     crypto: Rc<Crypto>,
+    reader: Rc<EventReader>,
     network: Rc<dyn Network>,
     clock: Rc<dyn Clock>,
     observer: Rc<dyn Observer>,
@@ -111,6 +114,7 @@ impl Homeserver {
             name: parts.name,
             store: parts.store,
             crypto: parts.crypto,
+            reader: parts.reader,
             network: parts.network,
             clock: parts.clock,
             observer: parts.observer,
@@ -150,6 +154,11 @@ impl Homeserver {
     /// Signs and verifies.
     pub fn crypto(&self) -> &Crypto {
         &self.crypto
+    }
+
+    /// Reads events.
+    pub fn reader(&self) -> &EventReader {
+        &self.reader
     }
 
     /// Takes over a room that was built elsewhere.

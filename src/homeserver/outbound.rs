@@ -8,7 +8,7 @@ use std::{rc::Rc, time::Duration};
 use futures_util::future::select;
 use http::Method;
 use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 use tokio::sync::Notify;
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     peers::backoff_ms,
     store::{Outbox, Transaction},
 };
+use crate::matrix::canonical::CanonicalBody;
 
 /// The most events of a transaction (SS-API /send).
 pub(super) const TRANSACTION_PDUS_MAX: usize = 50;
@@ -127,14 +128,14 @@ impl Homeserver {
         destination: &ServerName,
         transaction: &Transaction,
     ) -> Result<(), AskError> {
-        let pdus: Vec<Box<RawValue>> = {
+        let body = {
             let durable = self.store.read();
-            let event = |(room, id): &(OwnedRoomId, OwnedEventId)| {
-                Some(durable.rooms.get(room)?.event(id)?.json().to_owned())
-            };
-            transaction.events.iter().filter_map(event).collect()
+            let event =
+                |(room, id): &(OwnedRoomId, OwnedEventId)| Some(durable.rooms.get(room)?.event(id)?.json());
+            let pdus: Vec<&RawValue> = transaction.events.iter().filter_map(event).collect();
+            let fields = CanonicalBody::fields().with("origin", &self.name);
+            fields.with("origin_server_ts", &self.now()).with("pdus", &pdus).body()
         };
-        let body = json!({ "origin": self.name, "origin_server_ts": self.now(), "pdus": pdus });
         let path = format!("/_matrix/federation/v1/send/{}", encode(&transaction.id));
         self.ask::<Value>(destination, Method::PUT, path, Some(body), "push").await.map(|_| ())
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use ruma_common::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::{
     matrix::{
@@ -38,7 +38,7 @@ pub struct Durable {
     /// What it still has to send, by destination.
     pub outboxes: BTreeMap<OwnedServerName, Outbox>,
     /// Answers to transactions that it has taken, so that a repeated one changes nothing (SS-API /send).
-    pub taken_transactions: BTreeMap<(OwnedServerName, String), Value>,
+    pub taken_transactions: BTreeMap<(OwnedServerName, String), Box<RawValue>>,
     /// Invites of own users to rooms that this server is not in: user and who sent the invite.
     pub invites: BTreeMap<(OwnedRoomId, String), OwnedServerName>,
     /// Counts own transactions and, for room version 2, event ids.

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     matrix::{
-        draft::{Draft, Place, hash_and_sign},
-        pdu::{MAX_PREV_EVENTS, Pdu, Road, UnverifiedPdu},
+        canonical::CanonicalBody,
+        draft::{Draft, Place},
+        pdu::{MAX_PREV_EVENTS, Pdu, Road},
         version::RoomVersion,
     },
     room::{Arrival, Room},
@@ -131,15 +132,17 @@ impl Homeserver {
             encode(room_id.as_str()),
             encode(invite.event_id().as_str())
         );
-        let body = json!({
-            "event": invite.json(), "room_version": version.to_string(), "invite_room_state": []
-        });
+        let body = CanonicalBody::fields()
+            .with("event", &invite.json())
+            .with("room_version", &version.to_string())
+            .with("invite_room_state", &[(); 0])
+            .body();
         let to = user.server_name();
         let answer: Result<Value, AskError> = self.ask(to, Method::PUT, path, Some(body), "invite").await;
         let answer = answer.map_err(|error| error.to_string())?;
-        let signed = UnverifiedPdu::parse(&answer["event"].to_string(), version, Road::Ordinary)
-            .map_err(|error| error.to_string())?;
         let text = RawValue::from_string(answer["event"].to_string()).map_err(|error| error.to_string())?;
+        let signed =
+            self.reader.read(text.get(), version, Road::Ordinary).map_err(|error| error.to_string())?;
         if signed.event_id() != invite.event_id() {
             return Err("another event came back".to_owned());
         }
@@ -159,7 +162,7 @@ impl Homeserver {
     pub fn keep_crafted(self: &Rc<Self>, room_id: &RoomId, text: &RawValue) -> Result<(), String> {
         let version = self.version_of(room_id)?;
         let unverified =
-            UnverifiedPdu::parse(text.get(), version, Road::Ordinary).map_err(|error| error.to_string())?;
+            self.reader.read(text.get(), version, Road::Ordinary).map_err(|error| error.to_string())?;
         let keys = self.store.read().keys.clone();
         if unverified.room_id() != room_id {
             return Err(format!("it is of room {}", unverified.room_id()));
@@ -193,7 +196,8 @@ impl Homeserver {
 
     fn sign(&self, object: CanonicalJsonObject, version: RoomVersion) -> Result<Arc<Pdu>, String> {
         let key = self.store.read().signing_key.clone();
-        hash_and_sign(object, version, &self.name, &key, &self.crypto).map_err(|error| error.to_string())
+        let signed = self.reader.hash_and_sign(object, version, &self.name, &key, &self.crypto);
+        signed.map_err(|error| error.to_string())
     }
 
     pub(super) fn choose_event_id(&self) -> String {

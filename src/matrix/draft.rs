@@ -101,17 +101,28 @@ impl Draft {
 ///
 /// When the event has not the shape of one, or is too large.
 pub fn hash_and_sign(
-    mut event: CanonicalJsonObject,
+    event: CanonicalJsonObject,
     version: RoomVersion,
     server: &ServerName,
     key: &SigningKey,
     crypto: &Crypto,
 ) -> Result<Arc<Pdu>, PduError> {
+    Ok(signed(event, version, server, key, crypto)?.into_own())
+}
+
+/// The event that [`hash_and_sign`] makes, as others read it.
+pub(super) fn signed(
+    mut event: CanonicalJsonObject,
+    version: RoomVersion,
+    server: &ServerName,
+    key: &SigningKey,
+    crypto: &Crypto,
+) -> Result<UnverifiedPdu, PduError> {
     add_content_hash_to_event(&mut event)
         .map_err(|error| PduError::Field { field: "content", problem: error.to_string() })?;
     event.entry("signatures".to_owned()).or_insert_with(|| CanonicalJsonObject::new().into());
-    let unverified = UnverifiedPdu::from_object(event, version, Road::Ordinary)?;
-    countersign(&unverified, server, key, crypto)
+    add_signature(&mut event, version, server, key, crypto)?;
+    UnverifiedPdu::from_object(event, version, Road::Ordinary)
 }
 
 /// Hashes and signs what is not a well-formed event, for those who test how others take it.
@@ -150,12 +161,23 @@ pub fn countersign(
 ) -> Result<Arc<Pdu>, PduError> {
     let version = event.claims().version();
     let mut object = event.object().clone();
-    let signature = encode(&crypto.sign(key, signed_bytes(&object, version)?.as_bytes()));
-    let signatures = object.get_mut("signatures").and_then(CanonicalJsonValue::as_object_mut);
+    add_signature(&mut object, version, server, key, crypto)?;
+    Ok(UnverifiedPdu::from_object(object, version, Road::Ordinary)?.into_own())
+}
+
+fn add_signature(
+    event: &mut CanonicalJsonObject,
+    version: RoomVersion,
+    server: &ServerName,
+    key: &SigningKey,
+    crypto: &Crypto,
+) -> Result<(), PduError> {
+    let signature = encode(&crypto.sign(key, signed_bytes(event, version)?.as_bytes()));
+    let signatures = event.get_mut("signatures").and_then(CanonicalJsonValue::as_object_mut);
     let own = signatures
         .map(|all| all.entry(server.to_string()).or_insert_with(|| CanonicalJsonObject::new().into()));
     if let Some(own) = own.and_then(CanonicalJsonValue::as_object_mut) {
         own.insert(key.id().to_string(), signature.into());
     }
-    Ok(UnverifiedPdu::from_object(object, version, Road::Ordinary)?.into_own())
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header::CONTENT_TYPE};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// An error that a server answers with: always JSON with `errcode` and `error`.
@@ -65,8 +66,13 @@ impl MatrixError {
 }
 
 /// An answer with a JSON body.
-pub fn json_response(status: StatusCode, body: &Value) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body.to_string()));
+///
+/// # Panics
+///
+/// If the body can't be written as JSON.
+pub fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+    let body = serde_json::to_vec(body).expect("answers are JSON");
+    let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response

@@ -3,7 +3,12 @@
 //! [`UnverifiedPdu`] is what a peer sent; only [`UnverifiedPdu::verify`] makes a [`Pdu`] of it, so that code which
 //! takes a `Pdu` can't be given one that nobody checked.
 
-use std::sync::Arc;
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeSet,
+    rc::Rc,
+    sync::Arc,
+};
 
 use js_int::UInt;
 use ruma_common::{
@@ -112,10 +117,21 @@ impl JsonText {
 }
 
 /// An event as a peer sent it: well-formed, nothing more.
+///
+/// Copies are the same event: what one of them has worked out, all of them know.
 #[derive(Clone, Debug)]
-pub struct UnverifiedPdu {
+pub struct UnverifiedPdu(Rc<Parsed>);
+
+/// A well-formed event, and what was worked out of it since.
+#[derive(Debug)]
+struct Parsed {
     pdu: Arc<Pdu>,
     object: CanonicalJsonObject,
+    signers: OnceCell<Result<BTreeSet<OwnedServerName>, PduError>>,
+    /// The keys, with their servers and ids, by which its signatures were found good.
+    good_by: RefCell<BTreeSet<(OwnedServerName, String, Vec<u8>)>>,
+    hash_holds: OnceCell<bool>,
+    with_content_checked: OnceCell<Result<Arc<Pdu>, PduError>>,
 }
 
 impl UnverifiedPdu {
@@ -142,33 +158,40 @@ impl UnverifiedPdu {
     ) -> Result<Self, PduError> {
         // `unsigned` is the sender's gossip: neither hashed nor signed, so it is not kept either.
         object.remove("unsigned");
-        let pdu = Pdu::read(&object, version, road)?;
-        Ok(Self { pdu: Arc::new(pdu), object })
+        let pdu = Arc::new(Pdu::read(&object, version, road)?);
+        Ok(Self(Rc::new(Parsed {
+            pdu,
+            object,
+            signers: OnceCell::new(),
+            good_by: RefCell::default(),
+            hash_holds: OnceCell::new(),
+            with_content_checked: OnceCell::new(),
+        })))
     }
 
     /// The event's id: a hash of it, or in room version 2 what it says.
     pub fn event_id(&self) -> &EventId {
-        &self.pdu.event_id
+        &self.0.pdu.event_id
     }
 
     /// The room that the event says it is in.
     pub fn room_id(&self) -> &RoomId {
-        &self.pdu.room_id
+        &self.0.pdu.room_id
     }
 
     /// The server of the event's sender.
     pub fn sender_server(&self) -> &ServerName {
-        self.pdu.sender.server_name()
+        self.0.pdu.sender.server_name()
     }
 
     /// The event's fields, which nobody has vouched for yet.
     pub fn claims(&self) -> &Pdu {
-        &self.pdu
+        &self.0.pdu
     }
 
     /// The event as a JSON object.
     pub fn object(&self) -> &CanonicalJsonObject {
-        &self.object
+        &self.0.object
     }
 
     /// Verifies signatures (step 2) and the content hash (step 3): a wrong hash gives the redacted event.
@@ -177,9 +200,12 @@ impl UnverifiedPdu {
     ///
     /// [`PduError::Signature`], or [`PduError::UnknownKey`] when a key is missing to tell.
     pub fn verify(&self, keys: &KeyRing, crypto: &Crypto) -> Result<Arc<Pdu>, PduError> {
-        let rules = self.pdu.version.rules();
-        let servers = required_server_signatures_to_verify_event(&self.object, &rules.signatures)
-            .map_err(|error| field("content", error.to_string()))?;
+        let servers = self.0.signers.get_or_init(|| {
+            let rules = self.0.pdu.version.rules();
+            required_server_signatures_to_verify_event(&self.0.object, &rules.signatures)
+                .map_err(|error| field("content", error.to_string()))
+        });
+        let servers = servers.as_ref().map_err(PduError::clone)?;
         self.verify_signed_by(servers.iter().map(|server| &**server), keys, crypto)
     }
 
@@ -194,9 +220,9 @@ impl UnverifiedPdu {
         keys: &KeyRing,
         crypto: &Crypto,
     ) -> Result<Arc<Pdu>, PduError> {
-        let message = signed_bytes(&self.object, self.pdu.version)?;
+        let message = OnceCell::new();
         for server in servers {
-            self.verify_signature(server, message.as_bytes(), keys, crypto)?;
+            self.verify_signature(server, &message, keys, crypto)?;
         }
         self.with_content_checked()
     }
@@ -212,33 +238,36 @@ impl UnverifiedPdu {
     }
 
     fn with_content_checked(&self) -> Result<Arc<Pdu>, PduError> {
-        if self.hash_holds() {
-            return Ok(self.pdu.clone());
-        }
-        let redacted = redact(self.object.clone(), &self.pdu.version.rules().redaction, None)
-            .map_err(|error| field("content", error.to_string()))?;
-        // The limits were checked on the whole event; what is left of it is read by the wider ones.
-        let mut pdu = Pdu::read(&redacted, self.pdu.version, Road::Backfill)?;
-        pdu.redacted = true;
-        Ok(Arc::new(pdu))
+        let checked = self.0.with_content_checked.get_or_init(|| {
+            if self.hash_holds() {
+                return Ok(self.0.pdu.clone());
+            }
+            let redacted = redact(self.0.object.clone(), &self.0.pdu.version.rules().redaction, None)
+                .map_err(|error| field("content", error.to_string()))?;
+            // The limits were checked on the whole event; what is left of it is read by the wider ones.
+            let mut pdu = Pdu::read(&redacted, self.0.pdu.version, Road::Backfill)?;
+            pdu.redacted = true;
+            Ok(Arc::new(pdu))
+        });
+        checked.clone()
     }
 
     /// An event that this server has just signed itself, which needs no verifying.
     pub(super) fn into_own(self) -> Arc<Pdu> {
-        self.pdu
+        self.0.pdu.clone()
     }
 
     fn verify_signature(
         &self,
         server: &ServerName,
-        message: &[u8],
+        message: &OnceCell<Result<String, PduError>>,
         keys: &KeyRing,
         crypto: &Crypto,
     ) -> Result<(), PduError> {
+        let Parsed { pdu, object, good_by, .. } = &*self.0;
         let wrong =
             |problem: &str| PduError::Signature { server: server.to_owned(), problem: problem.into() };
-        let signatures = self
-            .object
+        let signatures = object
             .get("signatures")
             .and_then(|all| all.as_object()?.get(server.as_str())?.as_object())
             .filter(|signatures| !signatures.is_empty())
@@ -246,25 +275,37 @@ impl UnverifiedPdu {
         let mut verified = false;
         for (key_id, signature) in signatures {
             let Some(key) = keys.get(server, key_id) else { continue };
-            if self.pdu.version.rules().enforce_key_validity && self.pdu.timestamp() > key.valid_until {
+            if pdu.version.rules().enforce_key_validity && pdu.timestamp() > key.valid_until {
+                continue;
+            }
+            verified = true;
+            let by = (server.to_owned(), key_id.clone(), key.bytes.clone());
+            if good_by.borrow().contains(&by) {
                 continue;
             }
             let signature =
                 signature.as_str().and_then(decode).ok_or_else(|| wrong("it is not unpadded base64"))?;
-            if !crypto.verify(&key.bytes, &signature, message) {
+            let message = message.get_or_init(|| signed_bytes(object, pdu.version));
+            let message = message.as_ref().map_err(PduError::clone)?;
+            if !crypto.verify(&key.bytes, &signature, message.as_bytes()) {
                 return Err(wrong("it does not match the event"));
             }
-            verified = true;
+            good_by.borrow_mut().insert(by);
         }
         if verified { Ok(()) } else { Err(PduError::UnknownKey { server: server.to_owned() }) }
     }
 
     /// Whether the content hash is that of the content: not so in a redacted copy.
     pub fn hash_holds(&self) -> bool {
-        let claimed =
-            self.object.get("hashes").and_then(|hashes| decode(hashes.as_object()?.get("sha256")?.as_str()?));
-        let actual = content_hash(&self.object);
-        matches!((claimed, actual), (Some(claimed), Ok(actual)) if claimed == actual.as_bytes())
+        *self.0.hash_holds.get_or_init(|| {
+            let claimed = self
+                .0
+                .object
+                .get("hashes")
+                .and_then(|hashes| decode(hashes.as_object()?.get("sha256")?.as_str()?));
+            let actual = content_hash(&self.0.object);
+            matches!((claimed, actual), (Some(claimed), Ok(actual)) if claimed == actual.as_bytes())
+        })
     }
 }
 
@@ -326,6 +367,12 @@ impl Pdu {
             state_key,
             redacted: false,
         })
+    }
+
+    /// Whether the limits that hold on a road allow it.
+    pub(super) fn may_come_by(&self, road: Road) -> bool {
+        road == Road::Backfill
+            || (self.prev_events.len() <= MAX_PREV_EVENTS && self.auth_events.len() <= MAX_AUTH_EVENTS)
     }
 
     /// The room version whose rules the event follows.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, header::AUTHORIZATION};
 use ruma_common::{OwnedServerName, ServerName, serde::Base64};
 use ruma_federation_api::authentication::XMatrix;
+use serde_json::value::RawValue;
 
 use super::{
     crypto::{Crypto, SigningKey},
@@ -25,9 +26,64 @@ pub fn sign(
 ) {
     let object = XMatrix::request_object(request, origin, destination).expect("own bodies are JSON");
     let message = serde_json::to_vec(&object).expect("canonical JSON serialises");
-    let signature = Base64::new(crypto.sign(key, &message));
+    seal(request, &message, (origin, destination), key, crypto);
+}
+
+/// The same for a request whose body is canonical as it is, such as a [`CanonicalBody`](super::canonical::CanonicalBody),
+/// or empty.
+///
+/// # Panics
+///
+/// If the request has a body that is not JSON.
+pub fn sign_canonical(
+    request: &mut Request<Bytes>,
+    origin: &ServerName,
+    destination: &ServerName,
+    key: &SigningKey,
+    crypto: &Crypto,
+) {
+    let message = message_as_it_is(request, origin, destination).expect("own bodies are JSON");
+    seal(request, &message, (origin, destination), key, crypto);
+}
+
+fn seal(
+    request: &mut Request<Bytes>,
+    message: &[u8],
+    (origin, destination): (&ServerName, &ServerName),
+    key: &SigningKey,
+    crypto: &Crypto,
+) {
+    let signature = Base64::new(crypto.sign(key, message));
     let header = XMatrix::new(origin.to_owned(), destination.to_owned(), key.id().clone(), signature);
     request.headers_mut().insert(AUTHORIZATION, HeaderValue::from(&header));
+}
+
+/// What is signed, if the body is canonical. Nothing if it is not JSON.
+fn message_as_it_is(
+    request: &Request<Bytes>,
+    origin: &ServerName,
+    destination: &ServerName,
+) -> Option<Vec<u8>> {
+    /// The fields in canonical order.
+    #[derive(serde::Serialize)]
+    struct Message<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content: Option<&'a RawValue>,
+        destination: &'a str,
+        method: &'a str,
+        origin: &'a str,
+        uri: &'a str,
+    }
+    let body = request.body();
+    let content = if body.is_empty() { None } else { Some(serde_json::from_slice(body).ok()?) };
+    let message = Message {
+        content,
+        destination: destination.as_str(),
+        method: request.method().as_str(),
+        origin: origin.as_str(),
+        uri: request.uri().path_and_query()?.as_str(),
+    };
+    serde_json::to_vec(&message).ok()
 }
 
 /// What a request's header says, before its signature is checked.
@@ -75,6 +131,10 @@ impl Credentials {
         let key = keys.for_request(&self.0.origin, self.key_id(), now).ok_or_else(|| {
             MatrixError::unauthorized(format!("no valid key `{}` of {} is known", self.0.key, self.0.origin))
         })?;
+        let as_it_is = message_as_it_is(request, &self.0.origin, own_name);
+        if as_it_is.is_some_and(|message| crypto.remembers(&key.bytes, self.0.sig.as_bytes(), &message)) {
+            return Ok(self.0.origin.clone());
+        }
         let object = XMatrix::request_object(request, &self.0.origin, own_name)
             .map_err(|error| MatrixError::not_json(error.to_string()))?;
         let message = serde_json::to_vec(&object).expect("canonical JSON serialises");

@@ -1,5 +1,7 @@
 //! Who may see and do what: history visibility for servers, server ACLs, power to redact, what allows a new event.
 
+use std::borrow::Cow;
+
 use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, ServerName, UserId};
 use ruma_events::{StateEventType, room::server_acl::RoomServerAclEventContent};
 use ruma_state_res::{auth_types_for_event, events::RoomCreateEvent};
@@ -34,12 +36,12 @@ impl Room {
     }
 
     /// The event as `server` may have it: whole, or redacted so that the graph stays walkable.
-    pub fn json_for(&self, idx: EventIdx, server: &ServerName) -> Option<Box<RawValue>> {
+    pub fn json_for(&self, idx: EventIdx, server: &ServerName) -> Option<Cow<'_, RawValue>> {
         let held = self.held(idx)?;
         if (self.habits.is_redacted)(self, self.graph.id(idx)) || !self.may_see(idx, server) {
-            return Some(held.pdu.redacted_json());
+            return Some(Cow::Owned(held.pdu.redacted_json()));
         }
-        Some(held.pdu.json().to_owned())
+        Some(Cow::Borrowed(held.pdu.json()))
     }
 
     /// Whether the room's server ACL lets a server in (SS-API, "Server Access Control Lists").

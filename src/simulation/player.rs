@@ -28,6 +28,7 @@ use crate::{
     matrix::{
         crypto::{Crypto, SigningKey},
         keys::encode,
+        reader::EventReader,
         version::RoomVersion,
     },
     network::{
@@ -75,6 +76,7 @@ pub(super) struct Player<'a> {
     options: Options,
     streams: Streams,
     pub(super) crypto: Rc<Crypto>,
+    pub(super) reader: Rc<EventReader>,
 }
 
 impl<'a> Player<'a> {
@@ -89,7 +91,8 @@ impl<'a> Player<'a> {
             hosts.iter().map(|host| (host.clone(), scenario.matrix_name(host).to_owned())).collect();
         let version = scenario.room_version;
         let time = Rc::new(RunTime::default());
-        let recorder = Rc::new(Recorder::new(&names, version, time.clone()));
+        let reader = Rc::new(EventReader::default());
+        let recorder = Rc::new(Recorder::new(&names, version, time.clone(), reader.clone()));
         let conditions = Conditions::new(&hosts, &streams, |from, to| {
             let speed = scenario.link(from, to);
             (speed.latency.as_millis(), speed.jitter.as_millis())
@@ -110,7 +113,7 @@ impl<'a> Player<'a> {
             (host.clone(), Habits { answer_order: server.answer_order, ..habits })
         };
         let habits = scenario.servers.iter().map(habits).collect();
-        let boot = boot(&nodes, guests, &names, &crypto, &recorder, streams, habits);
+        let boot = boot(&nodes, guests, &names, (&crypto, &reader), &recorder, streams, habits);
         let specs: Vec<HostSpec> = names
             .iter()
             .map(|(host, name)| HostSpec {
@@ -144,6 +147,7 @@ impl<'a> Player<'a> {
             options: *options,
             streams,
             crypto,
+            reader,
         })
     }
 
@@ -621,7 +625,7 @@ fn boot(
     nodes: &BTreeMap<String, Node>,
     guests: &Guests,
     names: &[(String, String)],
-    crypto: &Rc<Crypto>,
+    (crypto, reader): (&Rc<Crypto>, &Rc<EventReader>),
     recorder: &Rc<Recorder>,
     streams: Streams,
     habits: BTreeMap<String, Habits>,
@@ -630,7 +634,7 @@ fn boot(
     let slots: BTreeMap<String, (Rc<Store>, Slot)> =
         nodes.iter().map(|(host, node)| (host.clone(), (node.store.clone(), node.running.clone()))).collect();
     let names: BTreeMap<String, String> = names.iter().cloned().collect();
-    let (crypto, recorder) = (crypto.clone(), recorder.clone());
+    let (crypto, reader, recorder) = (crypto.clone(), reader.clone(), recorder.clone());
     let (guests, lives) = (guests.clone(), RefCell::new(BTreeMap::<String, u32>::new()));
     Rc::new(move |host, network, clock| {
         let name = ServerName::parse(names[host].as_str()).expect("checked with the scenario");
@@ -648,6 +652,7 @@ fn boot(
             name,
             store: store.clone(),
             crypto: crypto.clone(),
+            reader: reader.clone(),
             network,
             clock,
             observer: Rc::new(ServerObserver { host: host.to_owned(), recorder: recorder.clone() }),

@@ -22,7 +22,8 @@ use crate::{
         ports::{Cause, Observer},
     },
     matrix::{
-        pdu::{Pdu, Road, UnverifiedPdu},
+        pdu::{Pdu, Road},
+        reader::EventReader,
         version::RoomVersion,
     },
     network::{
@@ -37,6 +38,7 @@ pub struct Recorder {
     records: RefCell<Vec<Record>>,
     causes: RefCell<Causes>,
     time: Rc<RunTime>,
+    reader: Rc<EventReader>,
     version: Cell<RoomVersion>,
     /// Names in the scenario by Matrix names.
     names: BTreeMap<String, String>,
@@ -59,11 +61,17 @@ struct OpenRequest {
 
 impl Recorder {
     /// An empty journal of servers given as (name in the scenario, Matrix name).
-    pub fn new(names: &[(String, String)], version: RoomVersion, time: Rc<RunTime>) -> Self {
+    pub fn new(
+        names: &[(String, String)],
+        version: RoomVersion,
+        time: Rc<RunTime>,
+        reader: Rc<EventReader>,
+    ) -> Self {
         Self {
             records: RefCell::default(),
             causes: RefCell::default(),
             time,
+            reader,
             version: Cell::new(version),
             names: names.iter().map(|(host, name)| (name.clone(), host.clone())).collect(),
             seen_events: RefCell::default(),
@@ -127,12 +135,18 @@ impl Recorder {
         }
     }
 
+    /// The ids of the events that a request names in its path or query, or names or carries in its body.
+    pub(super) fn events_named(&self, request: &Request<Bytes>) -> Vec<String> {
+        Asked::read(request, |pdu| self.id_of(pdu)).events
+    }
+
     fn id_of(&self, pdu: &RawValue) -> String {
-        id_of(pdu, self.version.get())
+        let pdu = self.reader.read(pdu.get(), self.version.get(), Road::Backfill);
+        pdu.map_or_else(|_| "?".to_owned(), |pdu| pdu.event_id().to_string())
     }
 
     fn sight(&self, pdu: &RawValue) -> Sight {
-        match UnverifiedPdu::parse(pdu.get(), self.version.get(), Road::Backfill) {
+        match self.reader.read(pdu.get(), self.version.get(), Road::Backfill) {
             Ok(pdu) => Sight { id: pdu.event_id().to_string(), redacted: !pdu.hash_holds() },
             Err(_) => Sight { id: "?".to_owned(), redacted: false },
         }
@@ -164,16 +178,6 @@ impl Recorder {
 struct Sight {
     id: String,
     redacted: bool,
-}
-
-fn id_of(pdu: &RawValue, version: RoomVersion) -> String {
-    let id = UnverifiedPdu::parse(pdu.get(), version, Road::Backfill);
-    id.map_or_else(|_| "?".to_owned(), |pdu| pdu.event_id().to_string())
-}
-
-/// The ids of the events that a request names in its path or query, or names or carries in its body.
-pub(super) fn events_named(request: &Request<Bytes>, version: RoomVersion) -> Vec<String> {
-    Asked::read(request, |pdu| id_of(pdu, version)).events
 }
 
 /// The last part of a path that names the endpoint, such as `backfill`.

@@ -16,7 +16,7 @@ use super::{
     journal::{Expectation, What},
     lies::{Liars, Twisted},
     player::Player,
-    recorder::{Recorder, endpoint, events_named},
+    recorder::{Recorder, endpoint},
 };
 use crate::{
     homeserver::{
@@ -92,10 +92,7 @@ impl Script for Scripts {
             told.server == server
                 && told.asker.as_ref().is_none_or(|only| only == asker)
                 && told.endpoint == endpoint(request.uri().path())
-                && told
-                    .about
-                    .as_ref()
-                    .is_none_or(|id| events_named(request, self.recorder.version()).contains(id))
+                && told.about.as_ref().is_none_or(|id| self.recorder.events_named(request).contains(id))
                 && !told.turns.are_over()
         };
         // The latest word counts.
@@ -243,7 +240,7 @@ impl Player<'_> {
             let known = self
                 .json_of(id)
                 .ok()
-                .and_then(|json| UnverifiedPdu::parse(json.get(), self.version, Road::Backfill).ok());
+                .and_then(|json| self.reader.read(json.get(), self.version, Road::Backfill).ok());
             match known {
                 Some(pdu) => pdu.claims().reference(),
                 None if self.version.has_event_ids_on_the_wire() => {
@@ -263,7 +260,7 @@ impl Player<'_> {
         let prev = object.get("prev_events").and_then(CanonicalJsonValue::as_array);
         let depth = |id: String| {
             let json = self.json_of(&id).ok()?;
-            let pdu = UnverifiedPdu::parse(json.get(), self.version, Road::Backfill).ok()?;
+            let pdu = self.reader.read(json.get(), self.version, Road::Backfill).ok()?;
             Some(pdu.claims().depth())
         };
         let deepest = prev.into_iter().flatten().filter_map(id).filter_map(depth).max();

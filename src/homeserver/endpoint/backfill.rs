@@ -1,8 +1,6 @@
 //! `GET /_matrix/federation/v1/backfill/{room}`: history, from some events downwards.
 
-use serde_json::{json, value::RawValue};
-
-use super::{Answer, Asked, event_id, readable_room};
+use super::{Answer, Asked, Events, answer, event_id, readable_room};
 use crate::{homeserver::Homeserver, matrix::error::MatrixError};
 
 impl Homeserver {
@@ -20,8 +18,7 @@ impl Homeserver {
         })?;
         let seeds: Vec<_> = from.iter().filter_map(|id| room.graph().get(id)).collect();
         let events = self.habits.answer_order.backfill(room.graph(), &seeds, limit);
-        let pdus: Vec<Box<RawValue>> =
-            events.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect();
-        Ok(json!({ "origin": self.name, "origin_server_ts": self.now(), "pdus": pdus }))
+        let pdus = events.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect();
+        answer(&Events { origin: &self.name, origin_server_ts: self.now(), pdus })
     }
 }

@@ -2,9 +2,7 @@
 //!
 //! Rejected events are served too: others must be able to judge what was built on them.
 
-use serde_json::json;
-
-use super::{Answer, Asked, event_id};
+use super::{Answer, Asked, Events, answer, event_id};
 use crate::{homeserver::Homeserver, matrix::error::MatrixError};
 
 impl Homeserver {
@@ -19,7 +17,7 @@ impl Homeserver {
         if !room.is_joined(&asked.origin) {
             return Err(MatrixError::forbidden(format!("{} is not in the room of {id}", asked.origin)));
         }
-        let pdu = room.json_for(idx, &asked.origin);
-        Ok(json!({ "origin": self.name, "origin_server_ts": self.now(), "pdus": [pdu] }))
+        let pdus = room.json_for(idx, &asked.origin).into_iter().collect();
+        answer(&Events { origin: &self.name, origin_server_ts: self.now(), pdus })
     }
 }

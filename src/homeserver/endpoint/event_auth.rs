@@ -1,8 +1,11 @@
 //! `GET /_matrix/federation/v1/event_auth/{room}/{event}`: all that allows an event, without the event.
 
-use serde_json::json;
+use std::borrow::Cow;
 
-use super::{Answer, Asked, event_id, readable_room};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Answer, Asked, answer, event_id, readable_room};
 use crate::{homeserver::Homeserver, matrix::error::MatrixError};
 
 impl Homeserver {
@@ -13,7 +16,12 @@ impl Homeserver {
         let idx = room.graph().get(&id).filter(|idx| room.event_at(*idx).is_some());
         let idx = idx.ok_or_else(|| MatrixError::not_found(format!("{id} is not known here")))?;
         let chain = room.auth_chain([idx].into_iter());
-        let chain: Vec<_> = chain.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect();
-        Ok(json!({ "auth_chain": chain }))
+        let auth_chain = chain.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect();
+        answer(&Chain { auth_chain })
     }
+}
+
+#[derive(Serialize)]
+struct Chain<'a> {
+    auth_chain: Vec<Cow<'a, RawValue>>,
 }

@@ -4,9 +4,9 @@
 use std::rc::Rc;
 
 use ruma_common::RoomId;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Answer, Asked, check_acl};
+use super::{Answer, Asked, answer, check_acl};
 use crate::{
     homeserver::{Homeserver, happening::Source},
     matrix::{
@@ -24,14 +24,14 @@ impl Homeserver {
         if let Some(room) = self.store.read().rooms.get(&room_id) {
             check_acl(room, &asked.origin)?;
         }
-        let version = asked.body.get("room_version").and_then(Value::as_str);
-        let version = version.ok_or_else(|| MatrixError::missing_param("`room_version` is missing"))?;
+        let version = asked.body.get("room_version").and_then(|text| serde_json::from_str(text.get()).ok());
+        let version: String =
+            version.ok_or_else(|| MatrixError::missing_param("`room_version` is missing"))?;
         let version: RoomVersion =
             version.parse().map_err(|error| MatrixError::incompatible_room_version(format!("{error}")))?;
-        let event =
-            asked.body.get("event").ok_or_else(|| MatrixError::missing_param("`event` is missing"))?;
+        let event = asked.body.required("event")?;
         let invalid = |reason: String| MatrixError::invalid_param(reason);
-        let invite = UnverifiedPdu::parse(&event.to_string(), version, Road::Ordinary)
+        let invite = UnverifiedPdu::parse(event.get(), version, Road::Ordinary)
             .map_err(|error| invalid(error.to_string()))?;
         let claims = invite.claims();
         let invitee = claims.state_key().and_then(|user| <&ruma_common::UserId>::try_from(user).ok());
@@ -48,6 +48,6 @@ impl Homeserver {
         let signed = countersign(&invite, &self.name, &key, &self.crypto)
             .map_err(|error| invalid(error.to_string()))?;
         self.store.write(|durable| durable.invites.insert((room_id, invitee), asked.origin));
-        Ok(json!({ "event": signed.json() }))
+        answer(&json!({ "event": signed.json() }))
     }
 }

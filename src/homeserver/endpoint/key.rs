@@ -3,7 +3,7 @@
 use ruma_common::ServerName;
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::{Answer, answer};
 use crate::{
     homeserver::Homeserver,
     matrix::{error::MatrixError, keys::key_document},
@@ -13,7 +13,7 @@ use crate::{
 const KEY_VALIDITY_MS: u64 = 24 * 3_600_000;
 
 impl Homeserver {
-    pub(super) fn answer_key(&self) -> Value {
+    pub(super) fn key_document(&self) -> Value {
         let durable = self.store.read();
         let valid_until = self.now() + KEY_VALIDITY_MS;
         key_document(&self.name, &durable.signing_key, &durable.retired_keys, valid_until, &self.crypto)
@@ -24,10 +24,10 @@ impl Homeserver {
             MatrixError::invalid_param(format!("`{server}` is not a server name: {error}"))
         })?;
         if *server == self.name {
-            return Ok(json!({ "server_keys": [self.answer_key()] }));
+            return answer(&json!({ "server_keys": [self.key_document()] }));
         }
         let durable = self.store.read();
         let known: Vec<_> = durable.key_documents.get(server).into_iter().collect();
-        Ok(json!({ "server_keys": known }))
+        answer(&json!({ "server_keys": known }))
     }
 }

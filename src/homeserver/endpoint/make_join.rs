@@ -3,7 +3,7 @@
 use ruma_common::{RoomId, UserId};
 use serde_json::json;
 
-use super::{Answer, Asked, check_acl};
+use super::{Answer, Asked, answer, check_acl};
 use crate::{homeserver::Homeserver, matrix::error::MatrixError};
 
 impl Homeserver {
@@ -25,6 +25,6 @@ impl Homeserver {
         let authorised_by = self.authorising_user(room, &user)?;
         drop(durable);
         let event = self.join_template(&room_id, &user, authorised_by.as_deref())?;
-        Ok(json!({ "event": event, "room_version": version }))
+        answer(&json!({ "event": event, "room_version": version }))
     }
 }

@@ -14,13 +14,17 @@ mod send_join;
 mod state;
 mod version;
 
-use std::rc::Rc;
+use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use ruma_common::{EventId, OwnedEventId, OwnedServerName, RoomId, ServerName};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 use super::{Homeserver, store::Durable};
 use crate::{
@@ -34,7 +38,12 @@ use crate::{
 /// The largest body that is read: 50 events of the largest size, and some room for the rest.
 pub(super) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-type Answer = Result<Value, MatrixError>;
+type Answer = Result<Box<RawValue>, MatrixError>;
+
+/// An answer of 200 with this body.
+fn answer(body: &impl Serialize) -> Answer {
+    Ok(to_raw_value(body).expect("answers are JSON"))
+}
 
 /// What was asked, with the path's parameters.
 #[derive(Debug)]
@@ -58,8 +67,20 @@ enum Route {
 struct Asked {
     origin: OwnedServerName,
     query: Vec<(String, String)>,
-    body: Value,
+    body: Body,
 }
+
+/// An answer that holds events, with who gives it when.
+#[derive(Serialize)]
+struct Events<'a> {
+    origin: &'a ServerName,
+    origin_server_ts: u64,
+    pdus: Vec<Cow<'a, RawValue>>,
+}
+
+/// The fields of a body, unread: an event in it is read as an event, and only once.
+#[derive(Default, Serialize)]
+struct Body(BTreeMap<String, Box<RawValue>>);
 
 impl Route {
     fn find(method: &Method, path: &str) -> Result<Self, MatrixError> {
@@ -107,12 +128,12 @@ impl Homeserver {
     async fn answer(self: &Rc<Self>, request: Request<Bytes>) -> Answer {
         let route = Route::find(request.method(), request.uri().path())?;
         match &route {
-            Route::Version => return Ok(version::answer()),
-            Route::Key => return Ok(self.answer_key()),
+            Route::Version => return answer(&version::version()),
+            Route::Key => return answer(&self.key_document()),
             Route::KeyQuery(server) => return self.answer_key_query(server),
             _ => {}
         }
-        let body = read_body(&request)?;
+        let body = Body::read(&request)?;
         let origin = self.authenticate(&request).await?;
         self.note_sign_of_life(&origin);
         let query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
@@ -148,20 +169,57 @@ impl Homeserver {
     }
 }
 
-fn read_body(request: &Request<Bytes>) -> Result<Value, MatrixError> {
-    let takes_body = matches!(*request.method(), Method::POST | Method::PUT);
-    if request.body().len() > BODY_BYTES_MAX {
-        return Err(MatrixError::too_large(format!("the body is larger than {BODY_BYTES_MAX} bytes")));
+impl Body {
+    fn read(request: &Request<Bytes>) -> Result<Self, MatrixError> {
+        let takes_body = matches!(*request.method(), Method::POST | Method::PUT);
+        if request.body().len() > BODY_BYTES_MAX {
+            return Err(MatrixError::too_large(format!("the body is larger than {BODY_BYTES_MAX} bytes")));
+        }
+        if !takes_body {
+            return Ok(Self::default());
+        }
+        let body: &RawValue = serde_json::from_slice(request.body())
+            .map_err(|error| MatrixError::not_json(error.to_string()))?;
+        let fields = serde_json::from_str(body.get());
+        fields.map(Self).map_err(|_| MatrixError::bad_json("the body must be an object"))
     }
-    if !takes_body {
-        return Ok(Value::Null);
+
+    fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.get(name).map(|value| &**value)
     }
-    let body: Value =
-        serde_json::from_slice(request.body()).map_err(|error| MatrixError::not_json(error.to_string()))?;
-    if !body.is_object() {
-        return Err(MatrixError::bad_json("the body must be an object"));
+
+    fn required(&self, name: &str) -> Result<&RawValue, MatrixError> {
+        self.get(name).ok_or_else(|| MatrixError::missing_param(format!("`{name}` is missing")))
     }
-    Ok(body)
+
+    /// A list.
+    fn list<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Vec<T>, MatrixError> {
+        serde_json::from_str(self.required(name)?.get())
+            .map_err(|_| MatrixError::bad_json(format!("`{name}` must be an array")))
+    }
+
+    /// A list of event ids.
+    fn event_ids(&self, name: &str) -> Result<Vec<OwnedEventId>, MatrixError> {
+        let id = |entry: &Value| {
+            let text = entry.as_str();
+            let text = text.ok_or_else(|| MatrixError::bad_json(format!("`{name}` must hold strings")))?;
+            event_id(text)
+        };
+        self.list::<Value>(name)?.iter().map(id).collect()
+    }
+
+    /// An integer, not negative.
+    fn count(&self, name: &str, default: u64) -> Result<u64, MatrixError> {
+        let Some(count) = self.get(name) else { return Ok(default) };
+        match serde_json::from_str(count.get()) {
+            Ok(Value::Number(number)) => number.as_u64().ok_or_else(|| {
+                MatrixError::invalid_param(format!(
+                    "`{name}` is {number}; it must be an integer, not negative"
+                ))
+            }),
+            _ => Err(MatrixError::bad_json(format!("`{name}` must be an integer"))),
+        }
+    }
 }
 
 impl Asked {
@@ -200,27 +258,4 @@ fn check_acl(room: &Room, origin: &ServerName) -> Result<(), MatrixError> {
 fn event_id(text: &str) -> Result<OwnedEventId, MatrixError> {
     EventId::parse(text)
         .map_err(|error| MatrixError::invalid_param(format!("`{text}` is not an event id: {error}")))
-}
-
-/// A list of event ids in a body.
-fn event_ids(body: &Value, name: &str) -> Result<Vec<OwnedEventId>, MatrixError> {
-    let list = body.get(name).ok_or_else(|| MatrixError::missing_param(format!("`{name}` is missing")))?;
-    let list = list.as_array().ok_or_else(|| MatrixError::bad_json(format!("`{name}` must be an array")))?;
-    let id = |entry: &Value| {
-        let text = entry.as_str();
-        let text = text.ok_or_else(|| MatrixError::bad_json(format!("`{name}` must hold strings")))?;
-        event_id(text)
-    };
-    list.iter().map(id).collect()
-}
-
-/// An integer in a body, not negative.
-fn count(body: &Value, name: &str, default: u64) -> Result<u64, MatrixError> {
-    match body.get(name) {
-        None => Ok(default),
-        Some(Value::Number(number)) => number.as_u64().ok_or_else(|| {
-            MatrixError::invalid_param(format!("`{name}` is {number}; it must be an integer, not negative"))
-        }),
-        Some(_) => Err(MatrixError::bad_json(format!("`{name}` must be an integer"))),
-    }
 }

@@ -5,8 +5,12 @@
 
 use std::rc::Rc;
 
-use ruma_common::{OwnedRoomId, RoomId};
-use serde_json::{Map, Value, json, value::RawValue};
+use ruma_common::OwnedRoomId;
+use serde::Deserialize;
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 
 use super::{Answer, Asked};
 use crate::{
@@ -26,8 +30,7 @@ impl Homeserver {
         if let Some(answer) = taken {
             return Ok(answer);
         }
-        let pdus = asked.body.get("pdus").ok_or_else(|| MatrixError::missing_param("`pdus` is missing"))?;
-        let pdus = pdus.as_array().ok_or_else(|| MatrixError::bad_json("`pdus` must be an array"))?;
+        let pdus: Vec<&RawValue> = asked.body.list("pdus")?;
         if pdus.len() > TRANSACTION_PDUS_MAX {
             return Err(MatrixError::bad_json(format!(
                 "{} events, the limit is {TRANSACTION_PDUS_MAX}",
@@ -39,14 +42,14 @@ impl Homeserver {
         for pdu in pdus {
             self.take_pushed(pdu, &source, &asked, &mut results).await;
         }
-        let answer = json!({ "pdus": results });
+        let answer = to_raw_value(&json!({ "pdus": results })).expect("it is JSON");
         self.store.write(|durable| durable.taken_transactions.insert(key, answer.clone()));
         Ok(answer)
     }
 
     async fn take_pushed(
         self: &Rc<Self>,
-        pdu: &Value,
+        text: &RawValue,
         source: &Source,
         asked: &Asked,
         results: &mut Map<String, Value>,
@@ -56,11 +59,10 @@ impl Homeserver {
         };
         // Without a known room the version is unknown, and with it the id under which to answer.
         let room_id: Option<OwnedRoomId> =
-            pdu.get("room_id").and_then(Value::as_str).and_then(|id| RoomId::parse(id).ok());
+            serde_json::from_str::<InRoom>(text.get()).ok().map(|it| it.room_id);
         let version = room_id.as_ref().and_then(|id| Some(self.store.read().rooms.get(id)?.version()));
         let (Some(room_id), Some(version)) = (room_id, version) else { return drop("of no room known here") };
-        let text = RawValue::from_string(pdu.to_string()).expect("it was JSON");
-        let id = match (self.habits.reads)(text.get(), version, Road::Ordinary) {
+        let id = match (self.habits.reads)(&self.reader, text.get(), version, Road::Ordinary) {
             Ok(unverified) => unverified.event_id().to_owned(),
             Err(error) => return drop(&error.to_string()),
         };
@@ -70,7 +72,7 @@ impl Homeserver {
             drop("the sending server is shut out by the room's ACL");
             Err(format!("{} is shut out of the room by its ACL", asked.origin))
         } else {
-            self.verify_one(&room_id, version, &text, source).await.map_err(|error| error.to_string())
+            self.verify_one(&room_id, version, text, source).await.map_err(|error| error.to_string())
         };
         match result {
             Ok(pdu) => {
@@ -82,4 +84,10 @@ impl Homeserver {
             }
         }
     }
+}
+
+/// What of an event must be known before it can be read.
+#[derive(Deserialize)]
+struct InRoom {
+    room_id: OwnedRoomId,
 }

@@ -1,11 +1,12 @@
 //! `PUT /_matrix/federation/v2/send_join/{room}/{event}`: a join that the joining server has signed.
 
-use std::rc::Rc;
+use std::{borrow::Cow, collections::BTreeSet, rc::Rc};
 
-use ruma_common::RoomId;
-use serde_json::{json, value::RawValue};
+use ruma_common::{OwnedServerName, RoomId, ServerName};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Answer, Asked, check_acl};
+use super::{Answer, Asked, answer, check_acl};
 use crate::{
     homeserver::{Homeserver, happening::Source},
     matrix::{
@@ -27,7 +28,8 @@ impl Homeserver {
             room.version()
         };
         let invalid = |reason: String| MatrixError::invalid_param(reason);
-        let unverified = UnverifiedPdu::parse(&asked.body.to_string(), version, Road::Ordinary)
+        let event = to_raw_value(&asked.body).expect("it was JSON");
+        let unverified = UnverifiedPdu::parse(event.get(), version, Road::Ordinary)
             .map_err(|error| invalid(error.to_string()))?;
         check_is_join(&unverified, id).map_err(invalid)?;
         if self.habits.checks_who_joins {
@@ -55,18 +57,18 @@ impl Homeserver {
         let servers = room.joined_servers(state);
         let json = |idx| room.json_for(idx, &asked.origin);
         let chain = room.auth_chain(state.values().copied().chain(room.graph().get(join.event_id())));
-        let answer = json!({
-            "origin": self.name,
-            "state": state.values().copied().filter_map(json).collect::<Vec<_>>(),
-            "auth_chain": chain.into_iter().filter_map(json).collect::<Vec<_>>(),
-            "event": join.json(),
-            "members_omitted": false,
-            "servers_in_room": servers,
+        let answer = answer(&Joined {
+            auth_chain: chain.into_iter().filter_map(json).collect(),
+            event: join.json(),
+            members_omitted: false,
+            origin: &self.name,
+            servers_in_room: &servers,
+            state: state.values().copied().filter_map(json).collect(),
         });
         drop(durable);
         // The joining server does not know yet who is in the room: the resident tells the others.
         self.enqueue(&room_id, join.event_id(), servers.into_iter().filter(|server| *server != asked.origin));
-        Ok(answer)
+        answer
     }
 
     /// A restricted join needs the signature of the server whose user allowed it (room version 8 on).
@@ -82,6 +84,16 @@ impl Homeserver {
         let signed = countersign(join, &self.name, &key, &self.crypto).map_err(|error| error.to_string())?;
         Ok(signed.json().to_owned())
     }
+}
+
+#[derive(Serialize)]
+struct Joined<'a> {
+    auth_chain: Vec<Cow<'a, RawValue>>,
+    event: &'a RawValue,
+    members_omitted: bool,
+    origin: &'a ServerName,
+    servers_in_room: &'a BTreeSet<OwnedServerName>,
+    state: Vec<Cow<'a, RawValue>>,
 }
 
 fn check_is_join(join: &UnverifiedPdu, id: &str) -> Result<(), String> {

@@ -1,10 +1,11 @@
 //! `GET /_matrix/federation/v1/state_ids/{room}` and `/state/{room}`: the state before an event, and what allows it.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
 
-use super::{Answer, Asked, event_id, readable_room};
+use super::{Answer, Asked, answer, event_id, readable_room};
 use crate::{
     homeserver::Homeserver,
     matrix::error::MatrixError,
@@ -19,7 +20,7 @@ impl Homeserver {
         let ids = |list: BTreeSet<EventIdx>| -> Vec<_> {
             list.into_iter().map(|idx| room.graph().id(idx).to_owned()).collect()
         };
-        Ok(json!({ "pdu_ids": ids(state), "auth_chain_ids": ids(chain) }))
+        answer(&json!({ "pdu_ids": ids(state), "auth_chain_ids": ids(chain) }))
     }
 
     pub(super) fn answer_state(&self, asked: &Asked, room: &str) -> Answer {
@@ -29,7 +30,7 @@ impl Homeserver {
         let pdus = |list: BTreeSet<EventIdx>| -> Vec<_> {
             list.into_iter().filter_map(|idx| room.json_for(idx, &asked.origin)).collect()
         };
-        Ok(json!({ "pdus": pdus(state), "auth_chain": pdus(chain) }))
+        answer(&State { pdus: pdus(state), auth_chain: pdus(chain) })
     }
 
     /// 404 for an event that is not history of this room: of outliers and rejected events no state is given out.
@@ -49,4 +50,10 @@ impl Homeserver {
         let chain = room.auth_chain(state.iter().copied());
         Ok((state, chain))
     }
+}
+
+#[derive(Serialize)]
+struct State<'a> {
+    auth_chain: Vec<Cow<'a, RawValue>>,
+    pdus: Vec<Cow<'a, RawValue>>,
 }

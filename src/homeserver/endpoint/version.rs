@@ -2,6 +2,6 @@
 
 use serde_json::{Value, json};
 
-pub(super) fn answer() -> Value {
+pub(super) fn version() -> Value {
     json!({ "server": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") } })
 }

@@ -3,6 +3,7 @@ use serde_json::Value;
 use super::Planted;
 use crate::matrix::{
     pdu::{PduError, Road, UnverifiedPdu},
+    reader::EventReader,
     version::RoomVersion,
 };
 
@@ -15,10 +16,15 @@ pub(super) const BUG: Planted = Planted {
     plant: |habits| habits.reads = leniently,
 };
 
-fn leniently(text: &str, version: RoomVersion, road: Road) -> Result<UnverifiedPdu, PduError> {
+fn leniently(
+    reader: &EventReader,
+    text: &str,
+    version: RoomVersion,
+    road: Road,
+) -> Result<UnverifiedPdu, PduError> {
     match serde_json::from_str(text) {
-        Ok(value) => UnverifiedPdu::parse(&whole(value).to_string(), version, road),
-        Err(_) => UnverifiedPdu::parse(text, version, road),
+        Ok(value) => reader.read(&whole(value).to_string(), version, road),
+        Err(_) => reader.read(text, version, road),
     }
 }
 

@@ -1,0 +1,94 @@
+//! Reads events and remembers what it read: in one run an event reaches every server, often by several roads, and
+//! what depends on its text alone is worked out once.
+//!
+//! Like the memory of [`Crypto`], one reader serves all servers of a run. It can't make a server believe more than it
+//! would have found out itself: a text that differs in one byte is another event.
+
+use std::{
+    cell::RefCell,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use indexmap::{Equivalent, IndexMap};
+use ruma_common::{CanonicalJsonObject, ServerName};
+
+use super::{
+    crypto::{Crypto, SigningKey},
+    draft,
+    pdu::{Pdu, PduError, Road, UnverifiedPdu},
+    version::RoomVersion,
+};
+
+/// Reads events, each text once.
+#[derive(Debug, Default)]
+pub struct EventReader(RefCell<IndexMap<Text, UnverifiedPdu>>);
+
+/// What was read, and by the rules of which room version.
+#[derive(Debug, PartialEq, Eq)]
+struct Text {
+    text: Box<str>,
+    version: RoomVersion,
+}
+
+/// A text that may have been read.
+struct Wanted<'a>(&'a str, RoomVersion);
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl Hash for Wanted<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Equivalent<Text> for Wanted<'_> {
+    fn equivalent(&self, read: &Text) -> bool {
+        *self.0 == *read.text && self.1 == read.version
+    }
+}
+
+impl EventReader {
+    /// Reads an event as [`UnverifiedPdu::parse`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnverifiedPdu::parse`].
+    pub fn read(&self, text: &str, version: RoomVersion, road: Road) -> Result<UnverifiedPdu, PduError> {
+        let known = self.0.borrow().get(&Wanted(text, version)).cloned();
+        if let Some(known) = known
+            && known.claims().may_come_by(road)
+        {
+            return Ok(known);
+        }
+        let pdu = UnverifiedPdu::parse(text, version, road)?;
+        self.remember(text, version, &pdu);
+        Ok(pdu)
+    }
+
+    /// Makes an event as [`draft::hash_and_sign`] does, so that others needn't read it.
+    ///
+    /// # Errors
+    ///
+    /// As [`draft::hash_and_sign`].
+    pub fn hash_and_sign(
+        &self,
+        event: CanonicalJsonObject,
+        version: RoomVersion,
+        server: &ServerName,
+        key: &SigningKey,
+        crypto: &Crypto,
+    ) -> Result<Arc<Pdu>, PduError> {
+        let own = draft::signed(event, version, server, key, crypto)?;
+        self.remember(own.claims().json().get(), version, &own);
+        Ok(own.into_own())
+    }
+
+    fn remember(&self, text: &str, version: RoomVersion, pdu: &UnverifiedPdu) {
+        self.0.borrow_mut().insert(Text { text: text.into(), version }, pdu.clone());
+    }
+}
