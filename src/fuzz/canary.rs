@@ -36,8 +36,9 @@ impl fmt::Debug for Canary {
 
 #[cfg(test)]
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    // Nothing is missed in it, so the bug does not show: what is kept must pass.
-    vec![("nothing", Vec::new())]
+    // Nothing is missed in them, so the bug does not show: what is kept must pass.
+    let quiet = |(name, _): &(&str, Vec<u8>)| ["nothing", "talk"].contains(name);
+    super::simulation::seeds().into_iter().filter(quiet).collect()
 }
 
 #[cfg(test)]
