@@ -4,7 +4,7 @@
 use std::{path::Path, thread};
 
 use backfire::{
-    check::verdict::judge,
+    check::verdict::judge_run,
     matrix::crypto::Scheme,
     scenario::{Scenario, Verdict},
     simulation::{Fabric, Options, journal::What, simulate},
@@ -65,7 +65,7 @@ fn describe(scenario: &Scenario, options: &Options) {
 
 fn play(scenario: &Scenario, options: &Options) {
     let played = simulate(scenario, options).expect("it can be played");
-    let judgement = judge(scenario, &played.journal).expect("it can be judged");
+    let judgement = judge_run(scenario, &played).expect("it can be judged");
     assert_eq!(judgement.verdict, Verdict::Holds, "{:?}", judgement.violations.first());
 }
 

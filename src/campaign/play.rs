@@ -4,7 +4,7 @@ use super::stopwatch::Stopwatch;
 use crate::{
     check::{
         evidence::EvidenceError,
-        verdict::{Judgement, judge, word},
+        verdict::{Judgement, judge_run, word},
     },
     scenario::Scenario,
     simulation::{
@@ -69,7 +69,7 @@ pub fn play_with_guests(
 ) -> Result<Played, PlayError> {
     let watch = Stopwatch::start();
     let mut simulated = simulate_with_guests(scenario, options, guests)?;
-    let judgement = judge(scenario, &simulated.journal)?;
+    let judgement = judge_run(scenario, &simulated)?;
     let t = simulated.journal.records.last().map_or(0, |record| record.t);
     let verdict = What::Verdict {
         verdict: word(judgement.verdict).to_owned(),

@@ -59,7 +59,7 @@ fn answered(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
     if HISTORY.contains(&asked.endpoint) {
         let whole = answer.events.iter().filter(|id| !answer.redacted.contains(id));
         let mut ids = whole.filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
-        let leaked = ids.find(|id| is_telling(evidence, id) && !any(&|at| reader.may_see(host, id, at)))?;
+        let leaked = ids.find(|id| !any(&|at| reader.may_see(host, id, at)) && is_telling(evidence, id))?;
         let problem = format!("it may not see {}, which is not redacted", super::short(leaked));
         return Some(Finding::on(asked.to, said(&problem)).about(leaked));
     }
@@ -74,7 +74,7 @@ fn pushed(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
     let reader = Reader::new(evidence, asked.to).filter(|_| !by_script)?;
     let host = evidence.hosts.get(asked.from)?;
     let mut ids = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
-    let leaked = ids.find(|id| is_telling(evidence, id) && !reader.may_see(host, id, asked.at))?;
+    let leaked = ids.find(|id| !reader.may_see(host, id, asked.at) && is_telling(evidence, id))?;
     let message = format!("{} pushed an event to {}, which may not see it", asked.from, asked.to);
     Some(Finding::on(asked.from, message).about(leaked))
 }
@@ -127,7 +127,7 @@ impl<'e, 'a> Reader<'e, 'a> {
                 Some("world_readable") => true,
                 Some("joined") => was("join"),
                 Some("invited") => was("join") || was("invite"),
-                _ => was("join") || self.is_joined(host, at),
+                _ => self.is_joined(host, at) || was("join"),
             }
         })
     }

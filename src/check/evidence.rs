@@ -6,6 +6,7 @@
 use std::{
     cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     str::FromStr,
 };
 
@@ -15,7 +16,10 @@ use ruma_common::{EventId, OwnedEventId, RoomId};
 use super::oracle::{self, Recovery};
 use crate::{
     matrix::{
+        crypto::{Crypto, Scheme},
+        memory::Memory,
         pdu::{Pdu, PduError, Road, UnverifiedPdu},
+        reader::EventReader,
         version::RoomVersion,
     },
     room::{Arrival, Room, graph::Standing},
@@ -175,6 +179,13 @@ pub struct Panicked<'a> {
 /// What fills a slot of a state from a record of the journal on.
 type Filled<'a> = (usize, Option<&'a EventId>);
 
+/// What happened to one event on one server, with the numbers of the records.
+#[derive(Clone, Debug, Default)]
+struct Fate<'a> {
+    received: Option<(usize, &'a From)>,
+    verdicts: Vec<(usize, Standing)>,
+}
+
 /// What became of one server.
 #[derive(Debug, Default)]
 pub struct Host<'a> {
@@ -188,8 +199,8 @@ pub struct Host<'a> {
     pub received: BTreeMap<&'a EventId, (i64, &'a From)>,
     /// The numbers of the records that say so.
     pub received_at: BTreeMap<&'a EventId, usize>,
-    /// All verdicts on each event, with the numbers of their records; events by their places in [`Evidence::seen`].
-    verdicts: Vec<Vec<(usize, Standing)>>,
+    /// What happened here to each event, by its place in [`Evidence::seen`].
+    fates: Vec<Fate<'a>>,
     /// What has filled each slot of the current state, with the numbers of the records.
     pub slots: BTreeMap<(&'a str, &'a str), Vec<Filled<'a>>>,
     /// The numbers of the records at which it had other events, verdicts or another state than before.
@@ -223,6 +234,11 @@ impl<'a> Host<'a> {
         last_at(self.slots.get(&(kind, key))?, at)?.1
     }
 
+    fn fate(&mut self, place: usize) -> &mut Fate<'a> {
+        self.fates.resize_with(self.fates.len().max(place + 1), Fate::default);
+        &mut self.fates[place]
+    }
+
     /// Whether it is joined to the room at the end.
     pub fn is_joined(&self) -> bool {
         self.end.is_some_and(|end| end.joined)
@@ -243,6 +259,8 @@ pub struct Evidence<'a> {
     pub version: RoomVersion,
     /// Public keys of servers, as Matrix name, key id and unpadded base64.
     pub keys: Vec<(String, String, String)>,
+    /// The kinds of signatures that the run may have used.
+    pub cryptos: Vec<Rc<Crypto>>,
     /// The servers by name, in the scenario's order.
     pub hosts: IndexMap<&'a str, Host<'a>>,
     /// Every event that any server stored, in the order in which the run saw them.
@@ -290,6 +308,19 @@ impl<'a> Evidence<'a> {
     ///
     /// When it does not begin with a run that can be understood.
     pub fn read(scenario: &'a Scenario, journal: &'a Journal) -> Result<Self, EvidenceError> {
+        Self::of_run(scenario, journal, &Memory::default())
+    }
+
+    /// Reads the journal of a run that this process has played, with the memory of that run.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn of_run(
+        scenario: &'a Scenario,
+        journal: &'a Journal,
+        memory: &Memory,
+    ) -> Result<Self, EvidenceError> {
         let Some(What::Run { servers, room_version, keys, .. }) = journal.records.first().map(|r| &r.what)
         else {
             return Err(EvidenceError::NoRun);
@@ -301,6 +332,7 @@ impl<'a> Evidence<'a> {
             expect: &scenario.expect,
             version: version.map_err(|_| EvidenceError::RoomVersion(*room_version))?,
             keys: keys.clone(),
+            cryptos: vec![memory.crypto.clone(), other_kind(&memory.crypto)],
             hosts: hosts.collect(),
             seen: IndexMap::new(),
             requests: BTreeMap::new(),
@@ -327,7 +359,7 @@ impl<'a> Evidence<'a> {
             evidence.ended = record.t;
             evidence.take_traffic(at, record);
             evidence.take_world(at, record);
-            evidence.take_event(at, record);
+            evidence.take_event(at, record, &memory.reader);
             evidence.take_state(at, record);
             evidence.take_gap(record, &mut open_gaps);
             evidence.take_script(record);
@@ -429,7 +461,7 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    fn take_event(&mut self, at: usize, record: &'a Record) {
+    fn take_event(&mut self, at: usize, record: &'a Record, reader: &EventReader) {
         let Some(server) = record.server.as_deref() else { return };
         let Some(host) = self.hosts.get_mut(server) else { return };
         match &record.what {
@@ -438,18 +470,21 @@ impl<'a> Evidence<'a> {
                 host.changes.push(at);
                 host.received.entry(event).or_insert((record.t, from));
                 host.received_at.entry(event).or_insert(at);
-                let Some(pdu) = pdu else { return };
-                let pdu = UnverifiedPdu::parse(pdu.get(), self.version, Road::Backfill);
-                let parents = pdu.as_ref().map(|pdu| pdu.claims().prev_events().to_vec());
-                let parents = parents.unwrap_or_default();
-                self.seen.entry(event).or_insert(Seen { t: record.t, server, from, pdu, parents });
+                if let Some(pdu) = pdu {
+                    let pdu = reader.read(pdu.get(), self.version, Road::Backfill);
+                    let parents = pdu.as_ref().map(|pdu| pdu.claims().prev_events().to_vec());
+                    let parents = parents.unwrap_or_default();
+                    self.seen.entry(event).or_insert(Seen { t: record.t, server, from, pdu, parents });
+                }
+                if let Some(place) = self.seen.get_index_of(&**event) {
+                    host.fate(place).received.get_or_insert((at, from));
+                }
             }
             What::Judged { event, verdict, .. } => {
                 host.last_change = Some(record.t);
                 host.changes.push(at);
                 if let Some(place) = self.seen.get_index_of(&**event) {
-                    host.verdicts.resize_with(host.verdicts.len().max(place + 1), Vec::new);
-                    host.verdicts[place].push((at, *verdict));
+                    host.fate(place).verdicts.push((at, *verdict));
                 }
                 let life = host.lives;
                 self.judged.push(Judged { t: record.t, at, server, life, event, verdict: *verdict });
@@ -576,16 +611,14 @@ impl<'a> Evidence<'a> {
     }
 
     fn standing_of(&self, host: &Host<'_>, place: usize, at: usize) -> Option<Standing> {
-        let verdicts = host.verdicts.get(place).map_or(&[][..], Vec::as_slice);
-        if let Some((_, standing)) = last_at(verdicts, at) {
+        let fate = host.fates.get(place)?;
+        if let Some((_, standing)) = last_at(&fate.verdicts, at) {
             return Some(*standing);
         }
-        let (id, _) = self.seen.get_index(place)?;
-        host.received_at.get(id).filter(|received| **received <= at)?;
-        let (_, from) = host.received.get(id)?;
+        let (_, from) = fate.received.filter(|(received, _)| *received <= at)?;
         match from {
             // Of imported events only the end says how they stand.
-            From::Import if verdicts.is_empty() => host.held.get(id).copied(),
+            From::Import if fate.verdicts.is_empty() => host.held.get(self.seen.get_index(place)?.0).copied(),
             _ => Some(Standing::Outlier),
         }
     }
@@ -706,6 +739,14 @@ impl<'a> Evidence<'a> {
         let covered = self.reach(below, passes);
         tops.filter(|id| !covered.contains(id)).collect()
     }
+}
+
+/// For the other kind of signatures: the journal does not say which the run used, and imported events have real ones.
+fn other_kind(crypto: &Crypto) -> Rc<Crypto> {
+    Rc::new(Crypto::new(match crypto.scheme() {
+        Scheme::Ed25519 => Scheme::StandIn,
+        Scheme::StandIn => Scheme::Ed25519,
+    }))
 }
 
 fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {

@@ -1,10 +1,12 @@
 //! Every event is what its author signed.
 
+use std::rc::Rc;
+
 use ruma_common::EventId;
 
 use super::{Finding, Invariant, When, evidence::Evidence};
 use crate::matrix::{
-    crypto::{Crypto, Scheme},
+    crypto::Crypto,
     keys::{KeyRing, PublicKey, decode},
     pdu::{Pdu, PduError, UnverifiedPdu},
 };
@@ -20,8 +22,6 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let ring = key_ring(evidence);
-    // The journal does not say which kind of signatures the run used; both are unforgeable inside a run.
-    let cryptos = [Scheme::Ed25519, Scheme::StandIn].map(Crypto::new);
     let mut findings = Vec::new();
     for (id, seen) in &evidence.seen {
         let problem = match &seen.pdu {
@@ -30,7 +30,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
             Ok(pdu) if pdu.room_id() != evidence.referee().room_id() => {
                 Some(format!("it is of room {}", pdu.room_id()))
             }
-            Ok(pdu) => ring.as_ref().and_then(|ring| signature_problem(pdu, ring, &cryptos)),
+            Ok(pdu) => ring.as_ref().and_then(|ring| signature_problem(pdu, ring, &evidence.cryptos)),
         };
         let Some(problem) = problem else { continue };
         if let Some(server) = who_took_it(evidence, id, seen.server) {
@@ -57,7 +57,7 @@ fn key_ring(evidence: &Evidence<'_>) -> Option<KeyRing> {
     (!evidence.keys.is_empty()).then_some(ring)
 }
 
-fn signature_problem(pdu: &UnverifiedPdu, ring: &KeyRing, cryptos: &[Crypto]) -> Option<String> {
+fn signature_problem(pdu: &UnverifiedPdu, ring: &KeyRing, cryptos: &[Rc<Crypto>]) -> Option<String> {
     let mut results = cryptos.iter().map(|crypto| pdu.verify(ring, crypto));
     let verified = results.find(|result| !matches!(result, Err(PduError::Signature { .. })));
     match verified {

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     scenario::{Mark, Scenario, Verdict},
-    simulation::journal::{Journal, Violation},
+    simulation::{
+        Simulated,
+        journal::{Journal, Violation},
+    },
 };
 
 /// What became of one invariant in a run.
@@ -70,7 +73,19 @@ pub fn word(verdict: Verdict) -> &'static str {
 ///
 /// When the journal is none.
 pub fn judge(scenario: &Scenario, journal: &Journal) -> Result<Judgement, EvidenceError> {
-    let evidence = Evidence::read(scenario, journal)?;
+    Ok(weigh(scenario, journal, &Evidence::read(scenario, journal)?))
+}
+
+/// Judges a run that this process has played, with the memory of that run; the verdict is that of [`judge`].
+///
+/// # Errors
+///
+/// As [`judge`].
+pub fn judge_run(scenario: &Scenario, run: &Simulated) -> Result<Judgement, EvidenceError> {
+    Ok(weigh(scenario, &run.journal, &Evidence::of_run(scenario, &run.journal, &run.memory)?))
+}
+
+fn weigh(scenario: &Scenario, journal: &Journal, evidence: &Evidence<'_>) -> Judgement {
     let at_rest = evidence.restless().next().is_none();
     let mut violations = Vec::new();
     let mut outcomes = Vec::new();
@@ -80,7 +95,7 @@ pub fn judge(scenario: &Scenario, journal: &Journal) -> Result<Judgement, Eviden
             outcomes.push((invariant, Outcome::Unknown));
             continue;
         }
-        let found = invariant.check(&evidence);
+        let found = invariant.check(evidence);
         if found.is_empty() {
             outcomes.push((invariant, Outcome::Holds));
             continue;
@@ -94,10 +109,10 @@ pub fn judge(scenario: &Scenario, journal: &Journal) -> Result<Judgement, Eviden
         };
     }
     let whole = !violations.iter().any(|found| found.invariant == "same-events");
-    let recovered_after_ms = recovered_after_ms(&evidence).filter(|_| whole);
+    let recovered_after_ms = recovered_after_ms(evidence).filter(|_| whole);
     let recoveries = evidence.recoveries().to_vec();
-    let marks = marks::reached(&evidence, journal);
+    let marks = marks::reached(evidence, journal);
     let dark = scenario.expect.marks.iter().copied().filter(|mark| !marks.contains(mark)).collect();
     let expected = scenario.expect.verdict;
-    Ok(Judgement { verdict, expected, violations, outcomes, recoveries, recovered_after_ms, marks, dark })
+    Judgement { verdict, expected, violations, outcomes, recoveries, recovered_after_ms, marks, dark }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{Body, Reached};
 use crate::{
-    check::verdict::judge,
+    check::verdict::judge_run,
     matrix::crypto::Scheme,
     scenario::Scenario,
     simulation::{
@@ -230,7 +230,7 @@ pub(super) fn play(scenario: &Scenario) -> Reached {
     let options = Options { fabric: Fabric::Direct, signatures: Scheme::StandIn, ..Options::default() };
     let simulated =
         simulate(scenario, &options).unwrap_or_else(|error| panic!("{error}\n{}", scenario.to_json()));
-    let judgement = judge(scenario, &simulated.journal).expect("a run leaves evidence");
+    let judgement = judge_run(scenario, &simulated).expect("a run leaves evidence");
     let violations: Vec<String> = judgement
         .violations
         .iter()

@@ -97,6 +97,11 @@ impl Crypto {
         Self { scheme, known_good: RefCell::default() }
     }
 
+    /// The kind of signatures.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// Signs `message`.
     pub fn sign(&self, key: &SigningKey, message: &[u8]) -> Vec<u8> {
         let public = key.public();

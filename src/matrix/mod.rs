@@ -4,11 +4,13 @@
 //! [`pdu::UnverifiedPdu`] is another type than a verified [`pdu::Pdu`]). It knows nothing of rooms as graphs, of
 //! servers, or of networks.
 
+mod by_rules;
 pub mod canonical;
 pub mod crypto;
 pub mod draft;
 pub mod error;
 pub mod keys;
+pub mod memory;
 pub mod pdu;
 pub mod reader;
 pub mod request_auth;

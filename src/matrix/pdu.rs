@@ -21,6 +21,7 @@ use ruma_signatures::{content_hash, reference_hash, required_server_signatures_t
 use serde_json::value::RawValue;
 
 use super::{
+    by_rules::ByRules,
     crypto::Crypto,
     keys::{KeyRing, decode},
     version::RoomVersion,
@@ -98,6 +99,7 @@ pub struct Pdu {
     membership: Option<String>,
     json: JsonText,
     redacted: bool,
+    by_rules: ByRules,
 }
 
 /// JSON text that compares by its bytes.
@@ -366,6 +368,7 @@ impl Pdu {
             kind,
             state_key,
             redacted: false,
+            by_rules: ByRules::default(),
         })
     }
 
@@ -471,12 +474,17 @@ impl Pdu {
             membership: None,
             json: JsonText::new(format!(r#"{{"content":{content}}}"#)),
             redacted: false,
+            by_rules: ByRules::default(),
         }
     }
 
     /// The event as a server sends it: canonical JSON.
     pub fn json(&self) -> &RawValue {
         &self.json.0
+    }
+
+    pub(super) fn by_rules(&self) -> &ByRules {
+        &self.by_rules
     }
 
     /// Whether this is the redacted form, since the content hash did not hold.

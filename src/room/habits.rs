@@ -42,6 +42,15 @@ pub struct Habits {
     pub is_redacted: fn(&Room, &EventId) -> bool,
 }
 
+impl Habits {
+    /// Whether a verdict by the auth events alone is what every honest room would reach.
+    pub(super) fn judges_by_the_rules(&self) -> bool {
+        std::ptr::fn_addr_eq(self.listed, HONEST.listed)
+            && self.knows_rooms_apart
+            && self.guards_first_power_levels
+    }
+}
+
 /// As the specification has it.
 pub const HONEST: Habits = Habits {
     also_covering: &[],

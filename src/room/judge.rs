@@ -245,9 +245,12 @@ impl Room {
     }
 
     fn missing_auth(&self, pdu: &Pdu) -> impl Iterator<Item = OwnedEventId> {
-        let listed = pdu.auth_events().iter().cloned();
-        let wanted = listed.chain(self.implied_create(pdu));
-        wanted.filter(|id| self.held_by_id(id).is_none() && !self.foreign.contains(id))
+        self.auth_events_with_implied(pdu)
+            .filter(|id| self.held_by_id(id).is_none() && !self.foreign.contains(id))
+    }
+
+    fn auth_events_with_implied(&self, pdu: &Pdu) -> impl Iterator<Item = OwnedEventId> {
+        pdu.auth_events().iter().cloned().chain(self.implied_create(pdu))
     }
 
     /// In room version 12 the create event allows every other, without being listed (MSC4291).
@@ -261,7 +264,7 @@ impl Room {
     fn judge(&mut self, pdu: Arc<Pdu>, arrival: Arrival) -> Verdict {
         let state_before = self.state_before_of(&pdu);
         let rejected =
-            self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &state_before.state)).err();
+            self.check_auth_events(&pdu).and_then(|()| self.check_after(&pdu, &state_before.state)).err();
         let verdict = match rejected {
             Some(reason) => Verdict::Rejected(reason),
             None => match self.check_current(&pdu, arrival) {
@@ -316,6 +319,19 @@ impl Room {
 
     /// Step 4: against the event's own auth events.
     fn check_auth_events(&self, pdu: &Pdu) -> Result<(), String> {
+        let auth: Option<Vec<&Held>> =
+            self.auth_events_with_implied(pdu).map(|id| self.held_by_id(&id)).collect();
+        let auth = auth.filter(|auth| auth.iter().all(|held| held.rejected.is_none()));
+        match auth {
+            Some(auth) if self.habits.judges_by_the_rules() => {
+                let auth = auth.iter().map(|held| &held.pdu);
+                pdu.judged_by(auth, || self.check_auth_events_anew(pdu))
+            }
+            _ => self.check_auth_events_anew(pdu),
+        }
+    }
+
+    fn check_auth_events_anew(&self, pdu: &Pdu) -> Result<(), String> {
         let listed = (self.habits.listed)(self, pdu);
         let event = JudgedPdu { auth_events: &listed, ..JudgedPdu::good(pdu) };
         let held = |id: &EventId| {
@@ -325,13 +341,8 @@ impl Room {
         };
         check_state_independent_auth_rules(&self.version.rules().authorization, event, held)
             .map_err(|reason| format!("auth events: {reason}"))?;
-        let auth: Vec<&Held> = pdu
-            .auth_events()
-            .iter()
-            .cloned()
-            .chain(self.implied_create(pdu))
-            .filter_map(|id| self.held_by_id(&id))
-            .collect();
+        let auth: Vec<&Held> =
+            self.auth_events_with_implied(pdu).filter_map(|id| self.held_by_id(&id)).collect();
         let find = |kind: &StateEventType, key: &str| {
             let fills = |held: &&&Held| {
                 held.pdu.state_key() == Some(key) && held.pdu.kind().to_string() == kind.to_string()
@@ -339,6 +350,28 @@ impl Room {
             auth.iter().find(fills).map(|held| held.judged()).or_else(|| self.default_for(kind))
         };
         self.check_rules(pdu, find).map_err(|reason| format!("not allowed by its auth events: {reason}"))
+    }
+
+    /// Steps 5 and 6 for an event that passed step 4: a state that has for it what it cites allows it like that.
+    fn check_after(&self, pdu: &Pdu, state: &StateMap) -> Result<(), String> {
+        if self.allows_as_cited(pdu, state) { Ok(()) } else { self.check_state(pdu, state) }
+    }
+
+    /// Whether a state has in the slots that the rules look at just the events that an event cites.
+    fn allows_as_cited(&self, pdu: &Pdu, state: &StateMap) -> bool {
+        let needs = pdu.needs().iter();
+        let fills = needs.filter_map(|(kind, key)| state.get(&self.slots.find(kind, key)?));
+        let mut cited = self.auth_events_with_implied(pdu).count();
+        for idx in fills {
+            let id = self.graph.id(*idx);
+            let is_cited = pdu.auth_events().iter().any(|auth| auth == id)
+                || self.implied_create(pdu).is_some_and(|create| create == id);
+            if !is_cited {
+                return false;
+            }
+            cited -= 1;
+        }
+        cited == 0
     }
 
     /// Steps 5 and 6: against a state.
@@ -375,7 +408,7 @@ impl Room {
         if arrival == Arrival::Backfilled || self.current.is_empty() || self.cites_all_extremities(pdu) {
             return Ok(());
         }
-        self.check_state(pdu, &self.current)
+        self.check_after(pdu, &self.current)
             .map_err(|reason| reason.replace("the state before it", "the current state"))
     }
 

@@ -15,7 +15,10 @@ mod users;
 
 use std::{str::FromStr, time::Duration};
 
-use crate::{matrix::crypto::Scheme, scenario::Scenario};
+use crate::{
+    matrix::{crypto::Scheme, memory::Memory},
+    scenario::Scenario,
+};
 use guest::Guests;
 use journal::Journal;
 
@@ -82,6 +85,8 @@ pub struct Simulated {
     pub journal: Journal,
     /// How long it took in simulated time, set-up included, in milliseconds.
     pub simulated_ms: u64,
+    /// What it found out about events and signatures.
+    pub memory: Memory,
 }
 
 /// Why a scenario could not be played to its end.

@@ -25,12 +25,7 @@ use crate::{
         store::{Durable, Store},
         user::NewRoom,
     },
-    matrix::{
-        crypto::{Crypto, SigningKey},
-        keys::encode,
-        reader::EventReader,
-        version::RoomVersion,
-    },
+    matrix::{crypto::SigningKey, keys::encode, memory::Memory, version::RoomVersion},
     network::{
         Boot, Fabric, Service,
         conditions::Conditions,
@@ -75,8 +70,7 @@ pub(super) struct Player<'a> {
     old_latencies: BTreeMap<usize, Vec<(String, String, u64, u64)>>,
     options: Options,
     streams: Streams,
-    pub(super) crypto: Rc<Crypto>,
-    pub(super) reader: Rc<EventReader>,
+    pub(super) memory: Memory,
 }
 
 impl<'a> Player<'a> {
@@ -91,14 +85,13 @@ impl<'a> Player<'a> {
             hosts.iter().map(|host| (host.clone(), scenario.matrix_name(host).to_owned())).collect();
         let version = scenario.room_version;
         let time = Rc::new(RunTime::default());
-        let reader = Rc::new(EventReader::default());
-        let recorder = Rc::new(Recorder::new(&names, version, time.clone(), reader.clone()));
+        let memory = Memory::new(options.signatures);
+        let recorder = Rc::new(Recorder::new(&names, version, time.clone(), memory.reader.clone()));
         let conditions = Conditions::new(&hosts, &streams, |from, to| {
             let speed = scenario.link(from, to);
             (speed.latency.as_millis(), speed.jitter.as_millis())
         });
         let conditions = Rc::new(RefCell::new(conditions));
-        let crypto = Rc::new(Crypto::new(options.signatures));
         let nodes: BTreeMap<String, Node> = names
             .iter()
             .map(|(host, name)| {
@@ -113,7 +106,7 @@ impl<'a> Player<'a> {
             (host.clone(), Habits { answer_order: server.answer_order, ..habits })
         };
         let habits = scenario.servers.iter().map(habits).collect();
-        let boot = boot(&nodes, guests, &names, (&crypto, &reader), &recorder, streams, habits);
+        let boot = boot(&nodes, guests, &names, &memory, &recorder, streams, habits);
         let specs: Vec<HostSpec> = names
             .iter()
             .map(|(host, name)| HostSpec {
@@ -146,8 +139,7 @@ impl<'a> Player<'a> {
             old_latencies: BTreeMap::new(),
             options: *options,
             streams,
-            crypto,
-            reader,
+            memory,
         })
     }
 
@@ -180,7 +172,8 @@ impl<'a> Player<'a> {
         self.settle()?;
         self.record_ends();
         let simulated_ms = self.now();
-        Ok(Simulated { journal: Journal { records: self.recorder.finish(zero) }, simulated_ms })
+        let journal = Journal { records: self.recorder.finish(zero) };
+        Ok(Simulated { journal, simulated_ms, memory: self.memory })
     }
 
     fn record_run(&self, import: Option<&Import<'_>>) {
@@ -625,7 +618,7 @@ fn boot(
     nodes: &BTreeMap<String, Node>,
     guests: &Guests,
     names: &[(String, String)],
-    (crypto, reader): (&Rc<Crypto>, &Rc<EventReader>),
+    memory: &Memory,
     recorder: &Rc<Recorder>,
     streams: Streams,
     habits: BTreeMap<String, Habits>,
@@ -634,7 +627,7 @@ fn boot(
     let slots: BTreeMap<String, (Rc<Store>, Slot)> =
         nodes.iter().map(|(host, node)| (host.clone(), (node.store.clone(), node.running.clone()))).collect();
     let names: BTreeMap<String, String> = names.iter().cloned().collect();
-    let (crypto, reader, recorder) = (crypto.clone(), reader.clone(), recorder.clone());
+    let (memory, recorder) = (memory.clone(), recorder.clone());
     let (guests, lives) = (guests.clone(), RefCell::new(BTreeMap::<String, u32>::new()));
     Rc::new(move |host, network, clock| {
         let name = ServerName::parse(names[host].as_str()).expect("checked with the scenario");
@@ -651,8 +644,8 @@ fn boot(
         let parts = Parts {
             name,
             store: store.clone(),
-            crypto: crypto.clone(),
-            reader: reader.clone(),
+            crypto: memory.crypto.clone(),
+            reader: memory.reader.clone(),
             network,
             clock,
             observer: Rc::new(ServerObserver { host: host.to_owned(), recorder: recorder.clone() }),

@@ -240,7 +240,7 @@ impl Player<'_> {
             let known = self
                 .json_of(id)
                 .ok()
-                .and_then(|json| self.reader.read(json.get(), self.version, Road::Backfill).ok());
+                .and_then(|json| self.memory.reader.read(json.get(), self.version, Road::Backfill).ok());
             match known {
                 Some(pdu) => pdu.claims().reference(),
                 None if self.version.has_event_ids_on_the_wire() => {
@@ -260,7 +260,7 @@ impl Player<'_> {
         let prev = object.get("prev_events").and_then(CanonicalJsonValue::as_array);
         let depth = |id: String| {
             let json = self.json_of(&id).ok()?;
-            let pdu = self.reader.read(json.get(), self.version, Road::Backfill).ok()?;
+            let pdu = self.memory.reader.read(json.get(), self.version, Road::Backfill).ok()?;
             Some(pdu.claims().depth())
         };
         let deepest = prev.into_iter().flatten().filter_map(id).filter_map(depth).max();
@@ -276,10 +276,11 @@ impl Player<'_> {
         tamper: &serde_json::Map<String, Value>,
     ) -> Result<(OwnedEventId, Box<RawValue>), String> {
         let key = server.store().read().signing_key.clone();
-        let text = match hash_and_sign(object.clone(), self.version, server.name(), &key, &self.crypto) {
+        let text = match hash_and_sign(object.clone(), self.version, server.name(), &key, &self.memory.crypto)
+        {
             Ok(pdu) => pdu.json().to_owned(),
             // What breaks the format on purpose is signed all the same.
-            Err(_) => place_and_sign_anyway(object, self.version, server.name(), &key, &self.crypto)
+            Err(_) => place_and_sign_anyway(object, self.version, server.name(), &key, &self.memory.crypto)
                 .map_err(|error| error.to_string())?,
         };
         let mut value: Value = serde_json::from_str(text.get()).expect("it was just written");
