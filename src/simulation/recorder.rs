@@ -226,14 +226,13 @@ impl Traffic for Recorder {
 
     fn answered(&self, id: RequestId, response: &Response<Bytes>) {
         let Some(open) = self.requests.borrow_mut().remove(&id) else { return };
-        let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         let answer = EventsOfAnswer::read(response.body(), open.pushed, |pdu| self.sight(pdu));
         self.record(
             Some(&open.from),
             What::Answer {
                 id,
                 status: response.status().as_u16(),
-                errcode: body["errcode"].as_str().map(str::to_owned),
+                errcode: errcode(response.body()),
                 events: answer.events,
                 auth_chain: answer.auth_chain,
                 redacted: answer.redacted,
@@ -280,14 +279,15 @@ impl Asked {
     fn read(request: &Request<Bytes>, id_of: impl Fn(&RawValue) -> String) -> Self {
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
-        struct Body {
+        struct Body<'a> {
             latest_events: Vec<String>,
             earliest_events: Vec<String>,
             limit: Option<u64>,
             min_depth: u64,
-            pdus: Vec<Box<RawValue>>,
+            #[serde(borrow)]
+            pdus: Vec<&'a RawValue>,
         }
-        let body: Body = serde_json::from_slice(request.body()).unwrap_or_default();
+        let body: Body<'_> = serde_json::from_slice(request.body()).unwrap_or_default();
         let query = request.uri().query().unwrap_or_default();
         let query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let parameter = |name: &'static str| {
@@ -303,6 +303,16 @@ impl Asked {
         let min_depth = (body.min_depth > 0).then_some(body.min_depth);
         Self { events, earliest: body.earliest_events, limit, min_depth }
     }
+}
+
+/// The `errcode` of an answer that is an error.
+fn errcode(body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Error {
+        errcode: Value,
+    }
+    let error: Error = serde_json::from_slice(body).ok()?;
+    error.errcode.as_str().map(str::to_owned)
 }
 
 /// What an answer says of events.

@@ -178,10 +178,12 @@ impl Body {
         if !takes_body {
             return Ok(Self::default());
         }
-        let body: &RawValue = serde_json::from_slice(request.body())
-            .map_err(|error| MatrixError::not_json(error.to_string()))?;
-        let fields = serde_json::from_str(body.get());
-        fields.map(Self).map_err(|_| MatrixError::bad_json("the body must be an object"))
+        serde_json::from_slice(request.body()).map(Self).map_err(|_| {
+            match serde_json::from_slice::<&RawValue>(request.body()) {
+                Ok(_) => MatrixError::bad_json("the body must be an object"),
+                Err(error) => MatrixError::not_json(error.to_string()),
+            }
+        })
     }
 
     fn get(&self, name: &str) -> Option<&RawValue> {
