@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use foldhash::fast::FixedState;
 use indexmap::{Equivalent, IndexMap};
 use ruma_common::{CanonicalJsonObject, ServerName};
 
@@ -22,7 +23,7 @@ use super::{
 
 /// Reads events, each text once.
 #[derive(Debug, Default)]
-pub struct EventReader(RefCell<IndexMap<Text, UnverifiedPdu>>);
+pub struct EventReader(RefCell<IndexMap<Text, UnverifiedPdu, FixedState>>);
 
 /// What was read, and by the rules of which room version.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! X-Matrix: how one server proves to another that a request is its own (SS-API, "Request Authentication").
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header::AUTHORIZATION};
+use http::{HeaderValue, Request, header::AUTHORIZATION, uri::PathAndQuery};
 use ruma_common::{OwnedServerName, ServerName, serde::Base64};
 use ruma_federation_api::authentication::XMatrix;
-use serde_json::value::RawValue;
 
 use super::{
     crypto::{Crypto, SigningKey},
@@ -31,10 +30,6 @@ pub fn sign(
 
 /// The same for a request whose body is canonical as it is, such as a [`CanonicalBody`](super::canonical::CanonicalBody),
 /// or empty.
-///
-/// # Panics
-///
-/// If the request has a body that is not JSON.
 pub fn sign_canonical(
     request: &mut Request<Bytes>,
     origin: &ServerName,
@@ -42,7 +37,7 @@ pub fn sign_canonical(
     key: &SigningKey,
     crypto: &Crypto,
 ) {
-    let message = message_as_it_is(request, origin, destination).expect("own bodies are JSON");
+    let message = message_as_it_is(request, origin, destination);
     seal(request, &message, (origin, destination), key, crypto);
 }
 
@@ -58,32 +53,27 @@ fn seal(
     request.headers_mut().insert(AUTHORIZATION, HeaderValue::from(&header));
 }
 
-/// What is signed, if the body is canonical. Nothing if it is not JSON.
-fn message_as_it_is(
-    request: &Request<Bytes>,
-    origin: &ServerName,
-    destination: &ServerName,
-) -> Option<Vec<u8>> {
-    /// The fields in canonical order.
+/// What is signed, if the body is canonical: the body as it is, between the other fields in canonical order.
+fn message_as_it_is(request: &Request<Bytes>, origin: &ServerName, destination: &ServerName) -> Vec<u8> {
+    /// What follows the body.
     #[derive(serde::Serialize)]
-    struct Message<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        content: Option<&'a RawValue>,
+    struct Rest<'a> {
         destination: &'a str,
         method: &'a str,
         origin: &'a str,
         uri: &'a str,
     }
-    let body = request.body();
-    let content = if body.is_empty() { None } else { Some(serde_json::from_slice(body).ok()?) };
-    let message = Message {
-        content,
+    let rest = Rest {
         destination: destination.as_str(),
         method: request.method().as_str(),
         origin: origin.as_str(),
-        uri: request.uri().path_and_query()?.as_str(),
+        uri: request.uri().path_and_query().map_or("", PathAndQuery::as_str),
     };
-    serde_json::to_vec(&message).ok()
+    let rest = serde_json::to_vec(&rest).expect("texts are JSON");
+    match &request.body()[..] {
+        [] => rest,
+        body => [b"{\"content\":", body, b",", &rest[1..]].concat(),
+    }
 }
 
 /// What a request's header says, before its signature is checked.
@@ -132,7 +122,7 @@ impl Credentials {
             MatrixError::unauthorized(format!("no valid key `{}` of {} is known", self.0.key, self.0.origin))
         })?;
         let as_it_is = message_as_it_is(request, &self.0.origin, own_name);
-        if as_it_is.is_some_and(|message| crypto.remembers(&key.bytes, self.0.sig.as_bytes(), &message)) {
+        if crypto.remembers(&key.bytes, self.0.sig.as_bytes(), &as_it_is) {
             return Ok(self.0.origin.clone());
         }
         let object = XMatrix::request_object(request, &self.0.origin, own_name)
@@ -142,5 +132,30 @@ impl Credentials {
             return Err(MatrixError::unauthorized("the signature does not match the request"));
         }
         Ok(self.0.origin.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::canonical::CanonicalBody;
+
+    #[test]
+    fn a_canonical_body_is_signed_as_any_other() {
+        let crypto = Crypto::default();
+        let key = SigningKey::from_seed([1; 32], "k");
+        let names = ["a.example", "b.example:8448"].map(|name| ServerName::parse(name).unwrap());
+        let fields = CanonicalBody::fields().with("pdus", &[0; 0]).with("origin", &names[0]);
+        let bodies = [Bytes::new(), fields.with("a \"quoted\" name", &"\u{7f}\n").body().into_bytes()];
+        for body in bodies {
+            let request = || {
+                let request = Request::builder().method("PUT").uri("/_matrix/federation/v1/send/1?a=%22");
+                request.body(body.clone()).unwrap()
+            };
+            let (mut by_ruma, mut as_it_is) = (request(), request());
+            sign(&mut by_ruma, &names[0], &names[1], &key, &crypto);
+            sign_canonical(&mut as_it_is, &names[0], &names[1], &key, &crypto);
+            assert_eq!(by_ruma.headers(), as_it_is.headers(), "{body:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use ruma_common::{EventId, OwnedEventId};
 use schemars::JsonSchema;
@@ -65,7 +66,7 @@ impl Standing {
 /// can be its own ancestor; nothing here assumes otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct EventGraph {
-    nodes: IndexMap<OwnedEventId, Node>,
+    nodes: IndexMap<OwnedEventId, Node, FixedState>,
     missing: BTreeSet<EventIdx>,
     forward: BTreeSet<EventIdx>,
     backward: BTreeSet<EventIdx>,

@@ -3,6 +3,7 @@
 //! A map is persistent: the state after an event shares all but a few nodes with the state before it, so that a
 //! room keeps one for every event. It knows events only by their index in the graph.
 
+use foldhash::fast::FixedState;
 use indexmap::{Equivalent, IndexSet};
 use ruma_common::OwnedEventId;
 use ruma_events::StateEventType;
@@ -29,7 +30,7 @@ pub struct Change {
 
 /// The (type, state key) pairs that a room has seen, numbered as they came.
 #[derive(Clone, Debug, Default)]
-pub struct Slots(IndexSet<(StateEventType, String)>);
+pub struct Slots(IndexSet<(StateEventType, String), FixedState>);
 
 #[derive(Hash)]
 struct Key<'a>(&'a StateEventType, &'a str);
