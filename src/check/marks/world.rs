@@ -103,17 +103,18 @@ impl<'a> Sights<'a> {
 
     /// The event was made before a crash of its author's server, which sent it after the crash to one that lacked it.
     pub(super) fn queue_over_a_restart(self) -> bool {
+        let all_crashes: Vec<_> = self.crashes().collect();
         self.evidence.seen.values().filter(|seen| *seen.from == From::User).any(|seen| {
             let Ok(pdu) = &seen.pdu else { return false };
             let author = seen.server;
             let by_author = |from: &From| {
                 matches!(from, From::Peer { server, endpoint } if server == author && endpoint == "send")
             };
-            let mut crashes = self.crashes().filter(|(server, t)| *server == author && *t > seen.t);
+            let mut crashes = all_crashes.iter().filter(|(server, t)| *server == author && *t > seen.t);
             crashes.any(|(_, crashed)| {
                 let mut receipts =
                     self.evidence.hosts.values().filter_map(|host| host.received.get(pdu.event_id()));
-                receipts.any(|(t, from)| *t > crashed && by_author(from))
+                receipts.any(|(t, from)| t > crashed && by_author(from))
             })
         })
     }
