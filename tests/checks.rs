@@ -174,6 +174,46 @@ impl Run {
         (0..3).for_each(|host| self.extremities(host, &[5, 11]));
     }
 
+    /// What a says on a branch from before the others' joins, and only a has: soft-failed, so that nobody builds on it.
+    /// It is event 11.
+    fn soft_failed_before_their_time(&mut self) {
+        self.branch("shared");
+        for (host, name) in [(1, "b"), (2, "c")] {
+            self.forget(host, 11);
+            self.never_received(name, 11);
+        }
+        let verdict = judged(&self.events[11], Standing::SoftFailed);
+        self.tell(57, "a", verdict);
+        self.stand(0, 11, Standing::SoftFailed);
+        (0..3).for_each(|host| self.extremities(host, &[5, 10]));
+    }
+
+    /// a makes 10 and 11; on c, 10 still waits for what it can be judged by when 11 is accepted, the state there being
+    /// told, and c builds 12 on all that its graph has then.
+    fn builds_over_what_waits(&mut self) {
+        let [create, five, a, c] = [0, 5, 6, 9].map(|nth| self.events[nth].clone());
+        let ten = event("a", &[&five], &[&create, &a], message("a", "ten"));
+        let eleven = event("a", &[&ten], &[&create, &a], message("a", "eleven"));
+        let twelve = event("c", &[&five, &eleven], &[&create, &c], message("c", "twelve"));
+        self.events.extend([ten, eleven, twelve]);
+        for (nth, t) in [(10, 51), (11, 54), (12, 57)] {
+            self.happen(nth, t);
+        }
+        let id = self.id(10);
+        for record in self.records.iter_mut().filter(|record| record.server.as_deref() == Some("c")) {
+            if matches!(&record.what, What::Judged { event, .. } if *event == id) {
+                record.what = What::Waits {
+                    event: id.clone(),
+                    prev_events: vec![self.events[5].event_id().clone()],
+                    auth_events: vec![],
+                };
+            }
+        }
+        let verdict = judged(&self.events[10], Standing::Accepted);
+        self.tell(59, "c", verdict);
+        (0..3).for_each(|host| self.extremities(host, &[12]));
+    }
+
     /// b leaves the room, on top of all.
     fn b_leaves(&mut self) {
         let tips = self.ends[1].forward_extremities.clone();
@@ -535,6 +575,10 @@ const BAD: &[(&str, &str, Change)] = &[
         run.ask_by_itself(5, "b", "c", "state_ids", &[4], &[], &[]);
         run.refuse(5, 404);
     }),
+    ("answers", "nothing, to a request that was cut short", |run| {
+        run.answer(1, &[]);
+        run.tell(61, "c", What::Disturbed { id: 1, how: "truncate".to_owned() });
+    }),
     ("answers", "state ids without one", |run| run.answer(4, &[0, 6, 7, 8])),
     ("answers", "state ids with a message", |run| run.answer(4, &[0, 1, 6, 7, 8, 9])),
     ("answers", "state ids with a hole in the auth chain", |run| run.answer_with(4, "auth_chain", &[0, 7])),
@@ -659,11 +703,10 @@ const BAD: &[(&str, &str, Change)] = &[
         run.ends[1].backward_extremities = vec![id];
     }),
     ("same-events", "b lacks one that others soft-failed", |run| {
-        run.branch("shared");
-        run.stand(0, 11, Standing::SoftFailed);
-        run.stand(2, 11, Standing::SoftFailed);
-        run.forget(1, 11);
-        (0..3).for_each(|host| run.extremities(host, &[5, 10]));
+        run.one_more(&[5], message("a", "six"));
+        run.stand(0, 10, Standing::SoftFailed);
+        run.stand(2, 10, Standing::SoftFailed);
+        run.forget(1, 10);
     }),
     ("closed-history", "b waits", |run| {
         let id = run.id(5);
@@ -700,6 +743,14 @@ const BAD: &[(&str, &str, Change)] = &[
 
 /// What looks bad and is not.
 const GOOD: &[(&str, Change)] = &[
+    ("what waits covers nothing yet", |run| run.builds_over_what_waits()),
+    ("an answer is cut short on its way", |run| {
+        run.answer(1, &[]);
+        run.tell(61, "a", What::Disturbed { id: 1, how: "truncate".to_owned() });
+    }),
+    ("nobody tells b and c of what is soft-failed and from before their time", |run| {
+        run.soft_failed_before_their_time();
+    }),
     ("nothing is changed", |_| {}),
     ("what b may not see is redacted", |run| {
         run.branch("joined");
@@ -888,39 +939,39 @@ fn what_a_server_lacks_is_told_by_what_it_could_have() {
         let (scenario, journal) = run.finish();
         let judgement = judge(&scenario, &journal).unwrap();
         let b = judgement.recoveries.into_iter().find(|recovery| recovery.server == "b").unwrap();
-        [b.recovered, b.withheld.len(), b.not_recovered.len(), b.not_yet.len(), b.lost.len()]
+        [b.recovered, b.withheld.len(), b.not_recovered.len(), b.not_yet.len(), b.lost.len(), b.unheard.len()]
     };
-    assert_eq!(told(|_| {}), [0; 5]);
-    assert_eq!(told(|run| run.forget(1, 4)), [0, 0, 1, 0, 0], "others have it");
+    assert_eq!(told(|_| {}), [0; 6]);
+    assert_eq!(told(|run| run.forget(1, 4)), [0, 0, 1, 0, 0, 0], "others have it");
     let lost: Change = |run| {
         run.one_for_c_alone();
         run.timeline = lies_of("c");
     };
-    assert_eq!(told(lost), [0, 0, 0, 0, 1], "only a liar has it");
+    assert_eq!(told(lost), [0, 0, 0, 0, 1, 0], "only a liar has it");
     let not_yet: Change = |run| {
         run.forget(1, 4);
         run.ends[1].idle = false;
         run.expect = json!({ "within": "10s" });
     };
-    assert_eq!(told(not_yet), [0, 0, 0, 1, 0], "there is time left");
+    assert_eq!(told(not_yet), [0, 0, 0, 1, 0, 0], "there is time left");
     let too_late: Change = |run| {
         run.forget(1, 4);
         run.ends[1].idle = false;
         run.expect = json!({ "within": "10ms" });
     };
-    assert_eq!(told(too_late), [0, 0, 1, 0, 0], "time is over");
+    assert_eq!(told(too_late), [0, 0, 1, 0, 0, 0], "time is over");
     let out_of_reach: Change = |run| {
         run.forget(1, 4);
         let links = [("b", "a"), ("b", "c")].map(|(from, to)| (from.to_owned(), to.to_owned())).to_vec();
         run.tell(900, "a", What::Unhealed { links });
     };
-    assert_eq!(told(out_of_reach), [0, 0, 0, 0, 1], "nobody is in reach");
+    assert_eq!(told(out_of_reach), [0, 0, 0, 0, 1, 0], "nobody is in reach");
     let withheld: Change = |run| {
         run.branch("joined");
         run.ask(5, "b", "a", "event", &[11], &[], &[11]);
         run.answer_with(5, "redacted", &[11]);
     };
-    assert_eq!(told(withheld), [0, 1, 0, 0, 0], "it may not see it");
+    assert_eq!(told(withheld), [0, 1, 0, 0, 0, 0], "it may not see it");
     let recovered: Change = |run| {
         let wanted = run.id(4);
         for record in &mut run.records {
@@ -931,7 +982,8 @@ fn what_a_server_lacks_is_told_by_what_it_could_have() {
             }
         }
     };
-    assert_eq!(told(recovered), [1, 0, 0, 0, 0], "it asked and got it");
+    assert_eq!(told(recovered), [1, 0, 0, 0, 0, 0], "it asked and got it");
+    assert_eq!(told(Run::soft_failed_before_their_time), [0, 0, 0, 0, 0, 1], "nobody told it");
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for asked in evidence.requests.values() {
+    for asked in evidence.requests.values().filter(|asked| !asked.is_spoilt) {
         let Some(answer) = &asked.answer else { continue };
         // Only servers that answer for themselves are judged.
         let is_told = evidence.scripted.contains(&(asked.to, asked.endpoint));

@@ -85,6 +85,8 @@ pub struct Asked<'a> {
     pub answer: Option<Answered<'a>>,
     /// When and why it came to nothing.
     pub failed: Option<(i64, &'a str)>,
+    /// Whether what came is not what the server said: it was cut short, or something on the way answered.
+    pub is_spoilt: bool,
 }
 
 impl Asked<'_> {
@@ -183,6 +185,8 @@ type Filled<'a> = (usize, Option<&'a EventId>);
 #[derive(Clone, Debug, Default)]
 struct Fate<'a> {
     received: Option<(usize, &'a From)>,
+    /// The number of the record that says that it waits for others.
+    waits: Option<usize>,
     verdicts: Vec<(usize, Standing)>,
 }
 
@@ -386,6 +390,7 @@ impl<'a> Evidence<'a> {
                     arrived: None,
                     answer: None,
                     failed: None,
+                    is_spoilt: false,
                 };
                 self.requests.insert(*id, asked);
             }
@@ -403,6 +408,12 @@ impl<'a> Evidence<'a> {
             What::Failed { id, why } => {
                 if let Some(asked) = self.requests.get_mut(id) {
                     asked.failed = Some((record.t, why));
+                }
+            }
+            What::Disturbed { id, how } => {
+                if let Some(asked) = self.requests.get_mut(id) {
+                    let by_server = record.server.as_deref() == Some(asked.to);
+                    asked.is_spoilt |= how == "status" || how == "truncate" && by_server;
                 }
             }
             _ => {}
@@ -478,6 +489,11 @@ impl<'a> Evidence<'a> {
                 }
                 if let Some(place) = self.seen.get_index_of(&**event) {
                     host.fate(place).received.get_or_insert((at, from));
+                }
+            }
+            What::Waits { event, .. } => {
+                if let Some(place) = self.seen.get_index_of(&**event) {
+                    host.fate(place).waits.get_or_insert(at);
                 }
             }
             What::Judged { event, verdict, .. } => {
@@ -623,6 +639,14 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// Whether an event waits to be judged after a record of the journal: it is held, and has no place in the graph yet.
+    fn waits_at(host: &Host<'_>, place: usize, at: usize) -> bool {
+        let is_waiting = |fate: &Fate<'_>| {
+            fate.waits.is_some_and(|since| since <= at) && last_at(&fate.verdicts, at).is_none()
+        };
+        host.fates.get(place).is_some_and(is_waiting)
+    }
+
     /// The accepted events of a server, after a record of the journal, that no other of them descends from.
     pub fn tips_at(&self, host: &Host<'_>, at: usize) -> BTreeSet<&'a EventId> {
         let edges = self.edges();
@@ -632,7 +656,9 @@ impl<'a> Evidence<'a> {
         let mut open: Vec<usize> = (0..edges.len()).filter(is_accepted).collect();
         while let Some(child) = open.pop() {
             for parent in &edges[child] {
-                let walks_on = !is_accepted(parent) && standings[*parent].is_some();
+                let walks_on = !is_accepted(parent)
+                    && standings[*parent].is_some()
+                    && !Self::waits_at(host, *parent, at);
                 if !std::mem::replace(&mut covered[*parent], true) && walks_on {
                     open.push(*parent);
                 }

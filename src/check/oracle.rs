@@ -1,7 +1,10 @@
 //! What servers could have recovered: liveness is judged by what was to be had, not by what would be nice.
 //!
 //! An event can be had if a server holds it that is joined and up, that can be reached in both directions, that is
-//! honest where it answers, and that would show it. Everything else that is lacking is nobody's failure.
+//! honest where it answers, and that would show it. And a server must have had a way to know of it: it was in the room
+//! at the event, so that the author had to tell it, or history that it was given descends from the event. Nobody
+//! builds on a soft-failed event, so who joins beside one never hears of it. Everything else that is lacking is nobody's
+//! failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +23,8 @@ pub enum Fate {
     NotYet,
     /// No honest server that can be reached holds it.
     Lost,
+    /// Nobody had to tell the server of it, and no history that it was given leads there.
+    Unheard,
 }
 
 /// What one server got of what it lacked.
@@ -38,13 +43,16 @@ pub struct Recovery {
     pub not_yet: Vec<OwnedEventId>,
     /// Events that nobody would give it.
     pub lost: Vec<OwnedEventId>,
+    /// Events that it had no way to know of.
+    pub unheard: Vec<OwnedEventId>,
 }
 
 impl Recovery {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        let Self { server: _, recovered, withheld, not_recovered, not_yet, lost } = self;
-        *recovered == 0 && [withheld, not_recovered, not_yet, lost].iter().all(|list| list.is_empty())
+        let Self { server: _, recovered, withheld, not_recovered, not_yet, lost, unheard } = self;
+        *recovered == 0
+            && [withheld, not_recovered, not_yet, lost, unheard].iter().all(|list| list.is_empty())
     }
 }
 
@@ -74,16 +82,33 @@ fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &BTre
         withheld: withheld(evidence, name, host),
         ..Recovery::default()
     };
+    if lacking.is_empty() {
+        return recovery;
+    }
     lacking.sort_by_key(|id| (evidence.depth(id), *id));
+    let judged = host.held.iter().filter(|(_, standing)| standing.is_judged()).map(|(id, _)| *id);
+    let waiting = host.end.iter().flat_map(|end| &end.waiting).map(|id| &**id);
+    let below = evidence.reach(judged.chain(waiting), |_| true);
     for id in lacking {
-        let list = match fate(evidence, name, id) {
+        let hears = below.contains(id) || is_told(evidence, host, id);
+        let fate = if hears { fate(evidence, name, id) } else { Fate::Unheard };
+        let list = match fate {
             Fate::NotRecovered => &mut recovery.not_recovered,
             Fate::NotYet => &mut recovery.not_yet,
             Fate::Lost => &mut recovery.lost,
+            Fate::Unheard => &mut recovery.unheard,
         };
         list.push(id.to_owned());
     }
     recovery
+}
+
+/// Whether the author of an event had to send it to a server, which was in the room there. Where the events don't say
+/// who was, it had to.
+fn is_told(evidence: &Evidence<'_>, host: &Host<'_>, id: &EventId) -> bool {
+    let room = evidence.referee();
+    let Some(state) = room.state_before(id) else { return true };
+    room.members(state, "join").any(|user| user.server_name().as_str() == host.matrix_name)
 }
 
 fn fate(evidence: &Evidence<'_>, name: &str, id: &EventId) -> Fate {

@@ -10,7 +10,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     name: "same-events",
     code: "NO-LOSS",
     clause: "SS-API \"Backfilling and retrieving missing events\": what a server lacks, it asks for",
-    holds: "all joined servers have what any of them has in its history, if it was to be had and not before their time",
+    holds: "all joined servers have what any of them has in its history, if it was to be known of, to be had, and not before their time",
     when: When::AtRest,
     check,
 };

@@ -49,8 +49,10 @@ fn without_soft_failed<'a>(evidence: &Evidence<'a>) -> Vec<BTreeSet<&'a EventId>
         .filter(|(_, standing)| **standing == Standing::SoftFailed)
         .map(|(id, _)| *id)
         .collect();
-    let excused =
-        evidence.recoveries().iter().flat_map(|recovery| recovery.lost.iter().chain(&recovery.not_yet));
+    let excused = evidence
+        .recoveries()
+        .iter()
+        .flat_map(|recovery| recovery.lost.iter().chain(&recovery.not_yet).chain(&recovery.unheard));
     out.extend(excused.map(|id| &**id));
     let counts = |id: &EventId, standing: Standing| standing == Standing::Accepted && !out.contains(id);
     evidence.agreeing().map(|(_, host)| evidence.tips(host, counts)).collect()

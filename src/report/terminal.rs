@@ -236,6 +236,7 @@ fn recoveries(run: &Run<'_>) -> String {
             (recovery.not_recovered.len(), "not recovered, though others would have given them"),
             (recovery.not_yet.len(), "not recovered yet, with time left"),
             (recovery.lost.len(), "lost: no honest server in reach holds them"),
+            (recovery.unheard.len(), "unheard of: nobody had to tell of them, and nothing builds on them"),
         ];
         let told = fates.into_iter().filter(|(count, _)| *count > 0);
         let told: Vec<String> = told.map(|(count, fate)| format!("{count} {fate}")).collect();
