@@ -109,9 +109,17 @@ impl Homeserver {
         }
     }
 
-    /// Gets the keys of a server from itself (SS-API /key/v2/server).
-    pub(super) async fn fetch_keys(&self, server: &ServerName) {
-        if *server == self.name || self.backoff_left(server) > 0 {
+    /// Gets the keys of a server from itself, unless that is being left alone.
+    async fn fetch_keys(&self, server: &ServerName) {
+        if self.backoff_left(server) == 0 {
+            self.fetch_keys_at_once(server).await;
+        }
+    }
+
+    /// Gets the keys of a server from itself (SS-API /key/v2/server), however often it failed: for who just asked and so
+    /// is up. Two servers that both have new keys would otherwise refuse each other, and back off for having been refused.
+    pub(super) async fn fetch_keys_at_once(&self, server: &ServerName) {
+        if *server == self.name {
             return;
         }
         let path = "/_matrix/key/v2/server".to_owned();

@@ -162,7 +162,7 @@ impl Homeserver {
             durable.keys.for_request(credentials.origin(), credentials.key_id(), now).is_some()
         };
         if !knows(self) {
-            self.fetch_keys(credentials.origin()).await;
+            self.fetch_keys_at_once(credentials.origin()).await;
         }
         let durable = self.store.read();
         credentials.verify(request, &self.name, &durable.keys, now, &self.crypto)
