@@ -60,8 +60,11 @@ impl Homeserver {
             .parse()
             .map_err(|error| format!("make_join by {via}: {error}"))?;
         check_template(&template.event, room, user)?;
-        let event: CanonicalJsonObject =
-            serde_json::from_value(template.event).map_err(|error| error.to_string())?;
+        let mut event = template.event;
+        // The resident's clock could put the join at a time at which this server's key does not hold
+        // (SS-API, "Joining Rooms": the joining server replaces it).
+        event["origin_server_ts"] = self.now().into();
+        let event: CanonicalJsonObject = serde_json::from_value(event).map_err(|error| error.to_string())?;
         let key = self.store.read().signing_key.clone();
         let event = self.with_chosen_id(event, version);
         let join = self.reader.hash_and_sign(event, version, &self.name, &key, &self.crypto);
