@@ -131,8 +131,10 @@ impl Default for Habits {
 }
 
 fn after_failed_push(error: &AskError) -> NextPush {
-    // A refusal about what was sent, rather than about who sent it or when.
+    // A refusal about what was sent, rather than about who sent it or when. What this server sends is JSON, so where
+    // something else arrived the way was to blame, and it may be better next time.
     match error {
+        AskError::Denied { errcode, .. } if errcode == "M_NOT_JSON" => NextPush::FallBehind,
         AskError::Denied { status: 400 | 404 | 413, .. } => NextPush::TakeApart,
         _ => NextPush::FallBehind,
     }
