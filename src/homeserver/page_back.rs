@@ -9,7 +9,10 @@ use super::{
     Homeserver,
     happening::{Happening, Source},
 };
-use crate::room::{Arrival, Room, graph::EventIdx};
+use crate::room::{
+    Arrival, Room,
+    graph::{EventIdx, Standing},
+};
 
 /// How often a page that brings nothing is tried again before the user gives up.
 const ATTEMPTS: u32 = 5;
@@ -74,6 +77,12 @@ impl Homeserver {
         Some(create.event_id().clone())
     }
 
+    fn lacks_any(&self, room: &RoomId, ids: &[OwnedEventId]) -> bool {
+        let durable = self.store.read();
+        let lacks = |room: &Room, id: &OwnedEventId| !room.standing(id).is_some_and(Standing::is_judged);
+        durable.rooms.get(room).is_some_and(|room| ids.iter().any(|id| lacks(room, id)))
+    }
+
     /// One page from the first server that gives anything new.
     async fn fetch_page(&self, room: &RoomId, points: &[OwnedEventId], limit: usize) -> usize {
         let (servers, version) = {
@@ -83,6 +92,10 @@ impl Homeserver {
             (self.candidates(&Default::default(), &in_room), room.version())
         };
         for server in servers {
+            // Another user's page may have brought it meanwhile.
+            if self.habits.stops_at_creation && !self.lacks_any(room, points) {
+                break;
+            }
             let Ok(answer) = self.ask_backfill(&server, room, points, limit, "page back").await else {
                 continue;
             };

@@ -60,7 +60,7 @@ struct Plan {
     wanted_as_auth: bool,
     worth_filling: bool,
     /// Whether the way is to go round the hole instead of deeper into it.
-    too_deep: bool,
+    goes_round: bool,
     /// Servers whose word on the state there would be their word alone.
     interested: BTreeSet<OwnedServerName>,
 }
@@ -173,6 +173,9 @@ impl Homeserver {
             waiters.iter().filter_map(|id| room.wants(id)).any(|wants| wants.auth_events.contains(missing));
         let below_horizon = waiters.iter().all(|id| depth(id) <= room.horizon());
         let backfilled = waiters.iter().all(|id| room.arrival_of_waiting(id) == Some(Arrival::Backfilled));
+        let crowded = room.waiting().count() > WAITING_EVENTS_MAX;
+        // Below the horizon nobody may know a state, or nobody whose word would do: then the two ways take turns.
+        let round_in_turn = below_horizon && hole.failures.is_multiple_of(2);
         let senders = waiters.iter().filter_map(|id| Some(room.event(id)?.sender().server_name().to_owned()));
         Some(Plan {
             room: hole.room.clone(),
@@ -182,7 +185,7 @@ impl Homeserver {
             servers: self.candidates(&tellers, &in_room),
             wanted_as_auth,
             worth_filling: (self.habits.fills_gaps)(room.horizon()),
-            too_deep: below_horizon || backfilled || room.waiting().count() > WAITING_EVENTS_MAX,
+            goes_round: round_in_turn || backfilled || crowded,
             interested: senders.collect(),
             waiters,
         })
@@ -197,7 +200,7 @@ impl Homeserver {
         if let Some(plan) = self.plan(missing).filter(|plan| !plan.wanted_as_auth) {
             if !plan.worth_filling {
                 self.forget_waiters(&plan.room, missing);
-            } else if plan.too_deep {
+            } else if plan.goes_round {
                 self.go_round(&plan).await;
             } else {
                 self.dig(&plan).await;
@@ -299,6 +302,10 @@ impl Homeserver {
                 self.take(&plan.room, pdu, Arrival::Live, &source);
                 return;
             }
+            // While one server kept silent, the event may have come by itself.
+            if !self.is_open(plan) {
+                return;
+            }
         }
         // Nobody gives the event out under its own name, but somebody may tell the state there.
         if self.holes.borrow().get(&plan.missing).is_some_and(|hole| hole.failures > 0) {
@@ -392,17 +399,21 @@ impl Homeserver {
         // Where nobody knows the missing event, somebody may know the state at the one that waits for it.
         for at in [plan.missing.clone()].into_iter().chain(pulled).take(STATES_PER_ATTEMPT) {
             for server in &servers {
-                if self.take_state_from(plan, server, &at).await {
+                if self.take_state_from(plan, server, &at).await || !self.is_open(plan) {
                     return;
                 }
             }
         }
     }
 
-    /// What waits for the hole and was itself asked for: history with a gap, not a fresh event with an invented past.
+    /// What waits for the hole and was itself asked for, or is cited by history: a gap in what is known, not a fresh event
+    /// with an invented past.
     fn pulled_waiters(&self, plan: &Plan) -> Vec<OwnedEventId> {
         let pushed = self.pushed.borrow();
-        plan.waiters.iter().filter(|id| !pushed.contains(*id)).cloned().collect()
+        let durable = self.store.read();
+        let past = durable.rooms.get(&plan.room).map(Room::waiting_below_history).unwrap_or_default();
+        let is_gap = |id: &&OwnedEventId| !pushed.contains(*id) || past.contains(*id);
+        plan.waiters.iter().filter(is_gap).cloned().collect()
     }
 
     /// The missing event itself, if it is held as an outlier and only lacks its state.

@@ -216,7 +216,7 @@ impl Room {
     }
 
     /// Waiting events that history is built on: by whatever road they come, they are its past, not news.
-    fn waiting_below_history(&self) -> BTreeSet<OwnedEventId> {
+    pub fn waiting_below_history(&self) -> BTreeSet<OwnedEventId> {
         let mut past = BTreeSet::new();
         let mut open: Vec<OwnedEventId> =
             self.graph.backward_extremities().map(|idx| self.graph.id(idx).to_owned()).collect();
