@@ -2,6 +2,7 @@
 //! campaign; what fails in one is shrunk and kept.
 
 pub mod explore;
+pub mod hunt;
 pub mod linearisation;
 pub mod outcome;
 pub mod play;

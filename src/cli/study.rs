@@ -1,13 +1,21 @@
-//! `backfire study`: questions about the protocol that take many runs to answer.
+//! `backfire study`: questions about the protocol, and about Backfire itself, that take many runs to answer.
 
 use std::{fs, path::PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
-use super::{Failure, exit, output, run::written};
+use super::{Failure, exit, how::How, output, run::written};
 use crate::{
-    campaign::linearisation::{self, Plan},
-    report::linearisation::{csv, page, rows, table},
+    campaign::{
+        hunt::Hunt,
+        linearisation::{self, Plan},
+    },
+    homeserver::planted,
+    report::{
+        hunt,
+        linearisation::{csv, page, rows, table},
+    },
+    scenario::generator::Profile,
 };
 
 /// `backfire study …`
@@ -21,6 +29,30 @@ pub(super) struct Study {
 enum What {
     /// What the order of `/backfill` and `/get_missing_events` answers costs who recovers (matrix-spec#1512).
     Linearisation(Linearisation),
+    /// How many generated scenarios it takes until each planted bug is noticed.
+    Bugs(Bugs),
+}
+
+#[derive(Debug, Args)]
+struct Bugs {
+    /// The bugs; by default all.
+    #[arg(value_name = "ID", hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(planted::ALL.iter().map(|planted| planted.id)))]
+    bugs: Vec<String>,
+    /// What the scenarios are about.
+    #[arg(long, value_name = "NAME", default_value_t = Profile::default())]
+    profile: Profile,
+    /// From how many starting seeds each is hunted.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    starts: u64,
+    /// The most seeds that are tried from each.
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    most: u64,
+    #[command(flatten)]
+    how: How,
+    /// Print what was found as JSON, an array.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -48,8 +80,33 @@ struct Linearisation {
 impl Study {
     /// Plays the study. Gives the exit code.
     pub(super) fn run(&self) -> Result<u8, Failure> {
-        let What::Linearisation(study) = &self.what;
-        study.run()
+        match &self.what {
+            What::Linearisation(study) => study.run(),
+            What::Bugs(study) => Ok(study.run()),
+        }
+    }
+}
+
+impl Bugs {
+    /// A bug that is not noticed is no failure: that is what is measured.
+    fn run(&self) -> u8 {
+        let (profile, starts, most, how) = (self.profile, self.starts, self.most, self.how);
+        let hunt = Hunt { profile, starts, most, options: how.options(0) };
+        let asked_for = |id: &str| self.bugs.is_empty() || self.bugs.iter().any(|bug| bug == id);
+        let mut hunted = Vec::new();
+        for planted in planted::ALL.iter().filter(|planted| asked_for(planted.id)) {
+            let found = super::quietly(|| hunt.bug(planted));
+            let seeds =
+                found.median.map_or_else(|| "not noticed".to_owned(), |seeds| format!("{seeds} seeds"));
+            anstream::eprintln!("{}: {seeds}", planted.id);
+            hunted.push(found);
+        }
+        if self.json {
+            output::json(&hunted);
+        } else {
+            output::print(&hunt::table(&hunted, &hunt));
+        }
+        exit::HOLDS
     }
 }
 

@@ -10,7 +10,10 @@ use crate::{
         outcome::{Case, End},
         tally::{Reached, Tally},
     },
-    report::how,
+    report::{
+        how,
+        text::{WIDTH, wrap},
+    },
     scenario::Mark,
     simulation::Options,
 };
@@ -126,7 +129,9 @@ fn marks(tally: &Tally) -> String {
     let all = Mark::ALL.len();
     let _ = writeln!(out, "{} of {all} marks reached", tally.marks.len());
     if !dark.is_empty() {
-        let _ = writeln!(out, "{DIM}not reached: {}{DIM:#}", dark.join(", "));
+        for line in wrap(&format!("not reached: {}", dark.join(", ")), WIDTH) {
+            let _ = writeln!(out, "{DIM}{line}{DIM:#}");
+        }
     }
     out.push('\n');
     out

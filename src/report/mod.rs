@@ -5,6 +5,7 @@ pub mod diff;
 pub mod explain;
 pub mod export;
 pub mod html;
+pub mod hunt;
 pub mod junit;
 pub mod linearisation;
 pub mod lookup;

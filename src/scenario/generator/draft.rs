@@ -110,6 +110,27 @@ impl Draft {
         self.speakers().split_off(1)
     }
 
+    /// The names of the events that liars make.
+    pub(super) fn crafted(&self) -> Vec<String> {
+        let crafted = self.steps.iter().filter(|step| matches!(step.action, Action::Craft(_)));
+        crafted.filter_map(|step| step.label.clone()).collect()
+    }
+
+    /// Whether events name the create event among what allows them (until room version 12).
+    pub(super) fn cites_create(&self) -> bool {
+        !self.room_version.has_hash_room_ids()
+    }
+
+    /// Whether servers choose the ids of their events (until room version 3).
+    pub(super) fn chooses_ids(&self) -> bool {
+        self.room_version.has_event_ids_on_the_wire()
+    }
+
+    /// The room's version as a create event names it.
+    pub(super) fn version_name(&self) -> String {
+        self.room_version.to_string()
+    }
+
     /// A moment at which things happen.
     pub(super) fn moment(&self, dice: &mut Dice) -> u64 {
         dice.between(0, self.end)

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Dice, Draft, Family, Kind};
+use super::{Dice, Draft, Family, Kind, draft::say};
 use crate::scenario::{
-    Action, Answer, Content, Craft, Lie, Lies, Push, RECOVERY_ENDPOINTS, Servers, SimDuration, UserRef,
+    Action, Answer, Ask, Content, Craft, Lie, Lies, Push, RECOVERY_ENDPOINTS, Servers, SimDuration, UserRef,
 };
 
 pub(super) const KINDS: &[Kind] = &[
@@ -35,6 +35,12 @@ pub(super) const KINDS: &[Kind] = &[
         write: without_rights,
     },
     Kind {
+        name: "too-large",
+        told: "a message that a server refuses",
+        family: Family::Lies,
+        write: too_large,
+    },
+    Kind {
         name: "held-back",
         told: "events whose parents were held back",
         family: Family::Lies,
@@ -57,7 +63,7 @@ fn lie(draft: &mut Draft, dice: &mut Dice, told: impl Fn(&mut Dice, &str) -> Opt
     }
 }
 
-fn answer() -> Answer {
+pub(super) fn answer() -> Answer {
     Answer {
         server: String::new(),
         endpoint: String::new(),
@@ -144,8 +150,27 @@ fn told_lies(draft: &mut Draft, dice: &mut Dice) {
     }
 }
 
+/// A question without events.
+pub(super) fn question(from: &str, to: &str, endpoint: &str) -> Ask {
+    Ask {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        endpoint: Some(endpoint.to_owned()),
+        events: Vec::new(),
+        earliest: Vec::new(),
+        limit: None,
+        min_depth: None,
+        room: None,
+        method: None,
+        path: None,
+        body: None,
+        signed: true,
+        expect: None,
+    }
+}
+
 /// An event of a liar's user, made to measure.
-fn crafted(by: &str) -> Craft {
+pub(super) fn crafted(by: &str) -> Craft {
     Craft {
         by: by.into(),
         event_type: "m.room.message".to_owned(),
@@ -180,11 +205,12 @@ fn push(draft: &mut Draft, dice: &mut Dice, make: impl Fn(&mut Dice, &Draft, &st
 
 fn damaged(draft: &mut Draft, dice: &mut Dice) {
     push(draft, dice, |dice, _, liar| {
-        let tamper = if dice.percent(50) {
-            Content::from_iter([("content".to_owned(), Value::Object(text("another text")))])
+        let (field, value) = if dice.percent(50) {
+            ("content", Value::Object(text("another text")))
         } else {
-            Content::from_iter([("signatures".to_owned(), json!({}))])
+            ("signatures", json!({}))
         };
+        let tamper = Content::from_iter([(field.to_owned(), value)]);
         Craft { tamper, ..crafted(liar) }
     });
 }
@@ -192,7 +218,10 @@ fn damaged(draft: &mut Draft, dice: &mut Dice) {
 fn strangers(draft: &mut Draft, dice: &mut Dice) {
     push(draft, dice, |dice, draft, liar| {
         let by = UserRef(dice.pick(&draft.speakers()));
-        Craft { by, signed_by: Some(liar.to_owned()), ..crafted(liar) }
+        // Some call themselves where it comes from, which once was what servers looked at.
+        let origin = dice.percent(50).then(|| ("origin".to_owned(), liar.into()));
+        let fields = origin.into_iter().collect();
+        Craft { by, signed_by: Some(liar.to_owned()), fields, ..crafted(liar) }
     });
 }
 
@@ -210,6 +239,21 @@ fn without_rights(draft: &mut Draft, dice: &mut Dice) {
         let content = content.as_object().cloned().unwrap_or_default();
         Craft { event_type: event_type.to_owned(), state_key: Some(state_key), content, ..crafted(liar) }
     });
+}
+
+/// A server refuses the transactions that have a certain message in them: it must get all others.
+fn too_large(draft: &mut Draft, dice: &mut Dice) {
+    if draft.forgers.is_empty() {
+        return;
+    }
+    let (speaker, at) = (dice.pick(&draft.forgers), draft.moment(dice));
+    for server in dice.some(&draft.deniers, 1, 1) {
+        let event = draft.labelled(at, say(&speaker, 1, 0), "refused");
+        let status = Some(dice.pick(&[400, 403, 413]));
+        let refusal = Answer { server, endpoint: "send".to_owned(), about: Some(event), status, ..answer() };
+        // Nothing arrives in the millisecond in which it leaves.
+        draft.step(at, Action::Answer(refusal));
+    }
 }
 
 /// A good event that nobody is given, and one that builds on it. Only the liar holds the first, and gives it to those

@@ -8,6 +8,7 @@
 //! has an honest holder, and at last each member says a word from which the others see what they lack. This room
 //! knows the format, and nothing of how it is played.
 
+mod ask;
 mod dice;
 mod disturb;
 mod draft;
@@ -17,6 +18,7 @@ mod member;
 mod profile;
 mod read;
 mod rights;
+mod scheme;
 mod talk;
 
 pub use profile::{Profile, UnknownProfile};
@@ -55,9 +57,9 @@ enum Family {
 
 /// All kinds, in the order in which they are written.
 fn kinds() -> impl Iterator<Item = &'static Kind> {
-    [talk::KINDS, rights::KINDS, member::KINDS, read::KINDS, fault::KINDS, disturb::KINDS, lie::KINDS]
-        .into_iter()
-        .flatten()
+    let before = [talk::KINDS, rights::KINDS, member::KINDS, read::KINDS, fault::KINDS, disturb::KINDS];
+    // Questions are asked about what all the others have made.
+    before.into_iter().chain([lie::KINDS, scheme::KINDS, ask::KINDS]).flatten()
 }
 
 /// The scenario of a profile and a seed. The same ones, the same scenario.

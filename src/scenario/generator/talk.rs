@@ -71,6 +71,11 @@ fn profiles(draft: &mut Draft, dice: &mut Dice) {
 }
 
 fn redactions(draft: &mut Draft, dice: &mut Dice) {
+    if dice.percent(20) {
+        // No server may do it where it takes the version away, before room version 11.
+        let (by, event) = (UserRef(draft.creator()), "state:m.room.create".to_owned());
+        draft.step(draft.moment(dice), Action::Redact(Redact { by, event }));
+    }
     for _ in 0..dice.between(1, 4) {
         let (server, at) = (dice.pick(&draft.speakers()), draft.moment(dice));
         let event = draft.labelled(at, say(&server, 1, 0), "said");
