@@ -33,7 +33,7 @@ use crate::{
         streams::Streams,
         time::RunTime,
         turmoil_fabric::TurmoilFabric,
-        world::{self, HostSpec, Rules, World},
+        world::{HostSpec, Rules, World},
     },
     room::Room as ServerRoom,
     scenario::{Action, Room, Scenario, Server, Servers},
@@ -102,8 +102,12 @@ impl<'a> Player<'a> {
             })
             .collect();
         let habits = |(host, server): (&String, &Server)| {
-            let habits = planted::habits(&server.planted);
-            (host.clone(), Habits { answer_order: server.answer_order, ..habits })
+            let mut habits = planted::habits(&server.planted);
+            habits.answer_order = server.answer_order;
+            if let Some(validity) = server.key_validity {
+                habits.key_validity_ms = validity.as_millis();
+            }
+            (host.clone(), habits)
         };
         let habits = scenario.servers.iter().map(habits).collect();
         let boot = boot(&nodes, guests, &names, &memory, &recorder, streams, habits);
@@ -551,9 +555,11 @@ impl<'a> Player<'a> {
             self.streams.bytes(&format!("keys/{host}/{number}")),
             &format!("k{number}"),
         );
-        let rotated = What::KeyRotated { key_id: key.id().to_string(), key: encode(&key.public()) };
-        let now = world::EPOCH_MS + self.now();
-        store.write(|durable| durable.rotate_key(key, now));
+        let (key_id, public) = (key.id().to_string(), encode(&key.public()));
+        let old_key_id = Some(store.read().signing_key.id().to_string());
+        let now = self.world.clock_of(host);
+        let expired_ts = Some(store.write(|durable| durable.rotate_key(key, now)));
+        let rotated = What::KeyRotated { key_id, key: public, old_key_id, expired_ts };
         self.recorder.record(Some(host), rotated);
     }
 
