@@ -1,28 +1,54 @@
 //! A homeserver of one's own under a scenario of Backfire's: `cargo run --example own_homeserver`.
 //!
 //! [`Tiny`] is what a test author brings: a `tower::Service` over the types of `http`. The scenario gives it the place of
-//! server `b`. Server `a`, one of Backfire's own, asks it questions while the link between them is cut, slow and healed, and
-//! compares the answers; what is not as expected is a violation of the invariant `expectations`.
+//! server `b`. A user of `a`, one of Backfire's own servers, invites it; it joins, as any server does, gets events, and after
+//! a partition finds that it lacks some and asks for them. Then `a` asks it for what was said meanwhile. What it answers
+//! otherwise than expected is a violation of the invariant `expectations`.
+//!
+//! A real homeserver signs and reads events by itself, with the key that its seat gives it; `Tiny` borrows Backfire's code.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     convert::Infallible,
     future::{Ready, ready},
+    rc::Rc,
     task::{Context, Poll},
 };
 
 use backfire::{
-    campaign::play::play_with_guests,
+    campaign::play::{Played, play_with_guests},
+    homeserver::client::encode,
+    matrix::{
+        crypto::Crypto,
+        draft::{countersign, hash_and_sign},
+        keys::key_document,
+        pdu::{Road, UnverifiedPdu},
+        request_auth,
+        version::RoomVersion,
+    },
     scenario::Scenario,
-    simulation::{Fabric, Options, guest::Guests},
+    simulation::{
+        Fabric, Options,
+        guest::{Guests, Seat},
+    },
 };
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
+use ruma_common::OwnedServerName;
 use serde_json::{Value, json};
 use tower_service::Service;
 
-/// A homeserver that tells its version and nothing else.
-struct Tiny {
-    asked: u32,
+/// A homeserver that follows one room and keeps all of it in memory.
+#[derive(Clone)]
+struct Tiny(Rc<Shared>);
+
+struct Shared {
+    seat: Seat,
+    crypto: Crypto,
+    /// Whether it asks for what it lacks; a server that doesn't is found out.
+    recovers: bool,
+    events: RefCell<BTreeMap<String, Value>>,
 }
 
 impl Service<Request<Bytes>> for Tiny {
@@ -35,48 +61,151 @@ impl Service<Request<Bytes>> for Tiny {
     }
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        self.asked += 1;
-        let (status, body) = match (request.method().as_str(), request.uri().path()) {
-            ("GET", "/_matrix/federation/v1/version") => {
-                (StatusCode::OK, json!({ "server": { "name": "Tiny" }, "asked": self.asked }))
-            }
-            ("GET", _) => (StatusCode::NOT_FOUND, error("M_UNRECOGNIZED", "no such endpoint")),
-            _ => (StatusCode::METHOD_NOT_ALLOWED, error("M_UNRECOGNIZED", "no such method")),
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let path =
+            request.uri().path().trim_start_matches("/_matrix/").replace("%24", "$").replace("%21", "!");
+        let parts: Vec<&str> = path.split('/').collect();
+        let answer = match (request.method().as_str(), &parts[..]) {
+            ("GET", ["key", "v2", "server"]) => Some(self.keys()),
+            ("PUT", ["federation", "v2", "invite", ..]) => Some(self.invited(&body)),
+            ("PUT", ["federation", "v1", "send", _]) => Some(self.take(&body)),
+            ("GET", ["federation", "v1", "event", id]) => self.event(id),
+            _ => None,
         };
-        let mut response = Response::new(Bytes::from(body.to_string()));
-        *response.status_mut() = status;
+        let mut response = Response::new(Bytes::new());
+        let body = answer.unwrap_or_else(|| {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            json!({ "errcode": "M_NOT_FOUND", "error": "not here" })
+        });
+        *response.body_mut() = body.to_string().into();
         ready(Ok(response))
     }
 }
 
-fn error(errcode: &str, text: &str) -> Value {
-    json!({ "errcode": errcode, "error": text })
+impl Tiny {
+    fn new(seat: Seat, recovers: bool) -> Self {
+        Self(Rc::new(Shared { seat, crypto: Crypto::default(), recovers, events: RefCell::default() }))
+    }
+
+    fn keys(&self) -> Value {
+        let Shared { seat, crypto, .. } = &*self.0;
+        key_document(&seat.name, &seat.key, &[], seat.clock.now() + 86_400_000, crypto)
+    }
+
+    /// Signs the invitation and joins by way of who sent it.
+    fn invited(&self, body: &Value) -> Value {
+        let Shared { seat, crypto, .. } = &*self.0;
+        let version: RoomVersion = body["room_version"].as_str().unwrap().parse().unwrap();
+        let invite = UnverifiedPdu::parse(&body["event"].to_string(), version, Road::Ordinary).unwrap();
+        let signed = countersign(&invite, &seat.name, &seat.key, crypto).unwrap();
+        let (server, room) = (self.clone(), invite.room_id().to_string());
+        let (user, via) =
+            (body["event"]["state_key"].as_str().unwrap().to_owned(), invite.sender_server().to_owned());
+        seat.spawn(async move { server.join(&room, &user, version, &via).await });
+        json!({ "event": signed.json() })
+    }
+
+    /// `make_join`, sign, `send_join`.
+    async fn join(self, room: &str, user: &str, version: RoomVersion, via: &OwnedServerName) {
+        let (room, user) = (encode(room), encode(user));
+        let path = format!("/_matrix/federation/v1/make_join/{room}/{user}?ver={version}");
+        let Some(template) = self.ask(via, Method::GET, &path, None).await else { return };
+        let event = serde_json::from_value(template["event"].clone()).unwrap();
+        let Shared { seat, crypto, .. } = &*self.0;
+        let join = hash_and_sign(event, version, &seat.name, &seat.key, crypto).unwrap();
+        let body = serde_json::to_value(join.json()).unwrap();
+        let path = format!("/_matrix/federation/v2/send_join/{room}/{}", encode(join.event_id().as_str()));
+        let Some(answer) = self.ask(via, Method::PUT, &path, Some(body.clone())).await else { return };
+        self.keep([&answer["state"], &answer["auth_chain"], &json!([body])], version);
+    }
+
+    /// A transaction: keeps its events, and asks for what is before them.
+    fn take(&self, body: &Value) -> Value {
+        let version = RoomVersion::default();
+        for pdu in body["pdus"].as_array().into_iter().flatten() {
+            let lacks = |id: &&Value| !self.0.events.borrow().contains_key(id.as_str().unwrap());
+            let is_gap = pdu["prev_events"].as_array().into_iter().flatten().any(|id| lacks(&id));
+            let [id] = &self.keep([&json!([pdu])], version)[..] else { continue };
+            if is_gap && self.0.recovers {
+                let (server, id, room) =
+                    (self.clone(), id.clone(), pdu["room_id"].as_str().unwrap().to_owned());
+                let via: OwnedServerName = body["origin"].as_str().unwrap().try_into().unwrap();
+                self.0.seat.spawn(async move { server.recover(&room, &id, version, &via).await });
+            }
+        }
+        json!({ "pdus": {} })
+    }
+
+    async fn recover(self, room: &str, latest: &str, version: RoomVersion, via: &OwnedServerName) {
+        let path = format!("/_matrix/federation/v1/get_missing_events/{}", encode(room));
+        let body = json!({ "latest_events": [latest], "earliest_events": [], "limit": 20 });
+        let Some(answer) = self.ask(via, Method::POST, &path, Some(body)).await else { return };
+        self.keep([&answer["events"]], version);
+    }
+
+    /// Keeps lists of events under their ids, which it gives.
+    fn keep<'a>(&self, lists: impl IntoIterator<Item = &'a Value>, version: RoomVersion) -> Vec<String> {
+        let pdus = lists.into_iter().flat_map(|list| list.as_array().into_iter().flatten());
+        pdus.filter_map(|pdu| {
+            let id =
+                UnverifiedPdu::parse(&pdu.to_string(), version, Road::Ordinary).ok()?.event_id().to_string();
+            self.0.events.borrow_mut().insert(id.clone(), pdu.clone());
+            Some(id)
+        })
+        .collect()
+    }
+
+    fn event(&self, id: &str) -> Option<Value> {
+        Some(json!({ "origin": self.0.seat.name, "pdus": [self.0.events.borrow().get(id)?] }))
+    }
+
+    /// Asks another server; nothing if no good answer comes.
+    async fn ask(
+        &self,
+        to: &OwnedServerName,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Option<Value> {
+        let Shared { seat, crypto, .. } = &*self.0;
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let mut request = Request::builder().method(method).uri(path).body(Bytes::from(body)).unwrap();
+        request_auth::sign(&mut request, &seat.name, to, &seat.key, crypto);
+        let response = seat.network.request(to, request).await.ok()?;
+        serde_json::from_slice(response.body()).ok().filter(|_| response.status() == StatusCode::OK)
+    }
 }
 
 const SCENARIO: &str = r#"{
-  "why": "A server that is not Backfire's is asked before and after a cut; the question in between never reaches it.",
+  "why": "A server that is not Backfire's joins, misses what is said during a partition, and must have it afterwards.",
   "servers": { "a": {}, "b": { "name": "tiny.example.org" } },
-  "links": { "a->b": { "latency": "80ms" } },
   "room": { "created_by": "a", "members": ["a"] },
   "timeline": [
-    { "at": "1s", "ask": { "from": "a", "to": "b", "endpoint": "version",
-      "expect": { "fields": { "server": { "name": "Tiny" }, "asked": 1 } } } },
-    { "at": "2s", "cut": { "from": "a", "to": "b", "for": "1s" } },
-    { "at": "2500ms", "ask": { "from": "a", "to": "b", "endpoint": "version" } },
-    { "at": "4s", "ask": { "from": "a", "to": "b", "endpoint": "version",
-      "expect": { "fields": { "server": { "name": "Tiny" }, "asked": 2 } } } },
-    { "at": "5s", "ask": { "from": "a", "to": "b", "path": "/_matrix/federation/v1/nothing",
-      "expect": { "status": 404, "errcode": "M_UNRECOGNIZED" } } }
+    { "at": "500ms", "invite": { "by": "a", "user": "b" } },
+    { "at": "2s", "message": { "by": "a", "text": "hello" }, "as": "hello" },
+    { "at": "3s", "ask": { "from": "a", "to": "b", "endpoint": "event", "events": ["hello"], "expect": { "events": ["hello"] } } },
+    { "at": "4s", "partition": { "groups": [["a"], ["b"]], "for": "5s" } },
+    { "at": "5s", "message": { "by": "a", "text": "unheard", "count": 9, "every": "50ms" } },
+    { "at": "6s", "message": { "by": "a", "text": "unheard" }, "as": "unheard" },
+    { "at": "7s", "message": { "by": "a", "text": "unheard", "count": 3, "every": "50ms" } },
+    { "at": "20s", "message": { "by": "a", "text": "are you there?" } },
+    { "at": "40s", "ask": { "from": "a", "to": "b", "endpoint": "event", "events": ["unheard"], "expect": { "events": ["unheard"] } } }
   ]
 }"#;
 
-fn main() {
+/// Plays the scenario with `Tiny` in the place of `b`.
+pub(crate) fn play(seed: u64, recovers: bool) -> Played {
     let scenario = Scenario::parse(SCENARIO, "own_homeserver.json").unwrap_or_else(|error| panic!("{error}"));
     let mut guests = Guests::default();
-    guests.seat("b", |_seat| Tiny { asked: 0 });
+    guests.seat("b", move |seat| Tiny::new(seat, recovers));
+    let options = Options { seed, fabric: Fabric::Direct, ..Options::default() };
+    play_with_guests(&scenario, &options, &guests).expect("it can be played")
+}
+
+/// Plays it with ten seeds.
+pub(crate) fn main() {
     for seed in 0..10 {
-        let options = Options { seed, fabric: Fabric::Direct, ..Options::default() };
-        let played = play_with_guests(&scenario, &options, &guests).expect("it can be played");
+        let played = play(seed, true);
         for violation in &played.judgement.violations {
             eprintln!("seed {seed}: {}: {}", violation.invariant, violation.message);
         }

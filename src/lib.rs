@@ -30,7 +30,8 @@
 //! ```
 //!
 //! [`campaign::play::play_with_guests`] gives places of the scenario's servers to [guests](simulation::guest): services that a test
-//! author brings along, `tower` services over the types of `http`. `examples/own_homeserver.rs` is one.
+//! author brings along, `tower` services over the types of `http`. `examples/own_homeserver.rs` has one that is invited, joins,
+//! and recovers what it missed during a partition.
 //!
 //! # The rooms of the house
 //!

@@ -545,6 +545,7 @@ impl Run {
             servers: names,
             room_version: 11,
             keys: keys.to_vec(),
+            guests: Vec::new(),
             definition,
         };
         let mut records = vec![Record { t: -10, server: None, because: None, what: run }];

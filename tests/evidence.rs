@@ -134,6 +134,51 @@ fn a_lost_request_is_traced_to_the_step_that_lost_it() {
 }
 
 #[test]
+fn what_the_current_state_refuses_is_told_with_what_it_said() {
+    let parts = [
+        "not allowed by the current state: sender's membership is not `join`",
+        "the current state of d then: @user:c has the membership `ban` by $",
+    ];
+    let journal = journal("banned", "membership", 0);
+    let all = records(&journal);
+    let refused = all.iter().find(|record| {
+        record["server"] == "d" && record["reason"].as_str().is_some_and(|reason| parts[0] == reason)
+    });
+    let event = refused.expect("d soft-fails what the banned user wrote")["event"].as_str().unwrap();
+    check_explained("membership", event, "d", "soft-failed", &parts);
+}
+
+#[test]
+fn a_state_event_tells_when_it_fell_out_of_the_state() {
+    let journal = journal("state", "zoo/frontier-trusts-new-snapshot", 0);
+    let all = records(&journal);
+    let name = all.iter().find(|record| record["pdu"]["type"] == "m.room.name").unwrap();
+    let parts = [
+        "in the state of a and c at the end; that of b has nothing in its place",
+        "it is in the current state of b now",
+        "the current state of b has nothing in its place now",
+    ];
+    let scenario = "zoo/frontier-trusts-new-snapshot";
+    check_explained(scenario, name["event"].as_str().unwrap(), "b", "accepted", &parts);
+}
+
+#[test]
+fn told_answers_lies_and_redacted_copies_are_named() {
+    let told =
+        "by event: denied with 404 M_NOT_FOUND; told so by step 4 (answers event with 404 M_NOT_FOUND) (×";
+    check_explained("zoo/missing-event-livelock", "kept-back", "b", "accepted", &[told]);
+
+    let journal = journal("lies", "liar-fills-a-gap", 0);
+    let all = records(&journal);
+    let redacted = all.iter().find(|record| record["what"] == "answer" && record["redacted"] != Value::Null);
+    let redacted = redacted.expect("the liar changes an event");
+    let parts =
+        ["it among them, redacted: its content is not what was hashed; liar lied: missing-event, wrong-hash"];
+    let (event, server) = (redacted["redacted"][0].as_str().unwrap(), redacted["server"].as_str().unwrap());
+    check_explained("liar-fills-a-gap", event, server, "accepted", &parts);
+}
+
+#[test]
 fn names_that_fit_nothing_or_too_much_are_explained() {
     let journal = journal("names", "peers/sf-1-soft-failed-message", 0);
     let cases = [
@@ -180,6 +225,15 @@ fn equal_journals_are_equal_and_others_exit_with_3() {
     let same: Value = serde_json::from_str(&printed(0, &["diff", &one, &one, "--json"])).unwrap();
     assert_eq!((&same["equal"], &same["first"]), (&json!(true), &Value::Null));
 
+    // Another seed gives other keys; the first difference is in what happened and not in a signature.
+    let seeds: Value = serde_json::from_str(&printed(3, &["diff", &one, &other, "--json"])).unwrap();
+    assert_eq!(seeds["other_keys"], true);
+    let fields = seeds["first"]["fields"].as_array().unwrap();
+    assert!(
+        fields.iter().all(|field| !field["field"].as_str().unwrap().contains("signatures")),
+        "{fields:?}"
+    );
+    assert!(seeds["first"]["t"][0].as_i64().unwrap() > 0, "{}", seeds["first"]);
     let text = printed(3, &["diff", &one, &other]);
     for part in
         ["the runs are not the same", "seed: 0 ≠ 7", "the first difference is in record", "ended differently"]

@@ -32,7 +32,8 @@ fn every_record_of_every_kept_scenario_fits_the_schema() {
     let mut schemas = boon::Schemas::new();
     let schema = compiler.compile("journal.schema.json", &mut schemas).unwrap();
     let mut kinds = BTreeSet::new();
-    for path in ["scenarios", "scenarios/peers"].iter().flat_map(|folder| scenarios(&in_repo(folder))) {
+    let folders = ["scenarios", "scenarios/peers", "scenarios/zoo", "scenarios/regressions"];
+    for path in folders.iter().flat_map(|folder| scenarios(&in_repo(folder))) {
         let scenario = Scenario::read(&path).unwrap_or_else(|error| panic!("{error}"));
         let played = play(&scenario, 0, Fabric::Direct).unwrap();
         for record in &played.journal.records {

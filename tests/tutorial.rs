@@ -2,7 +2,8 @@
 //! it shows, the exit codes that it names.
 //!
 //! A block of `console` has commands after `$ `, each with lines of its output below it, in order: `…` stands for any
-//! text, alone for any number of lines. `(exit code N)` ends a command that does not end with 0.
+//! text, alone for any number of lines. `(exit code N)` ends a command that does not end with 0. What `--help` and the
+//! README show is held to it as well.
 
 use std::{
     fs,
@@ -16,14 +17,54 @@ struct Typed<'a> {
     code: i32,
 }
 
+/// A folder with a copy of the scenarios, so that commands that name them find them.
+fn fresh_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"), &folder.join("scenarios"));
+    folder
+}
+
+#[test]
+fn the_examples_of_the_help_work() {
+    let folder = fresh_folder("help");
+    let help = Command::new(env!("CARGO_BIN_EXE_backfire")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, examples) = help.split_once("Examples:\n").unwrap();
+    let examples: Vec<&str> = examples.lines().map_while(|line| line.strip_prefix("  ")).collect();
+    assert!(examples.len() >= 5, "{help}");
+    for command in examples {
+        // Two seeds give two journals.
+        let code = if command.starts_with("backfire diff") { 3 } else { 0 };
+        run(&Typed { command, output: Vec::new(), code }, &folder);
+    }
+}
+
+/// The picture of a run in the README is what the command prints, but for how long it took.
+#[test]
+fn the_readme_shows_a_run_as_it_is() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, picture) = readme.split_once("```text\npartition-heal").unwrap();
+    let (picture, _) = picture.split_once("```").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_backfire"))
+        .args(["run", "scenarios/partition-heal.json"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let timeless = |text: &str| -> Vec<String> {
+        let line = |line: &str| line.split(" simulated in ").next().unwrap_or_default().trim_end().to_owned();
+        text.lines().map(line).collect()
+    };
+    let shown = timeless(&format!("partition-heal{picture}"));
+    assert_eq!(shown, timeless(&printed), "put this into README.md:\n{printed}");
+}
+
 #[test]
 fn every_command_of_the_tutorial_does_what_it_says() {
     let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tutorial.md")).unwrap();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tutorial");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    // Commands that name the repository's own files find them.
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"), &folder.join("scenarios"));
+    let folder = fresh_folder("tutorial");
     let mut commands = 0;
     for (kind, text) in blocks(&docs) {
         match kind.split_once(' ') {

@@ -29,8 +29,8 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     for asked in evidence.requests.values().filter(|asked| !asked.is_spoilt) {
         let Some(answer) = &asked.answer else { continue };
         // Only servers that answer for themselves are judged.
-        let is_told = evidence.scripted.contains(&(asked.to, asked.endpoint));
-        let Some(host) = evidence.hosts.get(asked.to).filter(|_| !is_told) else { continue };
+        let judged = evidence.answers_for_itself(asked.to, asked.endpoint);
+        let Some(host) = evidence.hosts.get(asked.to).filter(|_| judged) else { continue };
         if let Err(wrong) = judge(evidence, host, asked, answer) {
             let message =
                 format!("{} answered {} of {}: {}", asked.to, asked.endpoint, asked.from, wrong.problem);

@@ -307,6 +307,8 @@ pub struct Evidence<'a> {
     pub labels: BTreeMap<&'a str, &'a EventId>,
     /// What steps expect of answers, with the server that looked.
     pub expectations: Vec<(&'a str, &'a Expectation)>,
+    /// Servers that are not Backfire's own: what they hold is not in the journal.
+    guests: BTreeSet<&'a str>,
     /// Servers that a script tells what to answer, with the endpoint.
     pub scripted: BTreeSet<(&'a str, &'a str)>,
     /// Servers that a script tells what to answer to `/event`, with the event that it is about, if it is about one.
@@ -351,7 +353,8 @@ impl<'a> Evidence<'a> {
         journal: &'a Journal,
         memory: &Memory,
     ) -> Result<Self, EvidenceError> {
-        let Some(What::Run { servers, room_version, keys, .. }) = journal.records.first().map(|r| &r.what)
+        let Some(What::Run { servers, room_version, keys, guests, .. }) =
+            journal.records.first().map(|r| &r.what)
         else {
             return Err(EvidenceError::NoRun);
         };
@@ -371,6 +374,7 @@ impl<'a> Evidence<'a> {
             crafted: BTreeMap::new(),
             labels: BTreeMap::new(),
             expectations: Vec::new(),
+            guests: guests.iter().map(String::as_str).collect(),
             scripted: scripted(scenario),
             told: told(scenario),
             steps: Vec::new(),
@@ -602,6 +606,16 @@ impl<'a> Evidence<'a> {
         let ends = self.agreeing().filter_map(|(name, host)| Some((name, host, host.end?)));
         ends.filter(move |(name, host, end)| !end.idle && !oracle::waits_in_vain(self, name, host))
             .map(|(name, _, end)| (name, end))
+    }
+
+    /// Whether what a server answers by an endpoint is its own, and can be held against what it holds.
+    pub fn answers_for_itself(&self, server: &str, endpoint: &str) -> bool {
+        !self.is_guest(server) && !self.scripted.contains(&(server, endpoint))
+    }
+
+    /// Whether a server is not Backfire's own.
+    pub fn is_guest(&self, server: &str) -> bool {
+        self.guests.contains(server)
     }
 
     /// Whether nobody tells a server what to answer. One with a bug is honest: its failures are failures.

@@ -13,7 +13,7 @@ pub(super) struct Explain {
     /// The journal of a run, as `backfire run --journal FILE` writes it.
     #[arg(value_name = "JOURNAL")]
     journal: PathBuf,
-    /// The event: its id, the beginning of its id, or the label that a step gave it.
+    /// The event: its id or the beginning of it, with or without `$`, or the label that a step gave it.
     #[arg(value_name = "EVENT")]
     event: String,
     /// The server, by its name in the scenario.

@@ -26,9 +26,19 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// A test runs these one after the other.
+const EXAMPLES: &str = "\
+Examples:
+  backfire run scenarios/partition-heal.json --journal run.ndjson --report run.html
+  backfire explain run.ndjson MOlj6DU a
+  backfire run scenarios/partition-heal.json --seed 7 --journal other.ndjson
+  backfire diff run.ndjson other.ndjson
+  backfire zoo event-fetch-storm
+  backfire explore --profile partitions --seeds 0..20 --out found";
+
 /// A deterministic simulation and fuzzing testbed for Matrix federation.
 #[derive(Debug, Parser)]
-#[command(version, after_help = exit::help())]
+#[command(version, after_help = format!("{EXAMPLES}\n\n{}", exit::help()))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -101,7 +111,9 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            anstream::eprintln!("backfire: {}", failure.message);
+            // Mistakes in scenarios say so themselves, as a compiler does.
+            let own = if failure.message.starts_with("error: ") { "" } else { "backfire: " };
+            anstream::eprintln!("{own}{}", failure.message);
             ExitCode::from(failure.code)
         }
     }

@@ -62,7 +62,8 @@ impl Run {
             let options = self.options(scenario);
             match play_with(scenario, &options) {
                 Ok(played) => {
-                    let run = describe(scenario, options, &played);
+                    let journal_file = self.journal.as_deref();
+                    let run = report::Run { journal_file, ..describe(scenario, options, &played) };
                     codes.push(run.exit_code);
                     self.write_files(&run)?;
                     if self.json { summaries.push(Summary::of(&run)) } else { self.print(&run) }
@@ -141,6 +142,7 @@ pub(super) fn describe<'a>(scenario: &'a Scenario, options: Options, played: &'a
         simulated_ms: played.simulated_ms,
         wall_ms: played.wall_ms,
         exit_code: code_of(&played.judgement),
+        journal_file: None,
     }
 }
 

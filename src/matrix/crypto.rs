@@ -47,6 +47,7 @@ impl FromStr for Scheme {
 /// A server's own signing key.
 pub struct SigningKey {
     id: OwnedServerSigningKeyId,
+    seed: [u8; 32],
     pair: Ed25519KeyPair,
 }
 
@@ -64,7 +65,12 @@ impl SigningKey {
         let document = [&PKCS8_PREFIX[..], &seed].concat();
         let pair = Ed25519KeyPair::from_der(&document, name.to_owned()).expect("any seed is an ed25519 key");
         let id = format!("ed25519:{name}").try_into().expect("key names are letters, digits and `_`");
-        Self { id, pair }
+        Self { id, seed, pair }
+    }
+
+    /// The seed that it was made from: what other software needs to sign with it.
+    pub fn seed(&self) -> [u8; 32] {
+        self.seed
     }
 
     /// The id, such as `ed25519:k1`.

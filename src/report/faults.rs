@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::timeline::step_words;
+use super::step::step_line;
 use crate::simulation::journal::{Because, Journal, Record, What};
 
 /// The steps that break links until a heal, or until their time is over.
@@ -19,7 +19,7 @@ const MESSAGES: [&str; 2] = ["push", "ask"];
 pub(super) struct Spell<'a> {
     /// The step that brought it; nothing for a crash that no step explains.
     pub(super) step: Option<usize>,
-    /// The step in words, such as `partition  a | b c`.
+    /// The step in words, such as `partition a | b c`.
     pub(super) words: String,
     pub(super) hits: Hit<'a>,
     pub(super) since: i64,
@@ -27,6 +27,10 @@ pub(super) struct Spell<'a> {
     pub(super) until: Option<i64>,
     /// Whether it breaks the link until a heal; of other faults it is not known what they do to which message.
     breaks: bool,
+    /// The event that questions must name to get a told answer, if there is such a condition.
+    about: Option<&'a str>,
+    /// Whether every message is hit while it holds, or only some of them, by number or by chance.
+    pub(super) always: bool,
 }
 
 /// What a fault hits.
@@ -70,6 +74,7 @@ impl<'a> Faults<'a> {
         for record in &journal.records {
             faults.take(record, &servers, &timed, &mut steps);
         }
+        faults.name_events(journal);
         faults
     }
 
@@ -84,7 +89,7 @@ impl<'a> Faults<'a> {
         match &record.what {
             What::Step { step, action, detail } => {
                 let settings = &detail[action];
-                let words = step_words(action, settings);
+                let words = step_line(action, settings);
                 steps.insert(*step, words.clone());
                 if action == "heal" {
                     self.heal(t, settings);
@@ -92,9 +97,11 @@ impl<'a> Faults<'a> {
                 }
                 let breaks = BREAKS.contains(&action.as_str());
                 let is_fault = breaks || (timed.contains(step) || !MESSAGES.contains(&action.as_str()));
+                let about = settings["about"].as_str();
+                let always = ["times", "skip", "percent", "to"].iter().all(|key| settings[*key].is_null());
                 for hits in hit(action, settings, servers).into_iter().filter(|_| is_fault) {
-                    let words = words.clone();
-                    self.0.push(Spell { step: Some(*step), words, hits, since: t, until: None, breaks });
+                    let (step, words) = (Some(*step), words.clone());
+                    self.0.push(Spell { step, words, hits, since: t, until: None, breaks, about, always });
                 }
             }
             What::StepEnds { step, .. } => {
@@ -113,13 +120,30 @@ impl<'a> Faults<'a> {
                 };
                 let words = step.and_then(|step| steps.get(&step)).cloned().unwrap_or_else(|| "crash".into());
                 let hits = Hit::Down(server);
-                self.0.push(Spell { step, words, hits, since: t, until: None, breaks: true });
+                let (breaks, about, always) = (true, None, true);
+                self.0.push(Spell { step, words, hits, since: t, until: None, breaks, about, always });
             }
             What::Started => {
                 let server = record.server.as_deref();
                 self.end(t, |spell| matches!(spell.hits, Hit::Down(down) if Some(down) == server));
             }
             _ => {}
+        }
+    }
+
+    /// Puts the ids of events in place of their labels.
+    fn name_events(&mut self, journal: &'a Journal) {
+        let labels: BTreeMap<&str, &str> = journal
+            .records
+            .iter()
+            .filter_map(|record| match &record.what {
+                What::Labelled { label, event } => Some((label.as_str(), event.as_str())),
+                _ => None,
+            })
+            .collect();
+        for spell in &mut self.0 {
+            spell.about = spell.about.map(|about| labels.get(about).copied().unwrap_or(about));
+            spell.always &= spell.about.is_none_or(|about| about.starts_with('$'));
         }
     }
 
@@ -156,9 +180,14 @@ impl<'a> Faults<'a> {
         self.last(first, last, Hit::Down(server))
     }
 
-    /// The step that tells a server what to answer by an endpoint at some moment.
-    pub(super) fn told(&self, server: &str, endpoint: &str, t: i64) -> Option<&Spell<'a>> {
-        self.last(t, t, Hit::Answers(server, endpoint))
+    /// The step that tells a server what to answer by an endpoint to a question that names these events.
+    pub(super) fn told(&self, server: &str, endpoint: &str, events: &[String], t: i64) -> Option<&Spell<'a>> {
+        let hits = Hit::Answers(server, endpoint);
+        // References to the state, such as `state:m.room.create`, name what the journal does not say.
+        let named = |about: &str| !about.starts_with('$') || events.iter().any(|id| id == about);
+        let fits =
+            |spell: &&Spell<'_>| spell.hits == hits && spell.holds(t, t) && spell.about.is_none_or(named);
+        self.0.iter().rev().find(fits)
     }
 
     fn last(&self, first: i64, last: i64, hits: Hit<'_>) -> Option<&Spell<'a>> {

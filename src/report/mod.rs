@@ -13,8 +13,11 @@ pub mod summary;
 pub mod terminal;
 
 mod faults;
+mod step;
 mod text;
 mod timeline;
+
+use std::path::Path;
 
 use crate::{
     check::verdict::Judgement,
@@ -47,6 +50,8 @@ pub struct Run<'a> {
     pub wall_ms: u64,
     /// The exit code that the run alone would give.
     pub exit_code: u8,
+    /// The file that the journal was written to.
+    pub journal_file: Option<&'a Path>,
 }
 
 impl<'a> Run<'a> {
@@ -54,6 +59,18 @@ impl<'a> Run<'a> {
     fn replay(&self) -> String {
         let (seed, fabric, signatures) = (self.seed, self.fabric, self.signatures);
         replay_command(self.scenario, &Options { seed, fabric, signatures, ..Options::default() })
+    }
+
+    /// The command that explains the first violation that is about an event on a server.
+    fn why(&self) -> Option<String> {
+        let mut violations = self.judgement.violations.iter();
+        let (event, server) =
+            violations.find_map(|found| Some((found.event_id.as_ref()?, found.server.as_ref()?)))?;
+        let about = format!("{} {}", quoted(event.as_str()), quoted(server));
+        Some(match self.journal_file {
+            Some(file) => format!("backfire explain {} {about}", quoted(&file.to_string_lossy())),
+            None => format!("{} --journal run.ndjson; backfire explain run.ndjson {about}", self.replay()),
+        })
     }
 
     /// How each server stands at the end.

@@ -396,5 +396,8 @@ fn verdict(run: &Run<'_>) -> String {
         let _ = writeln!(out, "the mark {} was not reached: {}", paint(BOLD, mark.name()), mark.sentence());
     }
     let _ = writeln!(out, "{} {}", paint(DIM, "again:"), run.replay());
+    if let Some(why) = run.why() {
+        let _ = writeln!(out, "{} {why}", paint(DIM, "why:  "));
+    }
     out
 }

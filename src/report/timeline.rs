@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::step::{step_words, words};
 use crate::{
     check::short,
     room::graph::Standing,
@@ -229,45 +230,10 @@ fn line(t: i64, who: &str, what: String, tone: Tone) -> Line {
     }
 }
 
-/// A step in words, such as `partition  a | b c`.
-pub(super) fn step_words(action: &str, arguments: &Value) -> String {
-    format!("{}{}", words(action), said(arguments))
-}
-
-fn words(key: &str) -> String {
-    key.replace('_', " ")
-}
-
 fn source(from: &From) -> String {
     match from {
         From::User | From::Store | From::Import => String::new(),
         From::Peer { server, endpoint } => format!(" that {server} sent by {endpoint}"),
-    }
-}
-
-/// The arguments of a step that say more than who acts and how often.
-fn said(arguments: &Value) -> String {
-    let Some(arguments) = arguments.as_object() else { return String::new() };
-    let told = ["by", "count", "every", "server", "from", "to"];
-    let rest = arguments.iter().filter(|(key, _)| !told.contains(&key.as_str()));
-    let rest = rest.map(|(key, value)| match key.as_str() {
-        "groups" => format!("  {}", groups(value)),
-        _ => format!("  {} {}", words(key), plain(value)),
-    });
-    let way = |(from, to)| format!("  {} → {}", plain(from), plain(to));
-    arguments.get("from").zip(arguments.get("to")).map(way).into_iter().chain(rest).collect()
-}
-
-fn groups(value: &Value) -> String {
-    let groups = value.as_array().into_iter().flatten().map(plain);
-    groups.collect::<Vec<_>>().join(" | ")
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Software of somebody else's in the place of a server of the scenario: a test author's own homeserver.
 //!
-//! A guest answers requests and may make some; its clock, its network and the faults on its links are those of the
-//! run. It is no member of the room as far as the scenario goes: users of a scenario live on Backfire's own servers, and
-//! what becomes of a guest is judged by what it answers.
+//! A guest answers requests and makes some; its clock, its network and the faults on its links are those of the run. It
+//! comes into the room as a server of the world does: a step invites a user of it, and it makes the join itself; from
+//! then on the others send it their events. What it holds can't be read from its store, so it is judged by what it
+//! answers: steps that ask it say what must come (`expect`). Its users do nothing that it doesn't do by itself, and no
+//! step may speak for them.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt::Display, future::poll_fn, rc::Rc};
 
@@ -18,7 +20,7 @@ use crate::{
         Runner,
         ports::{Clock, Network},
     },
-    matrix::error::json_response,
+    matrix::{crypto::SigningKey, error::json_response},
     network::Service,
 };
 
@@ -27,11 +29,14 @@ use crate::{
 pub struct Seat {
     /// Its Matrix name.
     pub name: OwnedServerName,
+    /// Its signing key: the one that the journal says it has. A homeserver that wants a key file can make one of
+    /// [its seed](SigningKey::seed).
+    pub key: Rc<SigningKey>,
     /// To other servers: they are found by their Matrix names.
     pub network: Rc<dyn Network>,
     /// The time, which stands still while nothing happens.
     pub clock: Rc<dyn Clock>,
-    tasks: UnboundedSender<LocalBoxFuture<'static, ()>>,
+    pub(super) tasks: UnboundedSender<LocalBoxFuture<'static, ()>>,
 }
 
 impl Seat {
@@ -66,18 +71,20 @@ impl Guests {
         self.0.insert(server.to_owned(), Rc::new(start));
     }
 
+    /// The servers whose places are taken.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Starts the guest in the place of a server, if there is one.
     pub(super) fn start(
         &self,
         server: &str,
-        name: &OwnedServerName,
-        network: &Rc<dyn Network>,
-        clock: &Rc<dyn Clock>,
+        seat: impl FnOnce(UnboundedSender<LocalBoxFuture<'static, ()>>) -> Seat,
     ) -> Option<(Rc<dyn Service>, Runner)> {
         let start = self.0.get(server)?;
         let (tasks, runner) = Runner::channel();
-        let seat = Seat { name: name.clone(), network: network.clone(), clock: clock.clone(), tasks };
-        Some((start(seat), runner))
+        Some((start(seat(tasks)), runner))
     }
 }
 

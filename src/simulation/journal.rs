@@ -82,6 +82,9 @@ pub enum What {
         /// Public keys of servers, as Matrix name, key id and unpadded base64; what is signed can be checked by them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         keys: Vec<(String, String, String)>,
+        /// The servers that are not Backfire's own: what they hold is not recorded.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        guests: Vec<String>,
         /// The scenario itself, so that the journal alone explains the run.
         definition: Value,
     },

@@ -11,7 +11,7 @@ use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
 use super::{
     Options, Simulated, SimulationError,
     agenda::{Deed, agenda},
-    guest::Guests,
+    guest::{Guests, Seat},
     import::{Import, read_import},
     journal::{End, JOURNAL_VERSION, Journal, What},
     recorder::{Recorder, ServerObserver},
@@ -71,6 +71,8 @@ pub(super) struct Player<'a> {
     options: Options,
     streams: Streams,
     pub(super) memory: Memory,
+    /// The servers that are not Backfire's own.
+    guests: Vec<String>,
 }
 
 impl<'a> Player<'a> {
@@ -144,6 +146,7 @@ impl<'a> Player<'a> {
             options: *options,
             streams,
             memory,
+            guests: guests.servers().map(str::to_owned).collect(),
         })
     }
 
@@ -195,6 +198,7 @@ impl<'a> Player<'a> {
                     .collect(),
                 room_version: self.version.number(),
                 keys: self.public_keys(import),
+                guests: self.guests.clone(),
                 definition,
             },
         );
@@ -637,7 +641,10 @@ fn boot(
     let (guests, lives) = (guests.clone(), RefCell::new(BTreeMap::<String, u32>::new()));
     Rc::new(move |host, network, clock| {
         let name = ServerName::parse(names[host].as_str()).expect("checked with the scenario");
-        if let Some(guest) = guests.start(host, &name, &network, &clock) {
+        let key = slots[host].0.read().signing_key.clone();
+        let seat =
+            |tasks| Seat { name: name.clone(), key, network: network.clone(), clock: clock.clone(), tasks };
+        if let Some(guest) = guests.start(host, seat) {
             return guest;
         }
         let life = {

@@ -306,6 +306,32 @@ test("a violated run says what, where and which event, and leads there", async (
   });
 });
 
+test("a planted bug is shown with the command that explains it and the states that differ", async () => {
+  const { page, summary } = await play("scenarios/zoo/frontier-trusts-new-snapshot.json");
+  await open(page, async (tab) => {
+    const { event_id: id, server } = summary.violations[0];
+    const command = `${summary.replay} --journal run.ndjson; backfire explain run.ndjson '${id}' ${server}`;
+    assert.equal(await tab.textContent("#why"), command);
+    assert.ok(await tab.locator("#agreement li").first().isVisible(), "what differs is in sight");
+    assert.match(await tab.textContent("#agreement li"), /m\.room\.name a: .* b: nothing/);
+    assert.equal(await tab.locator(".graph .suspect").count(), 1);
+  });
+});
+
+test("texts end where their pane does", async () => {
+  const { page } = await play("scenarios/liar-fills-a-gap.json");
+  await open(page, async (tab) => {
+    await tab.setViewportSize({ width: 1000, height: 800 });
+    await tab.waitForTimeout(100);
+    await tab.keyboard.press("Home");
+    await tab.keyboard.press("n");
+    const ends = await tab.$$eval("#sequence .said", (texts) => texts.map((text) => text.getBoundingClientRect().right));
+    const edge = await tab.$eval("#sequence .sheet", (sheet) => sheet.getBoundingClientRect().right);
+    assert.ok(ends.length > 10 && ends.every((end) => end <= edge), `${Math.max(...ends)} > ${edge}`);
+    assert.ok((await tab.$$eval("#sequence .said", (texts) => texts.filter((text) => text.textContent.endsWith("…")).length)) > 0);
+  });
+});
+
 test("a run that did not recover says so", async () => {
   const { page, summary } = await play({
     servers: { a: {}, b: {} },

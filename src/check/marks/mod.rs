@@ -122,6 +122,7 @@ mod tests {
             servers: vec![("a".to_owned(), "a".to_owned())],
             room_version: 11,
             keys: Vec::new(),
+            guests: Vec::new(),
             definition: serde_json::Value::Null,
         };
         let journal = Journal { records: vec![Record { t: 0, server: None, because: None, what: run }] };

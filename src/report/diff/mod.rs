@@ -27,6 +27,8 @@ pub struct Diff {
     pub records: [usize; 2],
     /// In what the runs themselves differ by their first records: seed, fabric, scenario.
     pub runs: Vec<Field>,
+    /// Whether servers have other keys, as with another seed. Then all signatures differ, and none is compared.
+    pub other_keys: bool,
     /// The first differing record after those.
     pub first: Option<First>,
     /// What ended differently.
@@ -64,19 +66,21 @@ pub struct Field {
 impl Diff {
     /// Compares two journals.
     pub fn of(a: &Journal, b: &Journal) -> Self {
-        let text = |record: &Record| serde_json::to_string(record).expect("records are JSON");
         let runs = match (a.records.first(), b.records.first()) {
-            (Some(one), Some(other)) => fields(&value(one), &value(other)),
+            (Some(one), Some(other)) => fields(&unsigned(one), &unsigned(other)),
             _ => Vec::new(),
         };
+        let other_keys = keys(a) != keys(b);
+        let compared = if other_keys { unsigned } else { value };
         let common = a.records.iter().zip(&b.records).skip(1);
-        let same = 1 + common.take_while(|(one, other)| text(one) == text(other)).count();
+        let same = 1 + common.take_while(|(one, other)| compared(one) == compared(other)).count();
         let longest = a.records.len().max(b.records.len());
-        let first = (same < longest).then(|| First::at(same, a, b));
+        let first = (same < longest).then(|| First::at(same, a, b, compared));
         Self {
-            equal: runs.is_empty() && first.is_none(),
+            equal: runs.is_empty() && !other_keys && first.is_none(),
             records: [a.records.len(), b.records.len()],
             runs,
+            other_keys,
             first,
             ended: Ended::of(a, b),
         }
@@ -84,7 +88,7 @@ impl Diff {
 }
 
 impl First {
-    fn at(index: usize, a: &Journal, b: &Journal) -> Self {
+    fn at(index: usize, a: &Journal, b: &Journal, compared: fn(&Record) -> Value) -> Self {
         let from = |journal: &Journal| -> Vec<Record> {
             journal.records.iter().skip(index).take(CONTEXT).cloned().collect()
         };
@@ -92,7 +96,7 @@ impl First {
         let (one, other) = (a.records.get(index), b.records.get(index));
         let kind = |record: &Record| std::mem::discriminant(&record.what);
         let fields = match (one, other) {
-            (Some(one), Some(other)) if kind(one) == kind(other) => fields(&value(one), &value(other)),
+            (Some(one), Some(other)) if kind(one) == kind(other) => fields(&compared(one), &compared(other)),
             _ => Vec::new(),
         };
         Self {
@@ -113,6 +117,25 @@ impl First {
 
 fn value(record: &Record) -> Value {
     serde_json::to_value(record).expect("records are JSON")
+}
+
+/// A record without keys and without what they signed.
+fn unsigned(record: &Record) -> Value {
+    let mut value = value(record);
+    match &record.what {
+        What::Run { .. } => value["keys"] = Value::Null,
+        What::KeyRotated { .. } => value["key"] = Value::Null,
+        _ => {
+            if let Some(pdu) = value.get_mut("pdu").and_then(Value::as_object_mut) {
+                pdu.remove("signatures");
+            }
+        }
+    }
+    value
+}
+
+fn keys(journal: &Journal) -> Option<Value> {
+    journal.records.first().map(|run| value(run)["keys"].clone())
 }
 
 fn fields(a: &Value, b: &Value) -> Vec<Field> {

@@ -38,6 +38,13 @@ impl Diff {
             let _ = writeln!(out, "\n{}", paint(BOLD, "the runs are not the same"));
             self.runs.iter().for_each(|field| write_field(&mut out, field));
         }
+        if self.other_keys {
+            let _ = writeln!(
+                out,
+                "  {}",
+                paint(DIM, "the servers have other keys, so signatures are not compared")
+            );
+        }
         match &self.first {
             Some(first) => first.write(&mut out),
             None => out.push_str("\nafter the first record no other differs\n"),

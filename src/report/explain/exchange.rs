@@ -35,6 +35,7 @@ struct Answer<'a> {
     errcode: &'a str,
     events: &'a [String],
     auth_chain: &'a [String],
+    redacted: &'a [String],
     refused: &'a [String],
 }
 
@@ -71,9 +72,10 @@ pub(super) fn exchanges(journal: &Journal) -> BTreeMap<u64, Exchange<'_>> {
             What::Lied { id, lies } => {
                 exchanges.entry(*id).and_modify(|exchange| exchange.lies = lies);
             }
-            What::Answer { id, status, errcode, events, auth_chain, refused, .. } => {
+            What::Answer { id, status, errcode, events, auth_chain, redacted, refused, .. } => {
                 let errcode = errcode.as_deref().unwrap_or_default();
-                let answer = Answer { t: record.t, status: *status, errcode, events, auth_chain, refused };
+                let (t, status) = (record.t, *status);
+                let answer = Answer { t, status, errcode, events, auth_chain, redacted, refused };
                 exchanges.entry(*id).and_modify(|exchange| exchange.answer = Some(answer));
             }
             What::Failed { id, why } => {
@@ -134,10 +136,13 @@ impl Exchange<'_> {
 
     /// What came of it, and by whose doing.
     pub(super) fn told(&self, event: &str, faults: &Faults<'_>) -> String {
-        let told_by = faults.told(self.to, self.endpoint, self.t).filter(|_| self.answer.is_some());
-        let told_by = told_by.map(|spell| format!("; {} has a say in what {} answers", step(spell), self.to));
+        let told_by = self.told_by(faults).filter(|_| self.answer.is_some());
+        let told_by = told_by.map(|spell| match spell.always {
+            true => format!("; told so by {}", step(spell)),
+            false => format!("; maybe told so by {}", step(spell)),
+        });
         let disturbed = self.disturbed.iter().map(|how| format!("; disturbed on the way: {how}"));
-        let lies = self.lies.iter().map(|lie| format!("; {} lied: {lie}", self.to));
+        let lies = (!self.lies.is_empty()).then(|| format!("; {} lied: {}", self.to, self.lies.join(", ")));
         let asides: String = told_by.into_iter().chain(disturbed).chain(lies).collect();
         let told = match (&self.answer, self.failed) {
             (Some(answer), _) if answer.status != 200 => {
@@ -159,13 +164,20 @@ impl Exchange<'_> {
     fn events_told(&self, event: &str, answer: &Answer<'_>) -> String {
         let count = answer.events.len() + answer.auth_chain.len();
         let after = self.took(answer.t);
+        let redacted = answer.redacted.iter().any(|id| id == event);
+        let form = if redacted { ", redacted: its content is not what was hashed" } else { "" };
         match (count, self.gives(event)) {
             (0, _) => format!("answered with nothing after {after}"),
-            (1, true) => format!("answered with it after {after}"),
-            (_, true) => format!("answered with {count} events after {after}, it among them"),
+            (1, true) => format!("answered with it after {after}{form}"),
+            (_, true) => format!("answered with {count} events after {after}, it among them{form}"),
             (1, false) => format!("answered with another event after {after}"),
             (_, false) => format!("answered with {count} events after {after}, it not among them"),
         }
+    }
+
+    /// The step that told the server what to answer.
+    fn told_by<'f>(&self, faults: &'f Faults<'_>) -> Option<&'f Spell<'f>> {
+        faults.told(self.to, self.endpoint, self.events, self.t)
     }
 
     fn took(&self, t: i64) -> String {
@@ -182,7 +194,7 @@ impl Exchange<'_> {
             "broken" => ("the connection broke".to_owned(), faults.down(self.to, self.t, t).or(way)),
             "abandoned" => {
                 let gave_up = format!("no answer within {}, given up", self.took(t));
-                let told = faults.told(self.to, self.endpoint, self.t);
+                let told = self.told_by(faults);
                 (gave_up, faults.down(self.from, self.t, t).or(way).or(back).or(told))
             }
             other => (other.replace('_', " "), way.or(back)),

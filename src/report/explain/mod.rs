@@ -6,6 +6,7 @@
 
 mod exchange;
 mod print;
+mod room_state;
 mod story;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,8 @@ pub struct Explanation {
     pub event: Option<About>,
     /// The servers that hold it at the end.
     pub held_by: Vec<String>,
+    /// Of a state event: whose state it is in at the end, in words.
+    pub in_state: Option<String>,
     /// Its way to the server, in order.
     pub story: Vec<Moment>,
     /// The events that it waits for, or that its rejection comes from, explained alike.
@@ -110,6 +113,10 @@ struct Case<'a> {
     exchanges: BTreeMap<u64, Exchange<'a>>,
     /// The actions of the steps.
     actions: BTreeMap<usize, &'a str>,
+    /// The events themselves.
+    pdus: BTreeMap<&'a str, Value>,
+    /// Which event each redaction is about.
+    redactions: BTreeMap<&'a str, String>,
 }
 
 /// What the last records say of an event on a server.
@@ -143,12 +150,15 @@ impl<'a> Case<'a> {
             What::Step { step, action, .. } => Some((*step, action.as_str())),
             _ => None,
         });
+        let pdus = pdus(journal);
         Self {
             journal,
             names: Names::of(journal),
             faults: Faults::of(journal),
             exchanges: exchanges(journal),
             actions: actions.collect(),
+            redactions: pdus.iter().filter_map(|(id, pdu)| Some((*id, redacts(pdu)?))).collect(),
+            pdus,
         }
     }
 
@@ -166,6 +176,7 @@ impl<'a> Case<'a> {
             answer: self.answer(event, server, stands),
             event: self.about(event),
             held_by: self.holders(event),
+            in_state: self.in_state(event, server),
             story,
             behind: next.into_iter().map(|id| self.explain(id, server, told, depth + 1)).collect(),
         }
@@ -210,11 +221,7 @@ impl<'a> Case<'a> {
     }
 
     fn holders(&self, event: &str) -> Vec<String> {
-        let ends = self.journal.records.iter().filter_map(|record| match &record.what {
-            What::End(end) => Some((record.server.as_deref()?, end)),
-            _ => None,
-        });
-        let held = ends.filter(|(_, end)| {
+        let held = self.ends().filter(|(_, end)| {
             end.events.iter().any(|(id, _)| id == event) || end.waiting.iter().any(|id| id == event)
         });
         held.map(|(server, _)| server.to_owned()).collect()
@@ -222,14 +229,12 @@ impl<'a> Case<'a> {
 
     fn about(&self, event: &str) -> Option<About> {
         let first = self.journal.records.iter().find_map(|record| match &record.what {
-            What::Received { event: id, from, pdu: Some(pdu) } if id == event => {
-                Some((record, Some(from), pdu))
-            }
-            What::Crafted { event: id, pdu } if id == event => Some((record, None, pdu)),
+            What::Received { event: id, from, pdu: Some(_) } if id == event => Some((record, Some(from))),
+            What::Crafted { event: id, .. } if id == event => Some((record, None)),
             _ => None,
         });
-        let (record, from, pdu) = first?;
-        let pdu: Value = serde_json::from_str(pdu.get()).ok()?;
+        let (record, from) = first?;
+        let pdu = self.pdus.get(event)?;
         let text = |key: &str| pdu[key].as_str().map(str::to_owned);
         let server = record.server.clone().unwrap_or_default();
         let step = match record.because {
@@ -273,7 +278,7 @@ impl<'a> Case<'a> {
                 format!("{server} rejected it: {}", self.reason(event, server))
             }
             Stands::Judged(Standing::Outlier) => format!(
-                "{server} holds it for what it allows or for a state, and not as history: the state before it is not known there"
+                "{server} holds it as an outlier, for what it allows or as part of a state, and not as history: the state before it is not known there"
             ),
             Stands::Waiting => {
                 let waits = self.waits(event, server);
@@ -393,4 +398,27 @@ impl<'a> Case<'a> {
             outcomes.iter().map(|(outcome, count)| format!("{count} {}", word(*outcome))).collect();
         format!("{times}: {}", counts.join(", "))
     }
+}
+
+/// The events of a journal, as they were first seen.
+fn pdus(journal: &Journal) -> BTreeMap<&str, Value> {
+    let mut pdus = BTreeMap::new();
+    for record in &journal.records {
+        let (event, pdu) = match &record.what {
+            What::Received { event, pdu: Some(pdu), .. } => (event.as_str(), pdu),
+            What::Crafted { event, pdu } => (event.as_str(), pdu),
+            _ => continue,
+        };
+        if let Ok(pdu) = serde_json::from_str(pdu.get()) {
+            pdus.entry(event).or_insert(pdu);
+        }
+    }
+    pdus
+}
+
+/// The event that a redaction is about; from room version 11 on its content says so.
+fn redacts(pdu: &Value) -> Option<String> {
+    let is_redaction = pdu["type"] == "m.room.redaction";
+    let id = pdu["redacts"].as_str().or_else(|| pdu["content"]["redacts"].as_str());
+    id.filter(|_| is_redaction).map(str::to_owned)
 }

@@ -29,6 +29,9 @@ impl Explanation {
             let held = list(self.held_by.iter().map(String::as_str));
             put(&mut out, "", &format!("held at the end by {held}"));
         }
+        if let Some(in_state) = &self.in_state {
+            put(&mut out, "", in_state);
+        }
         let _ = writeln!(out);
         put(&mut out, "", &format!("{}.", self.answer));
         if !self.story.is_empty() {

@@ -1,6 +1,6 @@
 //! The way of an event to a server: every record that had a part in it, in order, in words.
 
-use super::{Case, Moment};
+use super::{Case, Moment, exchange::Exchange};
 use crate::{
     check::list,
     report::text::{seconds, shortened as short},
@@ -11,6 +11,7 @@ use crate::{
 impl<'a> Case<'a> {
     pub(super) fn story(&self, event: &str, server: &str) -> Vec<Moment> {
         let mut story = Vec::new();
+        let mut is_in_state = false;
         for record in &self.journal.records {
             let text = match record.server.as_deref() {
                 Some(here) if here == server => self.here(record, event, server),
@@ -22,8 +23,24 @@ impl<'a> Case<'a> {
                 (_, Some(Because::Request(id))) => Some(id),
                 _ => None,
             };
+            let text = match &record.what {
+                What::State { changed } if record.server.as_deref() == Some(server) => {
+                    self.slot_changed(changed, event, server, &mut is_in_state)
+                }
+                _ => text,
+            };
             if let Some(text) = text {
-                put(&mut story, record.t, text, request);
+                put(&mut story, record, text, request);
+            }
+            if record.server.as_deref() == Some(server) && judged(record, event) {
+                let against = self.state_against(record, event);
+                story.extend(against.map(|text| Moment {
+                    t: record.t,
+                    until: record.t,
+                    times: 1,
+                    text,
+                    request,
+                }));
             }
         }
         story
@@ -61,6 +78,11 @@ impl<'a> Case<'a> {
                 }
                 format!("{server} can't judge it yet for want of {}", lacks.join(" and of "))
             }
+            What::Judged { event: id, verdict: Standing::Accepted, .. }
+                if self.redactions.get(id.as_str()).is_some_and(|redacted| redacted == event) =>
+            {
+                format!("{server} accepts {}, which redacts it", short(id.as_str()))
+            }
             What::Judged { event: id, verdict, reason } if id == event => {
                 let word = match verdict {
                     Standing::Accepted => "accepts",
@@ -73,9 +95,8 @@ impl<'a> Case<'a> {
             What::GapOpened { missing, wanted_by } if missing == event => {
                 format!("{server} notices that it lacks it: {} cites it", short(wanted_by.as_str()))
             }
-            What::GapStuck { missing, failures, retry_in_ms } if missing == event => {
-                let again = seconds(*retry_in_ms);
-                format!("{server} has failed to get it, attempt {failures}; the next in {again}")
+            What::GapStuck { missing, retry_in_ms, .. } if missing == event => {
+                format!("{server} has failed to get it; it tries again {} later", seconds(*retry_in_ms))
             }
             What::GapClosed { missing } if missing == event => format!("{server} lacks it no more"),
             What::StateTaken { event: id, from, events } if id == event => {
@@ -83,16 +104,12 @@ impl<'a> Case<'a> {
             }
             What::Request { id, to, endpoint, cause, .. } => {
                 let exchange = self.exchanges.get(id)?;
-                let about = cause.ends_with(event);
-                if !about && !exchange.gives(event) {
+                if !cause.ends_with(event) && !exchange.gives(event) {
                     return None;
                 }
-                let purpose = match cause.split_once(" $") {
-                    Some((what, _)) if about => format!("for it ({what})"),
-                    Some((what, other)) => format!("({what} {})", short(&format!("${other}"))),
-                    None => format!("({cause})"),
-                };
-                format!("{server} asks {to} {purpose}, {endpoint}: {}", exchange.told(event, &self.faults))
+                let (wanted, end) = purpose(exchange, cause, event);
+                let told = exchange.told(event, &self.faults);
+                format!("{server} asks {to} {wanted} by {endpoint}{end}: {told}")
             }
             _ => return None,
         })
@@ -108,7 +125,7 @@ impl<'a> Case<'a> {
                     return None;
                 }
                 let told = exchange.told(event, &self.faults);
-                format!("{other} sends it to {server}, {endpoint}: {told}")
+                format!("{other} sends it to {server} by {endpoint}: {told}")
             }
             What::FellBehind { to, events, .. } if to == server && events.iter().any(|id| id == event) => {
                 format!(
@@ -131,18 +148,61 @@ impl<'a> Case<'a> {
     }
 }
 
+/// What a server asks for, as seen from an event, and what it wants that for.
+fn purpose(exchange: &Exchange<'_>, cause: &str, event: &str) -> (String, String) {
+    let other = |id: &str| if id == event { "it".to_owned() } else { short(id) };
+    let Some((what, id)) = cause.rsplit_once(' ').filter(|(_, id)| id.starts_with('$')) else {
+        let wanted = match cause {
+            "page back" => "for what came before".to_owned(),
+            "join" => "to join".to_owned(),
+            other => format!("({other})"),
+        };
+        return (wanted, String::new());
+    };
+    // The question may be about another event of the same hole.
+    if let ("event", [asked]) = (exchange.endpoint, exchange.events)
+        && asked != id
+    {
+        return (format!("for {}", other(asked)), format!(", to get to {}", other(id)));
+    }
+    let wanted = match what {
+        "state at" => format!("for the state at {}", other(id)),
+        "auth event" => format!("for {} as an auth event", other(id)),
+        "gap at" => format!("for {}", other(id)),
+        what => format!("for {} ({what})", other(id)),
+    };
+    (wanted, String::new())
+}
+
 fn sent(from: &From) -> String {
     match from {
         From::User | From::Store | From::Import => String::new(),
-        From::Peer { server, endpoint } => format!(" that {server} sent by {endpoint}"),
+        From::Peer { server, endpoint } => format!(" (from {server} by {endpoint})"),
     }
 }
 
-/// What repeats itself becomes one moment.
-fn put(story: &mut Vec<Moment>, t: i64, text: String, request: Option<u64>) {
-    if let Some(same) = story.iter_mut().find(|moment: &&mut Moment| moment.text == text) {
+/// Whether a record is a verdict on an event, other than that it is accepted.
+fn judged(record: &Record, event: &str) -> bool {
+    matches!(&record.what, What::Judged { event: id, verdict, .. } if id == event && *verdict != Standing::Accepted)
+}
+
+/// What repeats itself becomes one moment. Attempts that fail are one, however long the pauses between them.
+fn put(story: &mut Vec<Moment>, record: &Record, text: String, request: Option<u64>) {
+    let t = record.t;
+    let start = match &record.what {
+        What::GapStuck { .. } => text.split(';').next().unwrap_or_default(),
+        _ => text.as_str(),
+    };
+    let is_same = |moment: &&mut Moment| match record.what {
+        What::GapStuck { .. } => moment.text.starts_with(start),
+        _ => moment.text == text,
+    };
+    if let Some(same) = story.iter_mut().find(is_same) {
         same.times += 1;
         same.until = t;
+        if let What::GapStuck { retry_in_ms, .. } = record.what {
+            same.text = format!("{start}; after the last time it waits {}", seconds(retry_in_ms));
+        }
         return;
     }
     story.push(Moment { t, until: t, times: 1, text, request });

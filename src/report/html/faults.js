@@ -41,13 +41,14 @@ const healedBy = (pair) => (fault) =>
 const isSameQuestion = (one, other) =>
   ["server", "endpoint", "about", "to"].every((field) => one[field] === other[field]);
 
-function stepFault({ action, step, detail, server }, all) {
+function stepFault(record, all) {
+  const { action, step, detail } = record;
   const settings = detail[action] ?? {};
   const kind = KINDS[action] ?? "break";
   const named = kind === "lie" && settings.server ? [settings.server] : namedServers(settings, all);
   // Told answers say nothing when they are given, so each question counts.
   const left = (settings.times ?? Infinity) + (action === "answer" ? (settings.skip ?? 0) : 0);
-  return { kind, action, step, settings, left, servers: named.length > 0 ? named : all, label: stepText(action, settings) };
+  return { kind, action, step, settings, left, servers: named.length > 0 ? named : all, label: stepText(record) };
 }
 
 /** Whether a record is one of the times for which a fault lasts, if it is for some times only. */
@@ -79,16 +80,8 @@ function namedServers(settings, all) {
   return all.filter((server) => texts.includes(server));
 }
 
-/** A step in a line. */
-function stepText(action, settings) {
-  const plain = (value) =>
-    Array.isArray(value) ? value.map(plain).join(" ") : typeof value === "object" ? JSON.stringify(value) : String(value);
-  const parts = [spaced(action)];
-  const { groups, from, to, by, server, count: times, every, ...rest } = settings;
-  if (groups) parts.push(groups.map(plain).join(" | "));
-  if (from !== undefined && to !== undefined) parts.push(`${plain(from)} → ${plain(to)}`);
-  else if (from !== undefined || to !== undefined) parts.push(plain(from ?? to));
-  if (by !== undefined || server !== undefined) parts.push(`${plain(by ?? server)}`);
-  for (const [key, value] of Object.entries(rest)) parts.push(value === true ? spaced(key) : `${spaced(key)} ${cut(plain(value), 80)}`);
-  return printable(parts.join(" "));
+/** A step in a line. The page's data has it in words; who acts stands before them. */
+function stepText({ action, server, words }) {
+  if (!server) return printable(words);
+  return printable(action === "lie" || action === "answer" ? `${server} ${words}` : `${server}: ${words}`);
 }

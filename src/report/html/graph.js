@@ -133,7 +133,8 @@ class Graph {
     if (differing.length === 0) return ended.length > 1 ? [" And the same state."] : [];
     const line = ({ name, ids }) =>
       html("li", {}, html("code", {}, name), ended.map((copy) => [` ${copy.name}: `, ids.has(copy.name) ? eventButton(this.journal, ids.get(copy.name), () => this.select(ids.get(copy.name))) : "nothing"]));
-    return [html("details", {}, html("summary", {}, ` The state differs in ${count(differing.length, "place")}.`), html("ul", {}, differing.slice(0, 50).map(line)))];
+    const isShort = differing.length <= 6;
+    return [html("details", { open: isShort }, html("summary", {}, ` The state differs in ${count(differing.length, "place")}.`), html("ul", {}, differing.slice(0, 50).map(line)))];
   }
 
   drawHead() {
@@ -174,7 +175,7 @@ class Graph {
     const label = key ? `${places.length} events, folded` : `${caption(event)}: ${this.copies.map((copy) => `${copy.name} ${STANDING_WORDS[copy.standing(event.id)] ?? "not known"}`).join(", ")}`;
     return svg("g", { class: classes.join(" "), role: "option", id: `event-${event.index}`, "aria-label": label, "aria-selected": String(event.id === this.selected), "data-event": key ? null : event.id, "data-fold": key ? places.length : null },
       svg("rect", { class: "band", x: 0, y: at * GRAPH_ROW, width, height: GRAPH_ROW }),
-      svg("text", { class: key ? "fold" : "said", x: this.textX, y: (at + 0.5) * GRAPH_ROW + 4 }, text));
+      svg("text", { class: key ? "fold" : "said", x: this.textX, y: (at + 0.5) * GRAPH_ROW + 4 }, fitted(text, width - this.textX - 4)));
   }
 
   edges(copy, nth, first, last) {

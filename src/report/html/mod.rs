@@ -9,17 +9,18 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Run;
+use super::{Run, step::step_line};
 use crate::{
     matrix::keys::encode,
-    simulation::journal::{Journal, Record},
+    simulation::journal::{Journal, Record, What},
 };
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 /// In the order in which they need each other.
-const SCRIPTS: [&str; 15] = [
+const SCRIPTS: [&str; 16] = [
     include_str!("dom.js"),
+    include_str!("ruler.js"),
     include_str!("words.js"),
     include_str!("journal.js"),
     include_str!("world.js"),
@@ -107,6 +108,9 @@ fn trimmed(record: &Record) -> Value {
     let mut value = serde_json::to_value(record).expect("records are JSON");
     if let Some(pdu) = value.get_mut("pdu").and_then(Value::as_object_mut) {
         trim_event(pdu);
+    }
+    if let What::Step { action, detail, .. } = &record.what {
+        value["words"] = step_line(action, &detail[action]).into();
     }
     if value["what"] == "run" {
         let definition = &value["definition"];

@@ -114,7 +114,7 @@ function headText({ kind, head, request, failed }) {
     case "failed":
       return request ? `${request.from} → ${request.to} ${request.endpoint}: ${spaced(head.why)}` : spaced(head.why);
     case "step":
-      return stepText(head.action, head.detail[head.action] ?? {});
+      return stepText(head);
     case "step_ends":
       return `${spaced(head.action)} ends`;
     case "healed":

@@ -165,7 +165,7 @@ class Sequence {
       svg("rect", { class: isCurrent ? "band current" : isBand ? "band" : "band none", x: 0, y: top, width: this.width, height: ROW }),
       names ? svg("rect", { class: "names", x: this.textX - 5, y: top + 3, width: 3, height: ROW - 6 }) : null,
       time,
-      svg("text", { class: "said", x: this.textX + 2, y: y + 4 }, cut(row.said, 200)),
+      svg("text", { class: "said", x: this.textX + 2, y: y + 4 }, fitted(cut(row.said, 400), this.width - this.textX - 6, isBand ? 600 : 400)),
     );
   }
 

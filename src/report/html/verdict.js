@@ -23,7 +23,8 @@ function drawVerdict(journal, jumpTo, jumpToEvent) {
     html("p", { id: "sentence" }, sentence(journal)),
     violations(verdict?.violations ?? [], journal, jumpTo, jumpToEvent),
     run.definition.why ? html("p", { class: "why" }, run.definition.why) : null,
-    replayLine(journal.replay),
+    command("again", "replay", journal.replay),
+    whyLine(journal),
   ]);
 }
 
@@ -92,16 +93,25 @@ function withEvents(text, journal, press) {
   return parts.map((part, nth) => (nth % 2 === 1 ? eventButton(journal, part, () => press(part)) : part));
 }
 
-function replayLine(command) {
+/** The command that tells in words how the first event came to what is wrong with it. */
+function whyLine({ verdict, replay }) {
+  const found = verdict?.violations.find(({ event_id: id, server }) => id && server);
+  if (!found) return null;
+  const file = "run.ndjson";
+  return command("why", "why", `${replay} --journal ${file}; backfire explain ${file} '${found.event_id}' ${found.server}`);
+}
+
+function command(word, id, text) {
   const copy = html("button", {
+    class: "copy",
     title: "Copy the command",
     onclick: async () => {
-      await navigator.clipboard?.writeText(command).catch(() => {});
+      await navigator.clipboard?.writeText(text).catch(() => {});
       copy.textContent = "copied";
       setTimeout(() => (copy.textContent = "copy"), 1200);
     },
   }, "copy");
-  return html("p", { class: "replay" }, html("span", { class: "faint" }, "again: "), html("code", { id: "replay" }, command), " ", copy);
+  return html("p", { class: "command" }, html("span", { class: "faint" }, `${word}: `), html("code", { id }, text), " ", copy);
 }
 
 /** An event id that can be pressed. */
