@@ -121,7 +121,7 @@ impl<'a> Player<'a> {
                 clock_skew_ms: scenario.servers[host].clock_skew.as_millis(),
             })
             .collect();
-        let running = nodes.iter().map(|(host, node)| (host.clone(), node.running.clone())).collect();
+        let running = nodes.iter().map(|(host, node)| (host.clone(), Rc::downgrade(&node.running))).collect();
         let scripts = Rc::new(Scripts::new(running, recorder.clone()));
         let rules = Rules {
             conditions: conditions.clone(),
