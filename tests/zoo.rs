@@ -31,7 +31,11 @@ fn every_bug_is_caught_and_only_where_it_is_planted() {
     {
         let exhibit = visit(planted, &scenario(planted), 0, fabric).unwrap();
         let id = planted.id;
-        problems.extend(exhibit.problem().map(|problem| format!("{id} on {}: {problem}", fabric.name())));
+        let also: Vec<&str> =
+            exhibit.violated().into_iter().filter(|name| *name != planted.caught_by).collect();
+        let stale = (also != planted.follows).then(|| format!("{also:?} follow, not {:?}", planted.follows));
+        let problem = exhibit.problem().or(stale);
+        problems.extend(problem.map(|problem| format!("{id} on {}: {problem}", fabric.name())));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
