@@ -8,6 +8,7 @@ use std::{
 
 /// Two, so that a run that ignores its seed is seen as well.
 const SEEDS: [u64; 2] = [0, 7];
+const FABRICS: [&str; 2] = ["turmoil", "direct"];
 /// Exit codes of a run that was played to its end, well or not.
 const PLAYED: [i32; 3] = [0, 1, 4];
 
@@ -17,10 +18,11 @@ fn every_scenario_gives_the_same_journal_in_two_processes() {
     assert!(!scenarios.is_empty(), "no scenario was found: nothing is tested");
     let mut differ = Vec::new();
     for scenario in &scenarios {
-        for seed in SEEDS {
-            let [one, other] = ["one", "other"].map(|process| journal(scenario, seed, process));
+        for (seed, fabric) in SEEDS.iter().flat_map(|seed| FABRICS.map(|fabric| (*seed, fabric))) {
+            let [one, other] = ["one", "other"].map(|process| journal(scenario, seed, fabric, process));
             if one != other {
-                differ.push(format!("{}, seed {seed}: {}", scenario.display(), difference(&one, &other)));
+                let difference = difference(&one, &other);
+                differ.push(format!("{}, seed {seed}, {fabric}: {difference}", scenario.display()));
             }
         }
     }
@@ -30,7 +32,7 @@ fn every_scenario_gives_the_same_journal_in_two_processes() {
 #[test]
 fn another_seed_gives_another_journal() {
     let scenario = in_repo("scenarios/partition-heal.json");
-    let [one, other] = SEEDS.map(|seed| journal(&scenario, seed, "seed"));
+    let [one, other] = SEEDS.map(|seed| journal(&scenario, seed, "turmoil", "seed"));
     assert_ne!(one, other);
 }
 
@@ -54,11 +56,13 @@ fn scenarios(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The journal of a run in a process of its own.
-fn journal(scenario: &Path, seed: u64, process: &str) -> String {
+fn journal(scenario: &Path, seed: u64, fabric: &str, process: &str) -> String {
     let name = scenario.file_stem().unwrap().to_str().unwrap();
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{seed}-{process}.ndjson"));
+    let file =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{seed}-{fabric}-{process}.ndjson"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_backfire"));
-    command.arg("run").arg(scenario).args(["--seed", &seed.to_string()]).arg("--journal").arg(&file);
+    command.arg("run").arg(scenario).args(["--seed", &seed.to_string(), "--fabric", fabric]);
+    command.arg("--journal").arg(&file);
     let output = command.output().unwrap();
     assert!(
         output.status.code().is_some_and(|code| PLAYED.contains(&code)),

@@ -1,7 +1,10 @@
 //! The same scenario ends the same on every fabric: graphs, states, extremities, what is missing. Where two fabrics
 //! differ, one of them is wrong.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 use backfire::{
     scenario::Scenario,
@@ -26,6 +29,16 @@ fn every_scenario_ends_the_same_in_memory_as_over_tcp() {
     });
     let differing: Vec<&str> = differing.map(Scenario::name).collect();
     assert!(differing.is_empty(), "these end otherwise: {differing:?}");
+}
+
+/// Campaigns and fuzzers play thousands of runs in one process.
+#[test]
+fn no_server_outlives_its_run() {
+    let scenario = Scenario::read(&files("scenarios/peers")[0]).expect("what is kept can be read");
+    for fabric in [Fabric::Turmoil, Fabric::Direct] {
+        let simulated = simulate(&scenario, &Options { fabric, ..Options::default() }).unwrap();
+        assert_eq!(Rc::strong_count(&simulated.memory.crypto), 1, "{fabric:?}: whoever signs still lives");
+    }
 }
 
 fn files(folder: &str) -> Vec<PathBuf> {

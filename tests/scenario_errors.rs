@@ -171,6 +171,11 @@ fn servers_and_users() {
         "servers.b.name: server `a` has the Matrix name b already; give each server a name of its own",
     );
     check_fields(
+        &format!("\"servers\": {{ \"a\": {{ \"key_validity\": \"9s\" }} }}, {ROOM}"),
+        "\"9s\"",
+        "servers.a.key_validity: 9s is out of range; write 10s to 7days",
+    );
+    check_fields(
         &format!("{SERVERS}, {ROOM}, \"links\": {{ \"a-c\": {{}} }}"),
         "\"a-c\"",
         "links.a-c: there is no server `c`; it can be one of `a`, `b`",
@@ -315,6 +320,13 @@ fn steps_that_contradict_each_other() {
         "timeline[0].cut.to: `a` is in `from` as well; a server always reaches itself; name each server on one side",
     );
     check_step(
+        "{ \"at\": \"1s\", \"lie\": { \"server\": \"a\", \"endpoint\": \"state_ids\", \"tell\": [\"old-state\", \"twice\"] } }",
+        "\"twice\"",
+        "timeline[0].lie.tell[1]: `twice` is not told in answers to `state_ids`; there it can be one of wrong-state, \
+         old-state, no-auth-chain, truncated-json, no-json, wrong-types, floats, not-a-number, duplicate-keys, \
+         lone-surrogate, deep-nesting",
+    );
+    check_step(
         "{ \"at\": \"1s\", \"heal\": { \"between\": [\"a\"] } }",
         "[\"a\"]",
         "timeline[0].heal.between: a list of 1 stands here; write a list of 2",
@@ -386,7 +398,7 @@ fn links_between_names_with_dashes_are_understood() {
 const EVERYTHING: &str = r#"{
   "why": "Everything at once.",
   "room_version": "6",
-  "servers": { "z": { "name": "z.example:8448", "clock_skew": "-2h", "planted": ["timestamp-horizon"] }, "a": {}, "b": {} },
+  "servers": { "z": { "name": "z.example:8448", "clock_skew": "-2h", "key_validity": "1m", "planted": ["timestamp-horizon"] }, "a": {}, "b": {} },
   "links": { "default": { "latency": "30ms" }, "z->a": { "jitter": "5ms" }, "a-b": { "latency": "1m", "jitter": "1m" } },
   "room": {
     "created_by": "@zoe:z.example:8448",

@@ -43,6 +43,12 @@ impl Exhibit {
         self.violations.iter().find(|violation| violation.invariant == self.planted.caught_by)
     }
 
+    /// The invariants that are violated and should not be.
+    fn astray(&self) -> Vec<&str> {
+        let Planted { caught_by, follows, .. } = self.planted;
+        self.violated().into_iter().filter(|name| name != caught_by && !follows.contains(name)).collect()
+    }
+
     /// Why the bug counts as not caught; nothing if it is, by the right invariant, and only where it is planted.
     pub fn problem(&self) -> Option<String> {
         let expected = self.planted.caught_by;
@@ -55,6 +61,10 @@ impl Exhibit {
                 Some(format!("caught by {} instead of {expected}: {}", first.invariant, first.message))
             }
             _ if !self.as_expected => Some("the verdict is not the one that the scenario expects".to_owned()),
+            _ if !self.astray().is_empty() => Some(format!(
+                "caught by {expected}, and also by {}, which need not follow from it",
+                self.astray().join(", ")
+            )),
             _ => None,
         }
     }

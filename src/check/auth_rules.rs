@@ -22,7 +22,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     name: "auth-rules",
     code: "AUTH-RULE",
     clause: "SS-API \"Checks performed on receipt of a PDU\", step 4; room versions, \"Authorization rules\"",
-    holds: "an accepted event is allowed by its own auth events, which the server has, of this room and none rejected",
+    holds: "an accepted event is allowed by its own auth events, which the server has with all that allows them, of this room and none rejected",
     when: When::Always,
     check,
 };
@@ -52,6 +52,8 @@ struct Rules<'e, 'a> {
     evidence: &'e Evidence<'a>,
     /// What speaks against each event, going by its own auth events.
     known: BTreeMap<&'e EventId, Option<String>>,
+    /// The events of which each server is known to have had the whole auth chain.
+    whole: BTreeMap<&'e str, BTreeSet<&'e EventId>>,
     default_join_rules: Pdu,
 }
 
@@ -59,7 +61,7 @@ impl<'e, 'a> Rules<'e, 'a> {
     fn new(evidence: &'e Evidence<'a>) -> Self {
         let room_id = evidence.referee().room_id();
         let default_join_rules = Pdu::default_join_rules(room_id, evidence.version);
-        Self { evidence, known: BTreeMap::new(), default_join_rules }
+        Self { evidence, known: BTreeMap::new(), whole: BTreeMap::new(), default_join_rules }
     }
 
     fn problem(&mut self, host: &Host<'_>, judged: &Judged<'e>) -> Option<String> {
@@ -73,7 +75,32 @@ impl<'e, 'a> Rules<'e, 'a> {
                 return Some(format!("cites {}, which it had rejected", super::short(id)));
             }
         }
+        if let Some(hole) = self.hole_below(host, judged) {
+            return Some(format!("stands on {}, which it did not have", super::short(hole)));
+        }
         self.judge(judged.event)
+    }
+
+    /// The first event of an auth chain that a server did not have when it judged. What it had it keeps, so a chain that
+    /// was whole once is not walked again.
+    fn hole_below(&mut self, host: &Host<'_>, judged: &Judged<'e>) -> Option<&'e EventId> {
+        let whole = self.whole.entry(judged.server).or_default();
+        let mut passed: BTreeSet<&EventId> = BTreeSet::new();
+        let mut open = vec![judged.event];
+        while let Some(id) = open.pop() {
+            for cited in self.evidence.pdu(id).map_or(&[][..], Pdu::auth_events) {
+                if whole.contains(&**cited) || !passed.insert(cited) {
+                    continue;
+                }
+                let had = host.received_at.get(&**cited).is_some_and(|received| *received <= judged.at);
+                if !had {
+                    return Some(cited);
+                }
+                open.push(cited);
+            }
+        }
+        whole.extend(passed);
+        None
     }
 
     /// What speaks against an event, worked out from the bottom of its auth chain upwards.

@@ -5,7 +5,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Host},
-    oracle::waits_in_vain,
+    oracle::{can_be_had, waits_in_vain},
 };
 use crate::{room::graph::Standing, simulation::journal::End};
 
@@ -13,7 +13,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     name: "closed-history",
     code: "LIVENESS",
     clause: "SS-API \"Backfilling and retrieving missing events\": a gap is closed, or known as a backward extremity",
-    holds: "no event waits to be judged for what was to be had, and what history cites is held or is a backward extremity at its edge",
+    holds: "no event waits to be judged for what was to be had, what history cites is held or is a backward extremity at its edge, and who scrolls back asks at each of these",
     when: When::AtRest,
     check,
 };
@@ -23,7 +23,8 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     ends.flat_map(|(name, host, end)| {
         let in_vain = waits_in_vain(evidence, name, host);
         let waiting = end.waiting.first().filter(|_| !in_vain).map(|first| waits(name, end, first));
-        waiting.into_iter().chain(hole(evidence, name, host, end))
+        let abandoned = abandoned(evidence, name, host, end);
+        waiting.into_iter().chain(hole(evidence, name, host, end)).chain(abandoned)
     })
     .collect()
 }
@@ -55,4 +56,27 @@ fn hole(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Opti
         }
     }
     None
+}
+
+/// A break that was never asked about, though a user scrolled back to the beginning, the server had given up, and the
+/// event is to be had. What came of the asking is for the faults of the run to say.
+fn abandoned(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Option<Finding> {
+    let (began, gave_up) = host.scrolled_in_vain?;
+    let was_there = |id: &EventId| {
+        let citing = host.history().filter(|child| evidence.parents(child).iter().any(|parent| parent == id));
+        let since = citing.filter_map(|child| host.received_at.get(child)).min();
+        since.is_some_and(|since| *since <= gave_up)
+    };
+    let asked_for = |id: &EventId| {
+        let mut own = evidence.requests.values().filter(|asked| asked.from == name && asked.at > began);
+        own.any(|asked| asked.events.iter().any(|named| id == named))
+    };
+    let mut breaks = end.backward_extremities.iter();
+    let forgotten = breaks
+        .find(|id| was_there(id) && !asked_for(id) && can_be_had(evidence, name, id, Standing::is_history))?;
+    let message = format!(
+        "the users of {name} scrolled back, and it gave up without a question about {}, where its history breaks off",
+        super::short(forgotten)
+    );
+    Some(Finding::on(name, message).about(forgotten))
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Asked, Evidence, Host},
+    evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
 };
 use crate::room::{Room, graph::Standing, state::StateMap};
 
@@ -22,8 +22,6 @@ pub(super) const INVARIANT: Invariant = Invariant {
     check,
 };
 
-/// Endpoints that give history: each event by its own visibility.
-const HISTORY: [&str; 3] = ["backfill", "get_missing_events", "event"];
 /// Endpoints that a server ACL protects (SS-API, "Server Access Control Lists"); `/event` is not among them.
 const PROTECTED: [&str; 5] = ["backfill", "get_missing_events", "state", "state_ids", "event_auth"];
 
@@ -56,7 +54,7 @@ fn answered(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
     if PROTECTED.contains(&asked.endpoint) && !any(&|at| reader.is_let_in(host, at)) {
         return Some(Finding::on(asked.to, said("the room's ACL shuts it out")));
     }
-    if HISTORY.contains(&asked.endpoint) {
+    if HISTORY_ENDPOINTS.contains(&asked.endpoint) {
         let whole = answer.events.iter().filter(|id| !answer.redacted.contains(id));
         let mut ids = whole.filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
         let leaked = ids.find(|id| !any(&|at| reader.may_see(host, id, at)) && is_telling(evidence, id))?;

@@ -101,6 +101,9 @@ pub(super) fn is_pulled(from: &From) -> bool {
     matches!(from, From::Peer { endpoint, .. } if RECOVERY_ENDPOINTS.contains(&endpoint.as_str()))
 }
 
+/// Endpoints that give history: each event by itself, as the asker may have it.
+pub(super) const HISTORY_ENDPOINTS: [&str; 3] = ["backfill", "get_missing_events", "event"];
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answered<'a> {
@@ -118,6 +121,8 @@ pub struct Answered<'a> {
     pub redacted: &'a [String],
     /// Of an answer to `/send`: the events that were not taken.
     pub refused: &'a [String],
+    /// Bytes of its body.
+    pub bytes: usize,
 }
 
 /// A verdict, when it was reached.
@@ -150,6 +155,20 @@ pub struct OwnEvent<'e> {
     pub host: &'e Host<'e>,
     /// The event.
     pub pdu: &'e Pdu,
+}
+
+/// A key that a server signs with.
+#[derive(Clone, Copy, Debug)]
+pub struct EventKey<'a> {
+    /// The Matrix name of the server.
+    pub server: &'a str,
+    /// Its id.
+    pub id: &'a str,
+    /// The key in unpadded base64.
+    pub key: &'a str,
+    /// The number of the record with which it went out of use, and the time after which nothing by it holds, in
+    /// milliseconds since the epoch.
+    pub expired: Option<(usize, u64)>,
 }
 
 /// A hole in a server's graph.
@@ -217,8 +236,15 @@ pub struct Host<'a> {
     pub joined_via: Option<&'a str>,
     /// The events at which it took the state by the word of a peer, with the peer.
     pub states_taken: BTreeMap<&'a EventId, &'a str>,
+    /// How many events of answers it has taken or dropped, by the endpoint.
+    pub looked_at: BTreeMap<&'a str, usize>,
     /// When an event last reached it or was judged.
     pub last_change: Option<i64>,
+    /// The numbers of the records at which a user of it began to scroll back to the beginning of the room, and at which
+    /// it gave up before it was there.
+    pub scrolled_in_vain: Option<(usize, usize)>,
+    /// The number of the record at which a user began to scroll back that far.
+    scrolls: Option<usize>,
     lives: usize,
 }
 
@@ -261,8 +287,8 @@ pub struct Evidence<'a> {
     pub expect: &'a Expect,
     /// The version of the room.
     pub version: RoomVersion,
-    /// Public keys of servers, as Matrix name, key id and unpadded base64.
-    pub keys: Vec<(String, String, String)>,
+    /// The keys that servers sign with.
+    pub keys: Vec<EventKey<'a>>,
     /// The kinds of signatures that the run may have used.
     pub cryptos: Vec<Rc<Crypto>>,
     /// The servers by name, in the scenario's order.
@@ -338,7 +364,7 @@ impl<'a> Evidence<'a> {
         let mut evidence = Self {
             expect: &scenario.expect,
             version: version.map_err(|_| EvidenceError::RoomVersion(*room_version))?,
-            keys: keys.clone(),
+            keys: keys.iter().map(|(server, id, key)| EventKey { server, id, key, expired: None }).collect(),
             cryptos: vec![memory.crypto.clone(), other_kind(&memory.crypto)],
             hosts: hosts.collect(),
             seen: IndexMap::new(),
@@ -403,10 +429,11 @@ impl<'a> Evidence<'a> {
                     asked.arrived = Some(at);
                 }
             }
-            What::Answer { id, status, events, auth_chain, redacted, refused, .. } => {
+            What::Answer { id, status, events, auth_chain, redacted, refused, bytes, .. } => {
                 if let Some(asked) = self.requests.get_mut(id) {
-                    let (t, status) = (record.t, *status);
-                    asked.answer = Some(Answered { t, at, status, events, auth_chain, redacted, refused });
+                    let (t, status, bytes) = (record.t, *status, *bytes);
+                    let answer = Answered { t, at, status, events, auth_chain, redacted, refused, bytes };
+                    asked.answer = Some(answer);
                 }
             }
             What::Failed { id, why } => {
@@ -443,14 +470,30 @@ impl<'a> Evidence<'a> {
             What::Started => {
                 host.lives += 1;
                 host.is_broken = false;
+                host.scrolls = None;
+            }
+            What::Step { action, detail, .. }
+                if action == "page_back" && detail["page_back"]["pages"] == "all" =>
+            {
+                host.scrolls = Some(at);
+            }
+            What::PagedBack { complete, .. } => {
+                let began = host.scrolls.take().filter(|_| !complete);
+                host.scrolled_in_vain = began.map(|began| (began, at));
             }
             What::Panicked { message, place } => {
                 host.is_broken = true;
                 let server = record.server.as_deref().unwrap_or_default();
                 self.panics.push(Panicked { t: record.t, server, message, place });
             }
-            What::KeyRotated { key_id, key } => {
-                self.keys.push((host.matrix_name.to_owned(), key_id.clone(), key.clone()));
+            What::KeyRotated { key_id, key, old_key_id, expired_ts } => {
+                let server = host.matrix_name;
+                let is_old =
+                    |key: &&mut EventKey<'_>| key.server == server && Some(key.id) == old_key_id.as_deref();
+                if let (Some(old), Some(ts)) = (self.keys.iter_mut().find(is_old), expired_ts) {
+                    old.expired = Some((at, *ts));
+                }
+                self.keys.push(EventKey { server, id: key_id, key, expired: None });
             }
             What::Joined { via, .. } => {
                 host.joined = Some(record.t);
@@ -479,6 +522,11 @@ impl<'a> Evidence<'a> {
     fn take_event(&mut self, at: usize, record: &'a Record, reader: &EventReader) {
         let Some(server) = record.server.as_deref() else { return };
         let Some(host) = self.hosts.get_mut(server) else { return };
+        if let What::Received { from: From::Peer { endpoint, .. }, .. }
+        | What::Dropped { from: From::Peer { endpoint, .. }, .. } = &record.what
+        {
+            *host.looked_at.entry(endpoint).or_default() += 1;
+        }
         match &record.what {
             What::Received { event, from, pdu } => {
                 host.last_change = Some(record.t);

@@ -8,13 +8,13 @@ use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host},
 };
-use crate::room::Room;
+use crate::room::{Room, graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "explained-state",
     code: "STATE-SANE",
     clause: "room versions, \"State resolution\": the current state is resolved over the states after all forward extremities",
-    holds: "whenever a server's current state changes, it is what the newest events that it has accepted make it",
+    holds: "whenever a server's current state changes, it is what the newest events that it has accepted make it, and nothing rejected is in it",
     when: When::Always,
     check,
 };
@@ -25,6 +25,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// The first state of a server that its events don't explain.
 fn check_host(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
+    unexplained(evidence, name, host).or_else(|| rejected(name, host))
+}
+
+fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
     let mut moments: Vec<usize> = host.slots.values().flatten().map(|(at, _)| *at).collect();
     moments.sort_unstable();
     moments.dedup();
@@ -52,6 +56,15 @@ fn check_host(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Fi
         }
     }
     None
+}
+
+/// What a server has rejected is no part of any state, whoever says so.
+fn rejected(name: &str, host: &Host<'_>) -> Option<Finding> {
+    let mut slots = host.end?.state.iter();
+    let (kind, key, id) = slots.find(|(_, _, id)| host.held.get(&**id) == Some(&Standing::Rejected))?;
+    let of = if key.is_empty() { String::new() } else { format!(" of {key}") };
+    let message = format!("on {name}, {kind}{of} is {}, which it has rejected", super::short(id));
+    Some(Finding::on(name, message).about(id))
 }
 
 type State = BTreeMap<(String, String), OwnedEventId>;

@@ -4,7 +4,10 @@ use std::rc::Rc;
 
 use ruma_common::EventId;
 
-use super::{Finding, Invariant, When, evidence::Evidence};
+use super::{
+    Finding, Invariant, When,
+    evidence::{EventKey, Evidence},
+};
 use crate::matrix::{
     crypto::Crypto,
     keys::{KeyRing, PublicKey, decode},
@@ -14,14 +17,15 @@ use crate::matrix::{
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "integrity",
     code: "AUTH-SIG",
-    clause: "SS-API \"Checks performed on receipt of a PDU\", steps 1 to 3; \"Validating hashes and signatures\"",
-    holds: "every stored event has the id that its hash gives, is of the room, signed by its sender's server, and whole or redacted",
+    clause: "SS-API \"Checks performed on receipt of a PDU\", steps 1 to 3; room version 5, \"Signing key validity period\"",
+    holds: "every stored event has the id that its hash gives, is of the room, signed by its sender's server with a key of that time, and whole or redacted",
     when: When::Always,
     check,
 };
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let ring = key_ring(evidence);
+    let ring = key_ring(evidence, |_| None);
+    let in_time = key_ring(evidence, |key| key.expired.map(|(_, ts)| ts));
     let mut findings = Vec::new();
     for (id, seen) in &evidence.seen {
         let problem = match &seen.pdu {
@@ -32,8 +36,13 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
             }
             Ok(pdu) => ring.as_ref().and_then(|ring| signature_problem(pdu, ring, &evidence.cryptos)),
         };
-        let Some(problem) = problem else { continue };
-        if let Some(server) = who_took_it(evidence, id, seen.server) {
+        if let Some(problem) = problem {
+            let server = who_took_it(evidence, id, seen.server);
+            findings.extend(server.map(|server| Finding::on(server, problem).about(id)));
+        } else if let (Ok(pdu), Some(ring)) = (&seen.pdu, &in_time)
+            && let Some(server) = who_knew_better(evidence, pdu)
+            && let Some(problem) = signature_problem(pdu, ring, &evidence.cryptos)
+        {
             findings.push(Finding::on(server, problem).about(id));
         }
     }
@@ -47,12 +56,40 @@ fn who_took_it<'a>(evidence: &Evidence<'a>, id: &EventId, first: &'a str) -> Opt
     takers.find(|(name, _)| *name != crafter).map(|(name, _)| *name)
 }
 
-/// The keys of the run; nothing if the journal has none, and then signatures can't be checked.
-fn key_ring(evidence: &Evidence<'_>) -> Option<KeyRing> {
+/// Who should not have stored an event that is younger than a key of its sender's server that went out of use: the first
+/// that did after that server had told it so. Who was not told can't know.
+fn who_knew_better<'a>(evidence: &Evidence<'a>, pdu: &UnverifiedPdu) -> Option<&'a str> {
+    let author = pdu.sender_server().as_str();
+    let own = evidence.keys.iter().filter(|key| key.server == author);
+    let expired = own.filter_map(|key| key.expired).find(|(_, ts)| pdu.claims().timestamp() > *ts)?;
+    let was_told = |taker: &str, until: usize| {
+        let mut asked =
+            evidence.requests.values().filter(|asked| asked.from == taker && asked.endpoint == "key");
+        asked.any(|asked| {
+            let of_author = evidence.hosts.get(asked.to).is_some_and(|host| host.matrix_name == author)
+                && !asked.line.contains("/query/");
+            let answer = asked.answer.as_ref().filter(|answer| answer.status == 200);
+            of_author
+                && asked.arrived.is_some_and(|arrived| arrived > expired.0)
+                && answer.is_some_and(|answer| answer.at < until)
+        })
+    };
+    let crafter = evidence.crafted.get(pdu.event_id());
+    let mut takers = evidence.hosts.iter().filter(|(name, _)| Some(*name) != crafter);
+    let knew = takers.find(|(name, host)| {
+        host.received_at.get(pdu.event_id()).is_some_and(|received| was_told(name, *received))
+    });
+    knew.map(|(name, _)| *name)
+}
+
+/// The keys of the run, each valid until the given time; nothing if the journal has none, and then signatures can't be
+/// checked.
+fn key_ring(evidence: &Evidence<'_>, valid_until: impl Fn(&EventKey<'_>) -> Option<u64>) -> Option<KeyRing> {
     let mut ring = KeyRing::default();
-    for (server, key_id, key) in &evidence.keys {
-        let (Ok(server), Some(bytes)) = (server.as_str().try_into(), decode(key)) else { continue };
-        ring.insert(server, key_id, PublicKey { bytes, valid_until: u64::MAX, expired: false });
+    for key in &evidence.keys {
+        let (Ok(server), Some(bytes)) = (key.server.try_into(), decode(key.key)) else { continue };
+        let valid_until = valid_until(key).unwrap_or(u64::MAX);
+        ring.insert(server, key.id, PublicKey { bytes, valid_until, expired: false });
     }
     (!evidence.keys.is_empty()).then_some(ring)
 }

@@ -12,6 +12,7 @@ pub mod verdict;
 mod acknowledged;
 mod answers;
 mod auth_rules;
+mod bounded_work;
 mod closed_history;
 mod confidentiality;
 mod expectations;
@@ -22,6 +23,7 @@ mod integrity;
 mod needless_requests;
 mod no_crash;
 mod recovered_in_time;
+mod redactions;
 mod request_budget;
 mod same_events;
 mod same_extremities;
@@ -93,10 +95,12 @@ pub const ALL: &[Invariant] = &[
     request_budget::INVARIANT,
     no_crash::INVARIANT,
     confidentiality::INVARIANT,
+    redactions::INVARIANT,
     auth_rules::INVARIANT,
     explained_state::INVARIANT,
     acknowledged::INVARIANT,
     needless_requests::INVARIANT,
+    bounded_work::INVARIANT,
 ];
 
 /// What speaks against an invariant, before it is given the invariant's name.

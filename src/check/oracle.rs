@@ -124,7 +124,12 @@ fn fate(evidence: &Evidence<'_>, name: &str, id: &EventId) -> Fate {
 }
 
 /// Whether somebody would give an event to a server, holding it in a way that will do.
-fn can_be_had(evidence: &Evidence<'_>, name: &str, id: &EventId, will_do: fn(Standing) -> bool) -> bool {
+pub(super) fn can_be_had(
+    evidence: &Evidence<'_>,
+    name: &str,
+    id: &EventId,
+    will_do: fn(Standing) -> bool,
+) -> bool {
     let mut others = evidence.hosts.iter().filter(|(other, _)| **other != name);
     others.any(|(other, host)| {
         let is_open = |from: &str, to: &str| !evidence.out_of_reach.iter().any(|way| *way == (from, to));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Finding, Invariant, When, count,
-    evidence::{Asked, Evidence, is_pulled},
+    evidence::{Asked, Evidence, Host, is_pulled},
 };
 use crate::scenario::RECOVERY_ENDPOINTS;
 
@@ -69,14 +69,23 @@ fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 fn budget(evidence: &Evidence<'_>, server: &str) -> usize {
     let Some(host) = evidence.hosts.get(server) else { return FREE };
-    let pulled = host.received.values().filter(|(_, from)| is_pulled(from)).count();
+    FREE + pulled(host) + rounds(evidence, server, FIRST_ROUNDS) * ROUND
+}
+
+/// How many events a server asked for and got.
+pub(super) fn pulled(host: &Host<'_>) -> usize {
+    host.received.values().filter(|(_, from)| is_pulled(from)).count()
+}
+
+/// How many rounds a server may have made at all its holes: so many at first, and one more whenever back-off allows it.
+pub(super) fn rounds(evidence: &Evidence<'_>, server: &str, first: usize) -> usize {
     let rounds = |opened: i64, closed: Option<i64>| {
         let open_ms = closed.unwrap_or(evidence.ended) - opened;
-        FIRST_ROUNDS + usize::try_from(open_ms / ROUND_EVERY_MS).unwrap_or(0)
+        first + usize::try_from(open_ms / ROUND_EVERY_MS).unwrap_or(0)
     };
     let own_gaps = evidence.gaps.iter().filter(|gap| gap.server == server);
     // Holes under one event are worked on in one round, so those that open at one moment count once.
     let moments: BTreeSet<_> = own_gaps.map(|gap| (gap.opened, rounds(gap.opened, gap.closed))).collect();
     let by_moment: BTreeMap<i64, usize> = moments.into_iter().collect();
-    FREE + pulled + by_moment.values().sum::<usize>() * ROUND
+    by_moment.values().sum()
 }

@@ -17,7 +17,8 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 /// Steps on a server that ask it for no event.
-const SILENT: [&str; 7] = ["crash", "restart", "clock", "page_back", "push", "ask", "answer"];
+const SILENT: [&str; 9] =
+    ["crash", "restart", "clock", "rotate_key", "page_back", "push", "ask", "answer", "lie"];
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut made: BTreeMap<&str, usize> = BTreeMap::new();

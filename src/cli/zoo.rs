@@ -114,7 +114,11 @@ fn line(exhibit: &Exhibit) -> String {
     let (by, others): (Vec<&str>, Vec<&str>) =
         exhibit.violated().into_iter().partition(|name| *name == planted.caught_by);
     let by = by.first().copied().unwrap_or("-");
-    let when = exhibit.caught_at.map_or(String::new(), |ms| format!("after {:.1} s", ms as f64 / 1000.0));
+    let when = match exhibit.caught_at {
+        None => String::new(),
+        Some(..0) => "in the set-up".to_owned(),
+        Some(ms) => format!("after {:.1} s", ms as f64 / 1000.0),
+    };
     let also = if others.is_empty() { String::new() } else { format!("also {}", others.join(", ")) };
     let source = format!("{}, {}", planted.source, planted.year);
     let head = format!("{style}{mark}{style:#} {BOLD}{:<34}{BOLD:#} {by:<18} {when:<14} ", planted.id);

@@ -5,6 +5,7 @@
 //! silent, what a careful server does. What else a habit can be stands in `planted/`, and only there.
 
 use ruma_common::OwnedServerName;
+use serde_json::value::RawValue;
 
 use super::client::AskError;
 use crate::{
@@ -22,6 +23,9 @@ use crate::{
 
 /// The walk behind `/get_missing_events`: order, graph, latest, earliest, limit, least depth.
 pub type MissingEvents = fn(AnswerOrder, &EventGraph, &[EventIdx], &[EventIdx], usize, u64) -> Vec<EventIdx>;
+
+/// Which events of an answer are looked at: the events, and how many were asked for.
+pub type Page = fn(&[Box<RawValue>], usize) -> &[Box<RawValue>];
 
 /// How a server decides where it could err.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ pub struct Habits {
     pub checks_who_joins: bool,
 
     // --- What it answers.
+    /// For how long own keys are published as valid, in milliseconds. Not an error, whatever it is.
+    pub key_validity_ms: u64,
     /// In which order, where the specification leaves that open. Not an error, whatever it is.
     pub answer_order: AnswerOrder,
     /// The walk behind `/get_missing_events`.
@@ -74,10 +80,12 @@ pub struct Habits {
     // --- How it pages back.
     /// The most breaks in the history that one request for older events names.
     pub points_per_page: usize,
+    /// Whether after a failure others of them are named.
+    pub tries_other_points: bool,
     /// Whether paging ends at the creation of the room.
     pub stops_at_creation: bool,
-    /// Whether a page may be empty.
-    pub takes_empty_pages: bool,
+    /// Which events of a page are looked at, of which so many were asked for.
+    pub page: Page,
 
     // --- What it sends.
     /// What is done after a transaction was not taken.
@@ -95,6 +103,8 @@ pub enum NextPush {
     Repeat,
 }
 
+/// For how long an own key is published as valid: a day, as Synapse does.
+const KEY_VALIDITY_MS: u64 = 24 * 3_600_000;
 /// The most break points named in one request, as Synapse does.
 const POINTS_PER_PAGE: usize = 5;
 /// Beyond so many single events one `/state` costs less.
@@ -110,6 +120,7 @@ impl Default for Habits {
             keeps: |_, _, _| true,
             knows_rooms_apart: true,
             checks_who_joins: true,
+            key_validity_ms: KEY_VALIDITY_MS,
             answer_order: AnswerOrder::default(),
             missing_events: AnswerOrder::missing_events,
             stops_at_earliest: true,
@@ -123,8 +134,9 @@ impl Default for Habits {
             single_fetches_max: SINGLE_FETCHES_MAX,
             keeps_partial_fetches: true,
             points_per_page: POINTS_PER_PAGE,
+            tries_other_points: true,
             stops_at_creation: true,
-            takes_empty_pages: true,
+            page: |events, limit| &events[..events.len().min(limit)],
             after_failed_push,
         }
     }

@@ -15,7 +15,7 @@ use crate::room::{
 };
 
 /// How often a page that brings nothing is tried again before the user gives up.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: usize = 5;
 /// How long the user waits between attempts, in milliseconds.
 const ATTEMPT_PAUSE_MS: u64 = 2_000;
 
@@ -31,7 +31,8 @@ impl Homeserver {
         let mut failures = 0;
         let mut left = pages.unwrap_or(u32::MAX);
         while left > 0 && failures < ATTEMPTS {
-            let mut points = self.points(room);
+            let turn = if self.habits.tries_other_points { failures } else { 0 };
+            let mut points = self.points(room, turn);
             if points.is_empty() && self.habits.stops_at_creation {
                 break;
             }
@@ -49,25 +50,35 @@ impl Homeserver {
             }
         }
         self.recovery_wanted.notify_one();
-        self.see(Happening::PagedBack { events, complete: self.points(room).is_empty() });
+        self.see(Happening::PagedBack { events, complete: self.points(room, 0).is_empty() });
     }
 
-    /// Where history breaks off, the newest breaks first: below what earlier pages brought, or else below all.
-    fn points(&self, room: &RoomId) -> Vec<OwnedEventId> {
+    /// Where history breaks off, the newest breaks first: below what earlier pages brought, or else below all. After
+    /// failures the others have their turn: those that nobody can help with must not stand before them for ever.
+    fn points(&self, room: &RoomId, failures: usize) -> Vec<OwnedEventId> {
         let durable = self.store.read();
         let Some(room) = durable.rooms.get(room) else { return Vec::new() };
+        let newest_first = |mut points: Vec<(u64, OwnedEventId)>| {
+            points.sort_by(|a, b| b.cmp(a));
+            points.into_iter().map(|(_, id)| id)
+        };
         let backfilled = |id: &OwnedEventId| room.arrival_of_waiting(id) == Some(Arrival::Backfilled);
         let depth = |id: &OwnedEventId| room.event(id).map_or(0, |pdu| pdu.depth());
-        let mut points: Vec<(u64, OwnedEventId)> = room
+        let below_pages = room
             .holes()
             .filter(|(_, waiters)| waiters.iter().any(backfilled))
-            .map(|(id, waiters)| (waiters.iter().map(depth).max().unwrap_or(0), id.clone()))
-            .collect();
-        if points.is_empty() {
-            points = break_points(room);
+            .map(|(id, waiters)| (waiters.iter().map(depth).max().unwrap_or(0), id.clone()));
+        let mut points: Vec<OwnedEventId> = newest_first(below_pages.collect()).collect();
+        if points.is_empty() || failures > 0 {
+            let others = newest_first(break_points(room)).filter(|id| !points.contains(id));
+            points.extend(others.collect::<Vec<_>>());
         }
-        points.sort_by(|a, b| b.cmp(a));
-        points.into_iter().take(self.habits.points_per_page).map(|(_, id)| id).collect()
+        let per_page = self.habits.points_per_page;
+        if points.len() > per_page {
+            let turn = failures * per_page % points.len();
+            points.rotate_left(turn);
+        }
+        points.into_iter().take(per_page).collect()
     }
 
     fn creation(&self, room: &RoomId) -> Option<OwnedEventId> {
@@ -99,9 +110,8 @@ impl Homeserver {
             let Ok(answer) = self.ask_backfill(&server, room, points, limit, "page back").await else {
                 continue;
             };
-            assert!(self.habits.takes_empty_pages || !answer.pdus.is_empty(), "a page has a first event");
             let source = Source::Peer { server: server.clone(), endpoint: "backfill" };
-            let pdus = &answer.pdus[..answer.pdus.len().min(limit)];
+            let pdus = (self.habits.page)(&answer.pdus, limit);
             let verified = self.verify_all(room, version, pdus, &source).await;
             let new = verified
                 .into_iter()

@@ -65,12 +65,23 @@ impl Durable {
         }
     }
 
-    /// Signs with another key from now on; the old one was used until `now`.
-    pub fn rotate_key(&mut self, new: SigningKey, now: u64) {
+    /// Signs with another key from now on. Gives until when the old one was used: `now`, or the time of the newest event
+    /// that it signed, where the clock was put back since.
+    pub fn rotate_key(&mut self, new: SigningKey, now: u64) -> u64 {
+        let expired_ts = self.newest_own_event().map_or(now, |newest| newest.max(now));
         let own = PublicKey { bytes: new.public().to_vec(), valid_until: u64::MAX, expired: false };
         self.keys.insert(&self.name, new.id().as_str(), own);
         let old = std::mem::replace(&mut self.signing_key, Rc::new(new));
-        self.retire(old, now);
+        self.retire(old, expired_ts);
+        expired_ts
+    }
+
+    fn newest_own_event(&self) -> Option<u64> {
+        let events = self.rooms.values().flat_map(|room| {
+            let graph = room.graph();
+            graph.iter().filter_map(|idx| room.event_at(idx))
+        });
+        events.filter(|pdu| pdu.sender().server_name() == self.name).map(|pdu| pdu.timestamp()).max()
     }
 
     /// Publishes a key as one that was used until `expired_ts`.

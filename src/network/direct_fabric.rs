@@ -127,6 +127,15 @@ impl Fabric for DirectFabric {
     }
 }
 
+impl Drop for DirectFabric {
+    /// The tasks of a host hold the slots that hold them: without this nothing of a run would ever be freed.
+    fn drop(&mut self) {
+        for host in self.slots.clone().keys() {
+            self.crash(host);
+        }
+    }
+}
+
 async fn run_host(world: Rc<World>, slots: Rc<BTreeMap<String, Slot>>, boot: Boot, host: String) {
     let wire = Rc::new(Memory { world: world.clone(), slots: Rc::downgrade(&slots) });
     let (service, runner) = start(&world, wire, &boot, &host);

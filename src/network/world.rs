@@ -160,6 +160,12 @@ impl World {
         &self.rules.time
     }
 
+    /// The time by a host's clock, in milliseconds since the epoch.
+    pub fn clock_of(&self, host: &str) -> u64 {
+        let skew = self.skew_ms.borrow().get(host).copied().unwrap_or(0);
+        (EPOCH_MS + self.now()).saturating_add_signed(skew)
+    }
+
     /// Puts a host's clock forward or back.
     pub fn jump_clock(&self, host: &str, by_ms: i64) {
         *self.skew_ms.borrow_mut().entry(host.to_owned()).or_default() += by_ms;
@@ -446,8 +452,7 @@ struct HostClock {
 
 impl Clock for HostClock {
     fn now(&self) -> u64 {
-        let skew = self.world.skew_ms.borrow().get(&self.host).copied().unwrap_or(0);
-        (EPOCH_MS + self.world.now()).saturating_add_signed(skew)
+        self.world.clock_of(&self.host)
     }
 
     fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {

@@ -94,7 +94,7 @@ impl Room {
 
     /// Whether a redaction may take effect: by the power of its sender, or since both come from one server
     /// (rooms v3, "Handling redactions").
-    pub(super) fn may_redact(&self, redaction: &Pdu, target: &Pdu) -> bool {
+    pub fn may_redact(&self, redaction: &Pdu, target: &Pdu) -> bool {
         if redaction.sender().server_name() == target.sender().server_name() {
             return true;
         }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::mistake::{Mistake, Target, quote};
 use super::names::ServerName;
 use super::suggest;
-use super::time::SignedDuration;
-use crate::{homeserver::planted, room::answer_order::AnswerOrder};
+use super::time::{SignedDuration, SimDuration};
+use crate::{homeserver::planted, matrix::keys::KEY_TRUST_MS, room::answer_order::AnswerOrder};
 
 /// The most servers that a scenario can have.
 pub const MAX_SERVERS: usize = 64;
@@ -24,6 +24,10 @@ pub struct Server {
     /// How far the server's clock is ahead of the true time, or behind it if negative.
     #[serde(skip_serializing_if = "SignedDuration::is_zero")]
     pub clock_skew: SignedDuration,
+    /// For how long the server publishes its keys as valid, 10s to 7 days; a day by default. Who meets something that is newer
+    /// asks for them again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_validity: Option<SimDuration>,
     /// In which order the server answers `/backfill` and `/get_missing_events`, where the specification leaves it open.
     #[serde(skip_serializing_if = "AnswerOrder::is_customary")]
     pub answer_order: AnswerOrder,
@@ -70,9 +74,22 @@ pub(super) fn check_servers(servers: &IndexMap<ServerName, Server>) -> Result<()
             .help("give each server a name of its own")
             .under(key));
         }
+        check_key_validity(server.key_validity).map_err(|mistake| mistake.under(key))?;
         check_planted(&server.planted).map_err(|mistake| mistake.under("planted").under(key))?;
     }
     Ok(())
+}
+
+/// A document that is no longer valid when it arrives teaches nobody anything, and nobody believes one for longer than
+/// a week.
+fn check_key_validity(validity: Option<SimDuration>) -> Result<(), Mistake> {
+    const LEAST_MS: u64 = 10_000;
+    match validity {
+        Some(validity) if !(LEAST_MS..=KEY_TRUST_MS).contains(&validity.as_millis()) => {
+            Err(Mistake::at("key_validity", format!("{validity} is out of range")).help("write 10s to 7days"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_planted(ids: &[String]) -> Result<(), Mistake> {

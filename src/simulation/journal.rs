@@ -187,6 +187,12 @@ pub enum What {
         key_id: String,
         /// The new key in unpadded base64.
         key: String,
+        /// The id of the key that it signed with before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old_key_id: Option<String>,
+        /// Until when that one was used, in milliseconds since the epoch by the server's own clock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expired_ts: Option<u64>,
     },
     /// An event was verified and stored.
     Received {

@@ -33,7 +33,7 @@ use crate::{
         streams::Streams,
         time::RunTime,
         turmoil_fabric::TurmoilFabric,
-        world::{self, HostSpec, Rules, World},
+        world::{HostSpec, Rules, World},
     },
     room::Room as ServerRoom,
     scenario::{Action, Room, Scenario, Server, Servers},
@@ -104,8 +104,12 @@ impl<'a> Player<'a> {
             })
             .collect();
         let habits = |(host, server): (&String, &Server)| {
-            let habits = planted::habits(&server.planted);
-            (host.clone(), Habits { answer_order: server.answer_order, ..habits })
+            let mut habits = planted::habits(&server.planted);
+            habits.answer_order = server.answer_order;
+            if let Some(validity) = server.key_validity {
+                habits.key_validity_ms = validity.as_millis();
+            }
+            (host.clone(), habits)
         };
         let habits = scenario.servers.iter().map(habits).collect();
         let boot = boot(&nodes, guests, &names, &memory, &recorder, streams, habits);
@@ -117,7 +121,7 @@ impl<'a> Player<'a> {
                 clock_skew_ms: scenario.servers[host].clock_skew.as_millis(),
             })
             .collect();
-        let running = nodes.iter().map(|(host, node)| (host.clone(), node.running.clone())).collect();
+        let running = nodes.iter().map(|(host, node)| (host.clone(), Rc::downgrade(&node.running))).collect();
         let scripts = Rc::new(Scripts::new(running, recorder.clone()));
         let rules = Rules {
             conditions: conditions.clone(),
@@ -555,9 +559,11 @@ impl<'a> Player<'a> {
             self.streams.bytes(&format!("keys/{host}/{number}")),
             &format!("k{number}"),
         );
-        let rotated = What::KeyRotated { key_id: key.id().to_string(), key: encode(&key.public()) };
-        let now = world::EPOCH_MS + self.now();
-        store.write(|durable| durable.rotate_key(key, now));
+        let (key_id, public) = (key.id().to_string(), encode(&key.public()));
+        let old_key_id = Some(store.read().signing_key.id().to_string());
+        let now = self.world.clock_of(host);
+        let expired_ts = Some(store.write(|durable| durable.rotate_key(key, now)));
+        let rotated = What::KeyRotated { key_id, key: public, old_key_id, expired_ts };
         self.recorder.record(Some(host), rotated);
     }
 

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+    rc::{Rc, Weak},
 };
 
 use bytes::Bytes;
@@ -46,8 +46,9 @@ pub(super) struct Scripts {
     recorder: Rc<Recorder>,
 }
 
-/// One server, or nothing while it is down.
-pub(super) type RunningServer = Rc<RefCell<Option<Rc<Homeserver>>>>;
+/// One server, or nothing while it is down. Only lent: servers reach the scripts over their network, so to hold them here
+/// would keep both for ever.
+pub(super) type RunningServer = Weak<RefCell<Option<Rc<Homeserver>>>>;
 
 impl Scripts {
     pub(super) fn new(running: BTreeMap<String, RunningServer>, recorder: Rc<Recorder>) -> Self {
@@ -64,7 +65,7 @@ impl Scripts {
 
     fn twisted(&self, server: &str, asker: &str, path: &str, truth: &Response<Bytes>) -> Option<Twisted> {
         let room = self.room.borrow().clone()?;
-        let liar = self.running.get(server)?.borrow().clone()?;
+        let liar = self.running.get(server)?.upgrade()?.borrow().clone()?;
         self.liars.twist((server, &liar), asker, &room, path, truth)
     }
 

@@ -9,13 +9,10 @@ use crate::{
     matrix::{error::MatrixError, keys::key_document},
 };
 
-/// For how long an own key is published as valid: a day, as Synapse does.
-const KEY_VALIDITY_MS: u64 = 24 * 3_600_000;
-
 impl Homeserver {
     pub(super) fn key_document(&self) -> Value {
         let durable = self.store.read();
-        let valid_until = self.now() + KEY_VALIDITY_MS;
+        let valid_until = self.now() + self.habits.key_validity_ms;
         key_document(&self.name, &durable.signing_key, &durable.retired_keys, valid_until, &self.crypto)
     }
 

@@ -7,6 +7,7 @@ pub(super) const BUG: Planted = Planted {
     year: "2019, 2024",
     does: "lets the create event be redacted, and takes the room's version from what is left of it",
     caught_by: "same-events",
+    follows: &["same-extremities"],
     // Without a name it would be version 1; the oldest that is played comes nearest.
     plant: |habits| habits.room.redacted_create = |_| RoomVersion::all().next(),
 };

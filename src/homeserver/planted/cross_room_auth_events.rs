@@ -5,7 +5,8 @@ pub(super) const BUG: Planted = Planted {
     source: "Synapse #6472, #6524, #6530, Dendrite #2791",
     year: "2019, 2022",
     does: "lets an event be allowed by events of another room",
-    caught_by: "verdicts-agree",
+    caught_by: "auth-rules",
+    follows: &["integrity", "verdicts-agree", "same-extremities"],
     plant: |habits| {
         habits.knows_rooms_apart = false;
         habits.room.knows_rooms_apart = false;

@@ -6,5 +6,6 @@ pub(super) const BUG: Planted = Planted {
     year: "2023",
     does: "leaves `earliest_events` out of its answers and goes on below them",
     caught_by: "answers",
+    follows: &[],
     plant: |habits| habits.stops_at_earliest = false,
 };

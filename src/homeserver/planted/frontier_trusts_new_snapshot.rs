@@ -5,6 +5,7 @@ pub(super) const BUG: Planted = Planted {
     source: "Dendrite #2457, Synapse #10794",
     year: "2021-2022",
     does: "takes the state after the newest event for the state of the room",
-    caught_by: "same-state",
+    caught_by: "explained-state",
+    follows: &["same-state"],
     plant: |habits| habits.room.resolves_all_extremities = false,
 };

@@ -6,5 +6,6 @@ pub(super) const BUG: Planted = Planted {
     year: "2022",
     does: "takes events from answers to `/get_missing_events` without a look at their signatures",
     caught_by: "integrity",
+    follows: &[],
     plant: |habits| habits.trusted_roads.push("get_missing_events"),
 };

@@ -12,7 +12,8 @@ pub(super) const BUG: Planted = Planted {
     source: "Synapse #4045",
     year: "2018",
     does: "answers `/get_missing_events` with the oldest events of the gap instead of the newest",
-    caught_by: "expectations",
+    caught_by: "answers",
+    follows: &[],
     plant: |habits| habits.missing_events = oldest_of_all,
 };
 

@@ -10,7 +10,8 @@ pub(super) const BUG: Planted = Planted {
     source: "CVE-2022-31152 (Synapse #13087, #13088)",
     year: "2022",
     does: "accepts events that name two auth events for one slot",
-    caught_by: "verdicts-agree",
+    caught_by: "auth-rules",
+    follows: &["verdicts-agree", "same-events", "same-extremities"],
     plant: |habits| habits.room.listed = first_of_each_slot,
 };
 

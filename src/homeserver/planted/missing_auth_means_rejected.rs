@@ -6,5 +6,6 @@ pub(super) const BUG: Planted = Planted {
     year: "2021",
     does: "rejects for good what is allowed by an event that it can't get just now",
     caught_by: "verdicts-agree",
+    follows: &["same-extremities"],
     plant: |habits| habits.auth_events_may_come_late = false,
 };

@@ -6,6 +6,7 @@ pub(super) const BUG: Planted = Planted {
     year: "2025",
     does: "asks again at once for an event that nobody gave",
     caught_by: "request-budget",
+    follows: &["needless-requests"],
     plant: |habits| {
         // Not at once: without a little time each the run would never end.
         habits.hole_rests = |_| 10;

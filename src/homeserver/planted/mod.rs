@@ -18,8 +18,10 @@ pub struct Planted {
     pub year: &'static str,
     /// What a server with it does.
     pub does: &'static str,
-    /// The name of the invariant that reports it.
+    /// The name of the invariant that reports it: the property that it breaks.
     pub caught_by: &'static str,
+    /// The names of those that follow from that, whatever a scenario does; in the order in which they are checked.
+    pub follows: &'static [&'static str],
     plant: fn(&mut Habits),
 }
 
@@ -56,6 +58,7 @@ planted! {
     cross_room_auth_events,
     dropped_auth_event_left_in_map,
     earliest_skipped_not_barrier,
+    empty_backfill_answer_crash,
     event_fetch_storm,
     frontier_trusts_new_snapshot,
     gme_skips_signature_check,
@@ -69,6 +72,7 @@ planted! {
     outlier_child_kills_extremity,
     poison_transaction_blocks_queue,
     redaction_arrives_before_target,
+    redaction_cycle,
     rejected_event_re_enters_state,
     send_join_unsigned,
     signer_is_origin_not_sender,

@@ -13,6 +13,7 @@ pub(super) const BUG: Planted = Planted {
     year: "2020",
     does: "reads fractions in events as whole numbers",
     caught_by: "same-events",
+    follows: &["same-extremities"],
     plant: |habits| habits.reads = leniently,
 };
 

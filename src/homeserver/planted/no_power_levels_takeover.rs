@@ -5,6 +5,7 @@ pub(super) const BUG: Planted = Planted {
     source: "CVE-2018-12423 (Synapse #3397)",
     year: "2018",
     does: "lets anybody set power levels where a state has none",
-    caught_by: "verdicts-agree",
+    caught_by: "auth-rules",
+    follows: &["verdicts-agree"],
     plant: |habits| habits.room.guards_first_power_levels = false,
 };

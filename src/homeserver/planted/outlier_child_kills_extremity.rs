@@ -7,5 +7,6 @@ pub(super) const BUG: Planted = Planted {
     year: "2018, 2020",
     does: "counts a tip as built upon when an outlier or a rejected event cites it",
     caught_by: "frontier",
+    follows: &[],
     plant: |habits| habits.room.also_covering = &[Standing::SoftFailed, Standing::Rejected, Standing::Outlier],
 };

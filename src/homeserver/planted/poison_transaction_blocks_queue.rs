@@ -7,6 +7,7 @@ pub(super) const BUG: Planted = Planted {
     year: "2022",
     does: "sends a transaction that is refused for what is in it again and again",
     caught_by: "recovered-in-time",
+    follows: &[],
     plant: |habits| {
         habits.after_failed_push = |error| match error {
             AskError::Denied { status: 400..=499, .. } => NextPush::Repeat,

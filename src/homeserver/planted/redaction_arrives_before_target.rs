@@ -5,6 +5,7 @@ pub(super) const BUG: Planted = Planted {
     source: "Synapse #5699, #5700, #5707, Dendrite 0.8.9",
     year: "2019-2025",
     does: "forgets a redaction whose target has not come yet",
-    caught_by: "expectations",
+    caught_by: "redactions",
+    follows: &[],
     plant: |habits| habits.room.remembers_early_redactions = false,
 };

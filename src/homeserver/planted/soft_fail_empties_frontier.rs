@@ -7,5 +7,6 @@ pub(super) const BUG: Planted = Planted {
     year: "2019, 2026",
     does: "counts a tip as built upon when a soft-failed event cites it",
     caught_by: "frontier",
+    follows: &[],
     plant: |habits| habits.room.also_covering = &[Standing::SoftFailed],
 };

@@ -6,5 +6,6 @@ pub(super) const BUG: Planted = Planted {
     year: "2025",
     does: "asks only who sent an event for what it lacks, and drops the event if that one can't help",
     caught_by: "same-events",
+    follows: &["same-extremities", "acknowledged"],
     plant: |habits| habits.asks_around = false,
 };

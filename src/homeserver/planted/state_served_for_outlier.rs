@@ -6,6 +6,7 @@ pub(super) const BUG: Planted = Planted {
     source: "Synapse #12087",
     year: "2022",
     does: "tells its current state as the state at an event that it holds as an outlier",
-    caught_by: "expectations",
+    caught_by: "answers",
+    follows: &[],
     plant: |habits| habits.tells_states_at.push(Standing::Outlier),
 };

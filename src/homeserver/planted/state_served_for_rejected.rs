@@ -6,6 +6,7 @@ pub(super) const BUG: Planted = Planted {
     source: "Dendrite #2371, Synapse #6320",
     year: "2019, 2022",
     does: "tells the state at a rejected event",
-    caught_by: "expectations",
+    caught_by: "answers",
+    follows: &[],
     plant: |habits| habits.tells_states_at.push(Standing::Rejected),
 };

@@ -10,6 +10,7 @@ pub(super) const BUG: Planted = Planted {
     year: "2021",
     does: "drops events that say to be older than the first one that it has of the room",
     caught_by: "same-events",
+    follows: &["same-extremities", "acknowledged"],
     plant: |habits| habits.keeps = is_younger_than_the_first,
 };
 

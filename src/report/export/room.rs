@@ -59,7 +59,7 @@ pub fn keys(journal: &Journal) -> Value {
                     servers.entry(server).or_default().insert(id.clone(), json!(key));
                 }
             }
-            What::KeyRotated { key_id, key } => {
+            What::KeyRotated { key_id, key, .. } => {
                 let name = record.server.as_deref().and_then(|host| names.get(host));
                 if let Some(name) = name {
                     servers.entry(name).or_default().insert(key_id.clone(), json!(key));

@@ -13,7 +13,7 @@ use super::super::mistake::{Mistake, complaint, quote};
 use super::super::names::ServerName;
 use super::super::suggest;
 use super::super::time::SimDuration;
-use super::script::{RECOVERY_ENDPOINTS, endpoint};
+use super::script::{ENDPOINTS, RECOVERY_ENDPOINTS, endpoint};
 use super::{Checked, lasting};
 
 /// A server lies in its answers.
@@ -48,7 +48,7 @@ pub enum Told {
     Events,
     /// A state, by its events or their ids.
     State,
-    /// Any answer: the lie is in its bytes.
+    /// Any answer, whatever it is about: the lie is in its bytes.
     Bytes,
 }
 
@@ -58,7 +58,7 @@ impl Told {
         match self {
             Self::Events => RECOVERY_ENDPOINTS.contains(&endpoint) && endpoint != "state_ids",
             Self::State => matches!(endpoint, "state" | "state_ids"),
-            Self::Bytes => RECOVERY_ENDPOINTS.contains(&endpoint),
+            Self::Bytes => ENDPOINTS.contains(&endpoint),
         }
     }
 }
@@ -188,6 +188,15 @@ impl Checked for Lies {
         self.endpoint.as_deref().map_or(Ok(()), endpoint)?;
         if self.tell.is_empty() {
             return Err(Mistake::at("tell", "no lie is named").help("for example [\"wrong-hash\"]"));
+        }
+        if let Some(endpoint) = &self.endpoint
+            && let Some(index) = self.tell.iter().position(|lie| !lie.told().is_in(endpoint))
+        {
+            let lie = self.tell[index].name();
+            let mistake = Mistake::here(format!("`{lie}` is not told in answers to `{endpoint}`"));
+            let fitting = Lie::ALL.iter().filter(|lie| lie.told().is_in(endpoint)).map(|lie| lie.name());
+            let help = format!("there it can be one of {}", fitting.collect::<Vec<_>>().join(", "));
+            return Err(mistake.help(help).entry(index).under("tell"));
         }
         lasting(self.lasting)
     }

@@ -137,11 +137,16 @@ fn told_lies(draft: &mut Draft, dice: &mut Dice) {
     for server in dice.some(&draft.deniers, 1, 3) {
         draft.may_differ(&server);
         let (at, ms) = draft.span(dice, 1_000);
+        let endpoint = if dice.percent(50) { Some(dice.pick(&RECOVERY_ENDPOINTS).to_owned()) } else { None };
+        let mut tell = dice.some(&lies, 1, 3);
+        if let Some(endpoint) = &endpoint {
+            tell.retain(|lie| lie.told().is_in(endpoint));
+        }
         let told = Lies {
             server,
-            endpoint: if dice.percent(50) { Some(dice.pick(&RECOVERY_ENDPOINTS).to_owned()) } else { None },
+            endpoint: endpoint.filter(|_| !tell.is_empty()),
             to: None,
-            tell: dice.some(&lies, 1, 3),
+            tell: if tell.is_empty() { vec![Lie::Nothing] } else { tell },
             skip: 0,
             times: if dice.percent(30) { u32::try_from(dice.skewed(1, 10)).ok() } else { None },
             lasting: if dice.percent(50) { Some(SimDuration::from_millis(ms)) } else { None },

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, value::RawValue};
 
 /// An answer, changed at will: its events need not be events any more.
 pub(super) struct Answer {
-    /// The key of `events`.
-    list: &'static str,
-    /// The events, or for `state_ids` nothing.
+    /// The key of `events`, if the answer has such a list.
+    list: Option<&'static str>,
+    /// The events; none where the answer has no list of them.
     pub(super) events: Vec<Box<RawValue>>,
     /// All else.
     pub(super) rest: Map<String, Value>,
@@ -22,9 +22,11 @@ impl Answer {
         };
         let mut parts: std::collections::BTreeMap<String, Box<RawValue>> =
             serde_json::from_slice(body).ok()?;
-        let events = match parts.remove(list) {
-            Some(events) => serde_json::from_str(events.get()).ok()?,
-            None => Vec::new(),
+        // Of an answer to `/send` the key is the same, and it is no list.
+        let events = parts.get(list).and_then(|events| serde_json::from_str(events.get()).ok());
+        let (list, events) = match events {
+            Some(events) => (parts.remove(list).map(|_| list), events),
+            None => (None, Vec::new()),
         };
         let rest = parts.into_iter().map(|(key, value)| Some((key, serde_json::from_str(value.get()).ok()?)));
         Some(Self { list, events, rest: rest.collect::<Option<_>>()? })
@@ -32,17 +34,12 @@ impl Answer {
 
     /// The answer as it is said.
     pub(super) fn write(&self) -> String {
-        let events: Vec<&str> = self.events.iter().map(|event| event.get()).collect();
-        let mut text = String::from("{");
-        for (key, value) in &self.rest {
-            text.push_str(&format!("{}:{value},", Value::from(key.as_str())));
+        let mut parts: Vec<String> =
+            self.rest.iter().map(|(key, value)| format!("{}:{value}", Value::from(key.as_str()))).collect();
+        if let Some(list) = self.list {
+            let events: Vec<&str> = self.events.iter().map(|event| event.get()).collect();
+            parts.push(format!("\"{list}\":[{}]", events.join(",")));
         }
-        if self.rest.contains_key("pdu_ids") {
-            text.pop();
-        } else {
-            text.push_str(&format!("\"{}\":[{}]", self.list, events.join(",")));
-        }
-        text.push('}');
-        text
+        format!("{{{}}}", parts.join(","))
     }
 }

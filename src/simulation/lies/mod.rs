@@ -21,7 +21,7 @@ use super::{disturbances::Turns, recorder::endpoint};
 use crate::{
     homeserver::Homeserver,
     network::streams::Streams,
-    scenario::{Lie, Lies, Told},
+    scenario::{Lie, Lies, RECOVERY_ENDPOINTS, Told},
 };
 use answer::Answer;
 use forge::Forge;
@@ -98,7 +98,7 @@ impl Active {
     fn fits(&self, host: &str, asker: &str, endpoint: &str) -> bool {
         let Lies { server, endpoint: only, to, tell, .. } = &self.what;
         server == host
-            && only.as_deref().is_none_or(|only| only == endpoint)
+            && only.as_deref().map_or(RECOVERY_ENDPOINTS.contains(&endpoint), |only| only == endpoint)
             && to.as_deref().is_none_or(|to| to == asker)
             && tell.iter().any(|lie| lie.told().is_in(endpoint))
             && !self.turns.are_over()

@@ -1,0 +1,104 @@
+//! What recovery moves about is a matter of what was missing, and not of what others choose to give.
+
+use ruma_common::EventId;
+
+use super::{
+    Finding, Invariant, When, count,
+    evidence::{Answered, Asked, Evidence, Host},
+    request_budget::{pulled, rounds},
+};
+use crate::{room::walk::MISSING_EVENTS_LIMIT_MAX, scenario::RECOVERY_ENDPOINTS};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "bounded-work",
+    code: "BOUND",
+    clause: "SS-API `/backfill`, `/get_missing_events`: `limit` is the most to return; so many for each event that was missing",
+    holds: "the events that a server is given, looks at, and the bytes that carry them are bounded by what it lacked and asked for",
+    when: When::Recovery,
+    check,
+};
+
+/// Events that a server may be given without lacking anything: one page.
+const FREE: usize = 100;
+/// How many servers are asked in one round at one hole.
+const SERVERS: usize = 4;
+/// Rounds that may be needed before it is clear that nobody has more to give.
+const FIRST_ROUNDS: usize = 2;
+/// What an answer may have besides its events, in bytes.
+const FRAME_BYTES: usize = 1_024;
+/// What an event may have besides what its sender signed (`unsigned`), and what an id alone takes, in bytes.
+const EVENT_BYTES: usize = 512;
+
+fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, host) in &evidence.hosts {
+        findings.extend(given_too_much(evidence, name, host));
+        findings.extend(looked_at_too_much(evidence, name, host));
+    }
+    let own = evidence.requests.values().filter(|asked| is_own(asked));
+    findings.extend(own.filter_map(|asked| too_many_bytes(evidence, asked)));
+    findings
+}
+
+/// What a step asks is the scenario's doing, not the server's.
+fn is_own(asked: &Asked<'_>) -> bool {
+    !asked.is_scripted() && RECOVERY_ENDPOINTS.contains(&asked.endpoint)
+}
+
+/// An answer that the server which gave it is to blame for: nobody can keep a liar from sending much.
+fn honest<'e, 'a>(evidence: &Evidence<'_>, asked: &'e Asked<'a>) -> Option<&'e Answered<'a>> {
+    let is_own = !asked.is_spoilt && !evidence.scripted.contains(&(asked.to, asked.endpoint));
+    asked.answer.as_ref().filter(|answer| is_own && answer.status == 200)
+}
+
+fn given_too_much(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
+    let own = evidence.requests.values().filter(|asked| asked.from == name && is_own(asked));
+    let answers = own.filter_map(|asked| honest(evidence, asked));
+    let given: usize = answers.map(|answer| answer.events.len() + answer.auth_chain.len()).sum();
+    // Where a gap can't be filled, the state on its far side is told, and what allows it.
+    let states = evidence.hosts.values().filter_map(|host| host.end).map(|end| end.state.len());
+    let round = SERVERS * (MISSING_EVENTS_LIMIT_MAX + states.max().unwrap_or(0));
+    let allowed = FREE + 2 * pulled(host) + rounds(evidence, name, FIRST_ROUNDS) * round;
+    (given > allowed).then(|| {
+        let given = count(given, "event");
+        Finding::on(name, format!("{name} was given {given} to recover; what it lacked explains {allowed}"))
+    })
+}
+
+/// A server that looks at all that it is sent does as much work as others like.
+fn looked_at_too_much(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
+    let asked_for = |endpoint: &str| -> usize {
+        let own = evidence.requests.values().filter(|asked| asked.from == name && asked.endpoint == endpoint);
+        let limits = own.map(|asked| asked.limit.and_then(|limit| usize::try_from(limit).ok()));
+        limits.map(|limit| limit.unwrap_or(MISSING_EVENTS_LIMIT_MAX)).sum()
+    };
+    let listed = ["backfill", "get_missing_events"].into_iter();
+    let mut looked_at = listed.map(|endpoint| (endpoint, host.looked_at.get(endpoint).copied().unwrap_or(0)));
+    let (endpoint, events) = looked_at.find(|(endpoint, events)| *events > asked_for(endpoint))?;
+    let message = format!(
+        "{name} looked at {} of answers to {endpoint}; it asked for {}",
+        count(events, "event"),
+        asked_for(endpoint)
+    );
+    Some(Finding::on(name, message))
+}
+
+/// An answer whose bytes its events don't explain.
+fn too_many_bytes(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
+    let answer = honest(evidence, asked)?;
+    let ids = answer.events.iter().chain(answer.auth_chain);
+    let known: Option<Vec<usize>> = ids
+        .map(|id| {
+            let id = <&EventId>::try_from(id.as_str()).ok()?;
+            Some(evidence.pdu(id)?.json().get().len() + EVENT_BYTES)
+        })
+        .collect();
+    let explained = FRAME_BYTES + known?.into_iter().sum::<usize>();
+    (answer.bytes > explained).then(|| {
+        let message = format!(
+            "{} answered {} of {} with {} bytes; its events explain {explained}",
+            asked.to, asked.endpoint, asked.from, answer.bytes
+        );
+        Finding::on(asked.to, message)
+    })
+}
