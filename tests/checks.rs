@@ -952,7 +952,7 @@ const GOOD: &[(&str, Change)] = &[
     ("b may differ", |run| {
         run.expect = json!({ "differ": ["b"] });
         run.forget(1, 5);
-        run.extremities(1, &[3, 4]);
+        run.extremities(1, &[3]);
         run.stand(1, 4, Standing::Rejected);
         run.ends[1].idle = false;
     }),
