@@ -29,8 +29,8 @@ use clap::{Parser, Subcommand};
 /// A test runs these one after the other.
 const EXAMPLES: &str = "\
 Examples:
-  backfire run scenarios/partition-heal.json --journal run.ndjson --report run.html
-  backfire explain run.ndjson MOlj6DU a
+  backfire run scenarios/zoo/missing-event-livelock.json --journal run.ndjson --report run.html
+  backfire explain run.ndjson kept-back b
   backfire run scenarios/partition-heal.json --seed 7 --journal other.ndjson
   backfire diff run.ndjson other.ndjson
   backfire zoo event-fetch-storm

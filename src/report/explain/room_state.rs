@@ -54,7 +54,7 @@ impl<'a> Case<'a> {
         state
     }
 
-    /// `@user:c is ban by $ab…`
+    /// What fills a place of the state, with what it says of a member.
     fn slot_said(&self, kind: &str, key: &str, id: &str) -> String {
         let membership = self.pdus.get(id).and_then(|pdu| pdu["content"]["membership"].as_str());
         match membership {
