@@ -32,6 +32,12 @@ pub(super) const KINDS: &[Kind] = &[
         write: joins_of_strangers,
     },
     Kind {
+        name: "fractions",
+        told: "events with fractions in them",
+        family: Family::Lies,
+        write: fractions,
+    },
+    Kind {
         name: "power-grab",
         told: "a state without power levels",
         family: Family::Lies,
