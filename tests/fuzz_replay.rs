@@ -13,8 +13,12 @@ use backfire::fuzz::{TARGETS, Target};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-/// Where inputs are kept, each with a folder for every target: made by a program, and found by a fuzzer.
-const KEPT: [&str; 2] = ["fuzz/seeds", "fuzz/regressions"];
+/// Where inputs are kept, each with a folder for every target: made by a program; found by a fuzzer to fail; found by a
+/// fuzzer to lead where no other input does.
+const KEPT: [&str; 3] = ["fuzz/seeds", "fuzz/regressions", "fuzz/found"];
+
+/// A folder of a target has no more inputs than this.
+const FILES_MAX: usize = 250;
 
 /// All that is kept, dictionaries included, is no more than this.
 const KEPT_BYTES_MAX: u64 = 2 * 1024 * 1024;
@@ -141,7 +145,12 @@ fn bytes_in(folder: &Path) -> u64 {
 }
 
 fn what_is_kept_is_small() -> Result<(), Failed> {
-    let folders = ["fuzz/seeds", "fuzz/regressions", "fuzz/dictionaries"];
+    for target in TARGETS {
+        if let Some(folder) = KEPT.into_iter().find(|kept| inputs(kept, target.name).len() > FILES_MAX) {
+            return Err(format!("{folder}/{} has more than {FILES_MAX} inputs", target.name).into());
+        }
+    }
+    let folders = ["fuzz/seeds", "fuzz/regressions", "fuzz/found", "fuzz/dictionaries"];
     let bytes: u64 = folders.iter().map(|folder| bytes_in(&in_repo(folder))).sum();
     if bytes > KEPT_BYTES_MAX {
         return Err(format!("{folders:?} have {bytes} bytes, the limit is {KEPT_BYTES_MAX}").into());

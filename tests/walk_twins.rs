@@ -95,7 +95,7 @@ fn check_random_graph(seed: u64) {
     pair.check_events(&case);
     check_random_walks(&case, &pair, &all, &mut rng);
 
-    let held: Vec<OwnedEventId> = pair.plain.0.keys().cloned().collect();
+    let held: Vec<OwnedEventId> = pair.plain.held().cloned().collect();
     for id in some(&held, if watched { 10 } else { 3 }, &mut rng) {
         pair.set_standing(&id, *HELD.choose(&mut rng).unwrap());
         pair.check_extremities(&case);

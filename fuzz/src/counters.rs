@@ -4,7 +4,7 @@
 //! libFuzzer reads every byte of the section `__libfuzzer_extra_counters`. That takes the only `unsafe` of Backfire.
 
 use std::sync::{
-    OnceLock,
+    Mutex, OnceLock,
     atomic::{AtomicU8, Ordering},
 };
 
@@ -27,6 +27,32 @@ pub fn feed(reached: &Reached) {
             // Not how often: each number would count as news.
             COUNTERS.0[place(mark)].store(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// What has come of all inputs together.
+struct Tally {
+    inputs: u64,
+    /// Those that got to what the target is about.
+    useful: u64,
+    marks: Reached,
+}
+
+/// Counts an input; it is useful if it reached one of those marks. With `BACKFIRE_TALLY` set, a line says so whenever
+/// libFuzzer gives its pulse: after 1, 2, 4, 8 inputs, and so on.
+pub fn count(reached: Reached, useful: &[&str]) {
+    static TOLD: OnceLock<bool> = OnceLock::new();
+    static TALLY: Mutex<Tally> = Mutex::new(Tally { inputs: 0, useful: 0, marks: Reached::new() });
+    if !*TOLD.get_or_init(|| std::env::var_os("BACKFIRE_TALLY").is_some()) {
+        return;
+    }
+    let mut tally = TALLY.lock().expect("nothing panics while it is held");
+    tally.inputs += 1;
+    tally.useful += u64::from(useful.is_empty() || useful.iter().any(|mark| reached.contains(*mark)));
+    tally.marks.extend(reached);
+    if tally.inputs.is_power_of_two() {
+        let Tally { inputs, useful, marks } = &*tally;
+        eprintln!("{inputs} inputs, {} % of them useful; {} marks", useful * 100 / inputs, marks.len());
     }
 }
 

@@ -6,12 +6,29 @@ pub mod counters;
 #[macro_export]
 macro_rules! target {
     ($input:ty) => {
-        libfuzzer_sys::fuzz_target!(|input: $input| $crate::counters::feed(&backfire::fuzz::Body::check(
-            &input
-        )));
+        libfuzzer_sys::fuzz_target!(init: $crate::plant(), |input: $input| {
+            let reached = backfire::fuzz::Body::check(&input);
+            $crate::counters::feed(&reached);
+            $crate::counters::count(reached, <$input as backfire::fuzz::Body>::USEFUL);
+        });
     };
     ($input:ty, json) => {
         $crate::target!($input);
+        $crate::json_mutator!();
+    };
+}
+
+/// Plants the bug that `BACKFIRE_PLANTED` names, to see whether the target finds it.
+pub fn plant() {
+    if let Some(bug) = std::env::var_os("BACKFIRE_PLANTED") {
+        backfire::fuzz::planted::plant(&bug.to_string_lossy());
+    }
+}
+
+/// Lets [`mutate_json`] change the inputs.
+#[macro_export]
+macro_rules! json_mutator {
+    () => {
         libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
             $crate::mutate_json(data, size, max_size, seed)
         });

@@ -11,6 +11,7 @@ pub mod journal_file;
 pub mod json_mutator;
 pub mod pdu;
 mod plain_event;
+pub mod planted;
 pub mod receive;
 pub mod request;
 pub mod request_sequence;
@@ -32,6 +33,10 @@ pub type Reached = BTreeSet<Cow<'static, str>>;
 
 /// What a fuzz target does with an input that could be read.
 pub trait Body: fmt::Debug + for<'a> Arbitrary<'a> {
+    /// The marks of which one is reached by every input that got to what the target is about. None if the target has no
+    /// gate at which an input could be stopped.
+    const USEFUL: &'static [&'static str] = &[];
+
     /// Holds the input against what must be true; gives what it led to.
     ///
     /// # Panics

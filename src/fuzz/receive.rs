@@ -16,7 +16,7 @@ use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId
 use serde_json::{Value, json};
 
 use super::{
-    Body, Reached,
+    Body, Reached, planted,
     tape::{below, byte, pick, seldom},
     world::{HOSTS, Realm, sign, stand_in, user},
 };
@@ -195,6 +195,7 @@ impl Receive {
     /// In another order, with outliers and claims, and all of them once more at the end.
     fn by_another_road(&self, foundation: &Realm, made: &[Arc<Pdu>], first: &Room) -> Room {
         let mut room = foundation.room.clone();
+        room.take_up(planted::habits().room);
         // What waits for ever in the first room would be known here, and let others be judged that cite it.
         let complete = |pdu: &&Arc<Pdu>| first.state_before(pdu.event_id()).is_some();
         let early = made.iter().enumerate().filter(|(place, _)| self.outliers >> (place % 8) & 1 == 1);
@@ -223,6 +224,7 @@ impl Receive {
     /// As if each were pushed; the second time must change nothing.
     fn live(&self, foundation: &Realm, made: &[Arc<Pdu>]) -> Room {
         let mut room = foundation.room.clone();
+        room.take_up(planted::habits().room);
         for pdu in ordered(made, self.live_order) {
             room.receive(pdu, Arrival::Live);
         }

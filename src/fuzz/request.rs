@@ -5,11 +5,12 @@
 //! room's, percent-encoded in the target; the header `signed-by: b` signs the request, `events-by: b` hashes and signs
 //! the events in its body, and `{signed}` is the id that the last of them then has.
 
-use std::{borrow::Cow, cell::RefCell, fmt, sync::Arc};
+use std::{cell::RefCell, fmt};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ruma_common::CanonicalJsonObject;
 use ruma_federation_api::authentication::XMatrix;
 use serde_json::Value;
@@ -23,13 +24,31 @@ use crate::{
     homeserver::client::encode,
     matrix::{
         draft::place_and_sign_anyway,
-        pdu::{Pdu, Road, UnverifiedPdu},
+        pdu::{Road, UnverifiedPdu},
         version::RoomVersion,
     },
 };
 
+/// What the target of a request can't have in it as it is.
+const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+/// The longest name of something, `room`.
+const NAME_BYTES_MAX: usize = 4;
 /// The servers that may read the room.
 const READERS: [&str; 4] = ["a", "b", "c", "f"];
+/// A signed request of which an endpoint took notice.
+const PAST_THE_GATE: &str = "past the gate";
+/// How those are refused that no endpoint gets to see.
+const AT_THE_GATE: [&str; 4] = ["M_UNRECOGNIZED", "M_UNAUTHORIZED", "M_NOT_JSON", "M_TOO_LARGE"];
 /// The endpoints that give away what is in a room.
 const READS: [&str; 6] = ["backfill", "get_missing_events", "event", "event_auth", "state", "state_ids"];
 
@@ -46,7 +65,6 @@ impl<'a> Arbitrary<'a> for RawRequest {
 /// seen from outside.
 struct Stage {
     realm: Realm,
-    ids: Vec<(String, String)>,
     host: Option<Host>,
     belongings: Option<Belongings>,
 }
@@ -57,34 +75,49 @@ thread_local! {
 
 impl Stage {
     fn new() -> Self {
-        let realm = Realm::lived_in(RoomVersion::V11);
-        let id = |(place, pdu): (usize, &Arc<Pdu>)| (format!("{{{place}}}"), pdu.event_id().to_string());
-        let mut ids: Vec<_> = realm.pdus.iter().enumerate().map(id).collect();
-        ids.push(("{room}".to_owned(), realm.room.room_id().to_string()));
-        Self { realm, ids, host: None, belongings: None }
+        Self { realm: Realm::lived_in(RoomVersion::V11), host: None, belongings: None }
     }
 
     /// Names in a text as what they stand for.
     fn fill_in(&self, text: &str, write: impl Fn(&str) -> String) -> String {
-        let mut text = text.to_owned();
-        for (name, value) in &self.ids {
-            if text.contains(name.as_str()) {
-                text = text.replace(name.as_str(), &write(value));
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            filled.push_str(&rest[..open]);
+            rest = &rest[open + 1..];
+            let close = rest.bytes().take(NAME_BYTES_MAX + 1).position(|byte| byte == b'}');
+            match close.and_then(|close| Some((self.named(&rest[..close])?, close))) {
+                Some((value, close)) => {
+                    filled.push_str(&write(value));
+                    rest = &rest[close + 1..];
+                }
+                None => filled.push('{'),
             }
         }
-        text
+        filled.push_str(rest);
+        filled
+    }
+
+    fn named(&self, name: &str) -> Option<&str> {
+        if name == "room" {
+            return Some(self.realm.room.room_id().as_str());
+        }
+        let place: usize = name.parse().ok()?;
+        self.realm.pdus.get(place).map(|pdu| pdu.event_id().as_str())
     }
 }
 
 impl Body for RawRequest {
+    const USEFUL: &'static [&'static str] = &[PAST_THE_GATE];
+
     fn check(&self) -> Reached {
-        STAGE.with(|stage| self.check_on(&mut stage.borrow_mut())).into_iter().collect()
+        STAGE.with(|stage| self.check_on(&mut stage.borrow_mut()))
     }
 }
 
 impl RawRequest {
-    fn check_on(&self, stage: &mut Stage) -> Option<Cow<'static, str>> {
-        let (request, by) = self.read(stage)?;
+    fn check_on(&self, stage: &mut Stage) -> Reached {
+        let (request, by) = self.read(stage);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let realm = &stage.realm;
         let host = stage.host.take().unwrap_or_else(|| Host::start(durable("a", realm.room.clone())));
@@ -110,32 +143,40 @@ impl RawRequest {
             assert!(same, "{method} {path}: {status}, but it changed {before:?} to {after:?}");
         }
         let errcode = answer["errcode"].as_str().unwrap_or_default();
-        Some(format!("{} {status} {errcode}", route(&path)).into())
+        let mut reached = Reached::from([format!("{} {status} {errcode}", route(&path)).into()]);
+        if by.is_some() && !AT_THE_GATE.contains(&errcode) {
+            reached.insert(PAST_THE_GATE.into());
+        }
+        reached
     }
 
-    /// The request, and who signed it; nothing where the bytes are none that a library for HTTP would let through.
-    fn read(&self, stage: &Stage) -> Option<(Request<Bytes>, Option<String>)> {
+    /// The request, and who signed it. What no library for HTTP would let through is left out or encoded, or most inputs
+    /// would end here.
+    fn read(&self, stage: &Stage) -> (Request<Bytes>, Option<String>) {
         let text = String::from_utf8_lossy(&self.0);
         let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
         let mut lines = head.lines();
-        let (method, target) = lines.next()?.split_once(' ')?;
+        let (method, target) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or_default();
         let mut body = stage.fill_in(body, str::to_owned);
         let mut request = Request::new(Bytes::new());
         let (mut signed_by, mut signed) = (None, None);
-        for line in lines {
-            let (name, value) = line.split_once(": ")?;
+        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
             match name {
                 "signed-by" => signed_by = HOSTS.iter().find(|host| **host == value),
                 "events-by" => signed = sign_events(&mut body, value),
                 _ => {
-                    let value = HeaderValue::from_str(value).ok()?;
-                    request.headers_mut().append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+                    let header = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
+                    if let (Ok(name), Ok(value)) = header {
+                        request.headers_mut().append(name, value);
+                    }
                 }
             }
         }
         let target = target.replace("{signed}", &encode(&signed.unwrap_or_default()));
-        *request.method_mut() = Method::from_bytes(method.as_bytes()).ok()?;
-        *request.uri_mut() = stage.fill_in(&target, encode).parse().ok()?;
+        *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+        let target = stage.fill_in(&target, encode);
+        let target = utf8_percent_encode(target.trim_start_matches('/'), NOT_IN_A_TARGET);
+        *request.uri_mut() = format!("/{target}").parse().unwrap_or_default();
         *request.body_mut() = Bytes::from(body);
         // A target without a path, such as that of CONNECT, is nothing that could be signed.
         let signable = request.uri().path_and_query().is_some()
@@ -144,7 +185,7 @@ impl RawRequest {
         if let Some(by) = by {
             sign_request(&mut request, by, &stand_in());
         }
-        Some((request, by.map(|by| (*by).to_owned())))
+        (request, by.map(|by| (*by).to_owned()))
     }
 }
 

@@ -20,27 +20,29 @@ use futures_util::{
     future::{LocalBoxFuture, select},
 };
 use http::{Method, Request, Response, StatusCode};
+use indexmap::IndexMap;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use ruma_common::{CanonicalJsonObject, OwnedEventId, ServerName};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tokio::{task::LocalSet, time::Instant};
 
 use super::{
     Body, Reached,
     host::{Host, NOW, durable, sign_request},
+    planted,
     tape::{below, byte, pick},
-    world::{Realm, key, server, sign, stand_in, user},
+    world::{Realm, key, memory, server, sign, stand_in, user},
 };
 use crate::{
     homeserver::{
         Homeserver, Parts,
-        habits::Habits,
         happening::Happening,
         ports::{Clock, Network, NetworkError, Observer},
         store::Store,
     },
     matrix::{
         draft::{Draft, place_and_sign_anyway},
+        memory::Memory,
         pdu::Pdu,
         version::RoomVersion,
     },
@@ -57,6 +59,9 @@ pub(super) const WANTED: &[&str] = &[
     "no lie",
     "stuck for a while",
 ];
+
+/// A recovery began.
+const GAP_OPENED: &str = "gap opened";
 
 const LIES_MAX: usize = 24;
 /// Within so much time after the push, and so many requests, the gap must be closed.
@@ -187,27 +192,32 @@ const GAPS: [&[(&str, usize)]; 5] = [
 ];
 
 /// Everybody's part of one room: what the server has, and what the others have more.
-#[derive(Clone)]
 struct Torn {
     before: Realm,
     after: Realm,
+    /// What was really said, by its text.
+    honest: IndexMap<String, Arc<Pdu>>,
+    /// The newest event, pushed to the server.
+    push: Request<Bytes>,
     /// Two that have everything, and to whom questions change nothing.
-    peers: Rc<[Host; 2]>,
+    peers: [Host; 2],
 }
 
 thread_local! {
-    static TORN: RefCell<BTreeMap<(RoomVersion, usize), Torn>> = RefCell::default();
+    static TORN: RefCell<BTreeMap<(RoomVersion, usize), Rc<Torn>>> = RefCell::default();
 }
 
-fn torn(version: RoomVersion, gap: usize) -> Torn {
+fn torn(version: RoomVersion, gap: usize) -> Rc<Torn> {
     let make = || {
         let before = Realm::lived_in(version);
         let mut after = before.clone();
         for (by, skipped) in GAPS[gap] {
             speak(&mut after, by, *skipped);
         }
-        let peers = Rc::new(["b", "c"].map(|host| Host::start(durable(host, after.room.clone()))));
-        Torn { before, after, peers }
+        let peers = ["b", "c"].map(|host| Host::start(durable(host, after.room.clone())));
+        let honest = after.pdus.iter().map(|pdu| (pdu.json().get().to_owned(), pdu.clone())).collect();
+        let push = push(after.pdus.last().expect("a gap has events"));
+        Rc::new(Torn { before, after, honest, push, peers })
     };
     TORN.with(|torn| torn.borrow_mut().entry((version, gap)).or_insert_with(make).clone())
 }
@@ -233,7 +243,7 @@ fn message(by: &str, body: &str) -> Draft {
 
 /// The network of the server under test: `b` lies, `c` doesn't, nobody else is there.
 struct Peers {
-    torn: Torn,
+    torn: Rc<Torn>,
     lies: RefCell<std::vec::IntoIter<Lie>>,
     /// Answers of the liar, for replays.
     told: RefCell<Vec<Bytes>>,
@@ -352,12 +362,7 @@ impl Peers {
     /// An event that the liar may make: behind one of the answer, or behind one that doesn't exist.
     fn own(&self, behind: Option<&Value>) -> Value {
         let nobody: OwnedEventId = "$nobody-has-it:g".try_into().expect("an event id");
-        let parent =
-            behind.and_then(|event| {
-                self.torn.after.pdus.iter().find(|pdu| {
-                    serde_json::from_str::<Value>(pdu.json().get()).is_ok_and(|own| own == *event)
-                })
-            });
+        let parent = behind.and_then(|event| self.torn.honest.get(&event.to_string()));
         let parent = parent.map_or(nobody, |pdu| pdu.event_id().clone());
         self.signed(self.torn.after.place(message("b", "the liar's own"), &[parent]))
     }
@@ -406,12 +411,14 @@ impl Peers {
     }
 
     fn note_good(&self, body: &Bytes) {
-        let Ok(answer) = serde_json::from_slice::<Value>(body) else { return };
-        for event in answer["events"].as_array().into_iter().flatten() {
-            let text = event.to_string();
-            let honest = self.torn.after.pdus.iter().find(|pdu| pdu.json().get() == text);
-            self.good.borrow_mut().extend(honest.map(|pdu| pdu.event_id().clone()));
+        #[derive(serde::Deserialize)]
+        struct Answer<'a> {
+            #[serde(borrow)]
+            events: Vec<&'a RawValue>,
         }
+        let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else { return };
+        let honest = answer.events.iter().filter_map(|event| self.torn.honest.get(event.get()));
+        self.good.borrow_mut().extend(honest.map(|pdu| pdu.event_id().clone()));
     }
 }
 
@@ -436,7 +443,7 @@ impl Observer for Notes {
     fn see(&self, happening: Happening) {
         let mark = match happening {
             Happening::Dropped { .. } => "event dropped",
-            Happening::GapOpened { .. } => "gap opened",
+            Happening::GapOpened { .. } => GAP_OPENED,
             Happening::GapClosed { .. } => "gap closed",
             Happening::GapStuck { failures: 3.., .. } => "stuck again and again",
             Happening::GapStuck { .. } => "stuck for a while",
@@ -448,6 +455,8 @@ impl Observer for Notes {
 }
 
 impl Body for LyingPeer {
+    const USEFUL: &'static [&'static str] = &[GAP_OPENED];
+
     fn check(&self) -> Reached {
         let torn = torn(self.version, self.gap);
         let network = Rc::new(Peers {
@@ -469,19 +478,19 @@ impl Body for LyingPeer {
 /// Pushes the newest event to a server that lacks those before it, and lets it work until it has them all.
 async fn recover(torn: &Torn, network: Rc<Peers>, notes: Rc<Notes>) -> Rc<Homeserver> {
     let start = Instant::now();
+    let Memory { crypto, reader } = memory();
     let (server, runner) = Homeserver::start(Parts {
         name: server("a").to_owned(),
         store: Rc::new(Store::new(durable("a", torn.before.room.clone()))),
-        crypto: Rc::new(stand_in()),
-        reader: Rc::default(),
+        crypto,
+        reader,
         network,
         clock: Rc::new(Paused(start)),
         observer: notes.clone(),
         random: ChaCha8Rng::seed_from_u64(0),
-        habits: Habits::default(),
+        habits: planted::habits(),
     });
-    let newest = torn.after.pdus.last().expect("a gap has events");
-    let pushed = push(newest);
+    let pushed = torn.push.clone();
     let work = async {
         let answer = server.handle(pushed).await;
         assert_eq!(answer.status(), StatusCode::OK, "the push is taken: {:?}", answer.body());
@@ -489,7 +498,7 @@ async fn recover(torn: &Torn, network: Rc<Peers>, notes: Rc<Notes>) -> Rc<Homese
             assert!(
                 start.elapsed() < PATIENCE,
                 "the gap is open after {PATIENCE:?}: lacks {:?}",
-                lacking(&server, torn)
+                lacking(&server, torn).collect::<Vec<_>>()
             );
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
@@ -511,30 +520,33 @@ fn push(newest: &Pdu) -> Request<Bytes> {
     request
 }
 
-/// The honest events that the server has not judged.
-fn lacking(server: &Homeserver, torn: &Torn) -> Vec<OwnedEventId> {
+/// The honest events of the gap that the server has not judged, newest first.
+fn lacking<'t>(server: &Homeserver, torn: &'t Torn) -> impl Iterator<Item = &'t OwnedEventId> {
     let durable = server.store().read();
-    let room = &durable.rooms[torn.after.room.room_id()];
-    let judged = |pdu: &&Arc<Pdu>| room.standing(pdu.event_id()).is_some_and(Standing::is_judged);
-    torn.after.pdus.iter().filter(|pdu| !judged(pdu)).map(|pdu| pdu.event_id().clone()).collect()
+    let ids = torn.after.pdus[torn.before.pdus.len()..].iter().rev().map(|pdu| pdu.event_id());
+    ids.filter(move |id| {
+        let room = &durable.rooms[torn.after.room.room_id()];
+        !room.standing(id).is_some_and(Standing::is_judged)
+    })
 }
 
 /// Whether the gap is closed: every honest event is there. Where the server took the state at some event instead, what is
 /// below that is for who pages back, and the newest event must be judged.
 fn is_whole(server: &Homeserver, torn: &Torn, seen: &Notes) -> bool {
-    let lacking = lacking(server, torn);
     let newest = torn.after.pdus.last().expect("a gap has events").event_id();
-    lacking.is_empty() || (seen.0.borrow().contains("state taken") && !lacking.contains(newest))
+    match lacking(server, torn).next() {
+        None => true,
+        Some(lacking) => lacking != newest && seen.0.borrow().contains("state taken"),
+    }
 }
 
 impl LyingPeer {
     fn judge(&self, torn: &Torn, network: &Peers, server: &Homeserver, mut reached: Reached) -> Reached {
         let durable = server.store().read();
         let room = &durable.rooms[torn.after.room.room_id()];
-        let honest: BTreeSet<&OwnedEventId> = torn.after.pdus.iter().map(|pdu| pdu.event_id()).collect();
         let held = room.graph().iter().filter_map(|idx| room.event_at(idx)).chain(room.waiting());
         for pdu in held {
-            let known = honest.contains(pdu.event_id());
+            let known = torn.after.room.event(pdu.event_id()).is_some();
             assert!(
                 known || pdu.sender().server_name() == "b",
                 "{} was never said: {}",

@@ -4,7 +4,7 @@
 //! small change of the room. When the bytes run out, all that follows is honest: accepted events, one parent each.
 //! New decisions go to the end, or the saved inputs would mean something else.
 
-use std::fmt;
+use std::{array, fmt};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ruma_common::{EventId, OwnedEventId};
@@ -58,8 +58,9 @@ impl Body for Walk {
         pair.check_extremities("after arrival");
         self.check_requests(&pair);
         for (place, standing) in &self.revisions {
-            if pair.plain.0.contains_key(&id(*place)) {
-                pair.set_standing(&id(*place), *standing);
+            let id = id(*place);
+            if pair.plain.standing(&id) != Standing::Missing {
+                pair.set_standing(&id, *standing);
             }
         }
         // Not after each: shorter lists of revisions are inputs of their own, and the twin is slow here.
@@ -111,10 +112,14 @@ impl Walk {
     }
 }
 
+thread_local! {
+    static IDS: [OwnedEventId; 64] =
+        array::from_fn(|nth| EventId::parse(format!("$e{nth:02}:hs")).expect("fit for an id"));
+}
+
 /// Ids in no order that follows the room, since ties are broken by them.
 fn id(place: usize) -> OwnedEventId {
-    let scattered = place * 37 % 64;
-    EventId::parse(format!("$e{scattered:02}:hs")).expect("fit for an id")
+    IDS.with(|ids| ids[place * 37 % ids.len()].clone())
 }
 
 impl<'a> Arbitrary<'a> for Walk {

@@ -10,6 +10,7 @@ use crate::{
         crypto::{Crypto, Scheme, SigningKey},
         draft::{Draft, Place, hash_and_sign},
         keys::{KeyRing, PublicKey},
+        memory::Memory,
         pdu::{Pdu, PduError},
         version::RoomVersion,
     },
@@ -25,7 +26,11 @@ pub(super) const HIDDEN: &str = "not for those who came later";
 /// Until when all keys hold.
 const KEYS_HOLD: u64 = START + 100 * 24 * 3_600_000;
 
+/// After so many inputs the memory is emptied.
+const USES_OF_MEMORY: u32 = 256;
+
 thread_local! {
+    static MEMORY: RefCell<(Memory, u32)> = RefCell::default();
     static KEYS: [Rc<SigningKey>; HOSTS.len()] =
         array::from_fn(|place| Rc::new(SigningKey::from_seed(seed(HOSTS[place]), "1")));
     static FOUNDED: RefCell<BTreeMap<RoomVersion, Realm>> = RefCell::default();
@@ -55,6 +60,19 @@ pub(super) fn key(host: &str) -> Rc<SigningKey> {
 /// A signature that costs little: what is under test is not ed25519.
 pub(super) fn stand_in() -> Crypto {
     Crypto::new(Scheme::StandIn)
+}
+
+/// What the servers of a run remember of signatures and texts, which an input may share with those before it: it can only
+/// save them work. Forgotten now and then, since each input adds to it.
+pub(super) fn memory() -> Memory {
+    MEMORY.with(|kept| {
+        let (memory, uses) = &mut *kept.borrow_mut();
+        if uses.is_multiple_of(USES_OF_MEMORY) {
+            *memory = Memory::new(Scheme::StandIn);
+        }
+        *uses += 1;
+        memory.clone()
+    })
 }
 
 /// The keys of all servers.
@@ -173,41 +191,12 @@ impl Realm {
 
     /// Puts a draft behind some events, with depth and auth events as an honest server would choose them.
     pub(super) fn place(&self, draft: Draft, parents: &[OwnedEventId]) -> CanonicalJsonObject {
-        let known: Vec<OwnedEventId> =
-            parents.iter().filter(|id| self.room.state_before(id).is_some()).cloned().collect();
-        let state = self.room.state_after_all(&known).unwrap_or_else(|| self.room.current_state().clone());
-        let content = RawValue::from_string(draft.content.to_string()).expect("it is JSON");
-        let sender = <&UserId>::try_from(draft.sender.as_str()).expect("drafts are by users");
-        let key = draft.state_key.as_deref();
-        let auth_events = self.room.auth_events_of(&state, &draft.kind, sender, key, &content);
-        let references = |ids: &[OwnedEventId]| -> Vec<CanonicalJsonValue> {
-            ids.iter().map(|id| self.reference(id)).collect()
-        };
-        let depth = parents.iter().filter_map(|id| self.room.event(id)).map(|pdu| pdu.depth()).max();
-        let number = self.pdus.len();
-        let chosen = format!("$e{number}:{}", sender.server_name());
-        let place = Place {
-            version: self.version,
-            room_id: Some(self.room.room_id().as_str()),
-            prev_events: references(parents),
-            auth_events: references(&auth_events),
-            depth: depth.unwrap_or(0).saturating_add(1).min(self.version.max_depth()),
-            timestamp: START + 1_000 * number as u64,
-            chosen_id: self.version.has_event_ids_on_the_wire().then_some(&chosen),
-        };
-        draft.place(place).expect("drafts are canonical")
+        place(&self.room, self.pdus.len(), draft, parents)
     }
 
     /// How events refer to another, known or not.
     pub(super) fn reference(&self, id: &OwnedEventId) -> CanonicalJsonValue {
-        match self.room.event(id) {
-            Some(pdu) => pdu.reference(),
-            None if self.version.has_event_ids_on_the_wire() => CanonicalJsonValue::Array(vec![
-                id.as_str().into(),
-                CanonicalJsonObject::from([("sha256".to_owned(), "AA".into())]).into(),
-            ]),
-            None => id.as_str().into(),
-        }
+        reference(&self.room, id)
     }
 
     /// Notes an event that was made.
@@ -222,5 +211,48 @@ impl Realm {
         let pdu = sign(object, self.version, &stand_in()).expect("honest events are well-formed");
         self.take(pdu.clone());
         pdu
+    }
+}
+
+/// Puts a draft behind some events of a room, as the room's event of that number.
+pub(super) fn place(
+    room: &Room,
+    number: usize,
+    draft: Draft,
+    parents: &[OwnedEventId],
+) -> CanonicalJsonObject {
+    let known: Vec<OwnedEventId> =
+        parents.iter().filter(|id| room.state_before(id).is_some()).cloned().collect();
+    let state = room.state_after_all(&known).unwrap_or_else(|| room.current_state().clone());
+    let content = RawValue::from_string(draft.content.to_string()).expect("it is JSON");
+    let sender = <&UserId>::try_from(draft.sender.as_str()).expect("drafts are by users");
+    let key = draft.state_key.as_deref();
+    let auth_events = room.auth_events_of(&state, &draft.kind, sender, key, &content);
+    let references = |ids: &[OwnedEventId]| -> Vec<CanonicalJsonValue> {
+        ids.iter().map(|id| reference(room, id)).collect()
+    };
+    let depth = parents.iter().filter_map(|id| room.event(id)).map(|pdu| pdu.depth()).max();
+    let version = room.version();
+    let chosen = format!("$e{number}:{}", sender.server_name());
+    let place = Place {
+        version,
+        room_id: Some(room.room_id().as_str()),
+        prev_events: references(parents),
+        auth_events: references(&auth_events),
+        depth: depth.unwrap_or(0).saturating_add(1).min(version.max_depth()),
+        timestamp: START + 1_000 * number as u64,
+        chosen_id: version.has_event_ids_on_the_wire().then_some(&chosen),
+    };
+    draft.place(place).expect("drafts are canonical")
+}
+
+fn reference(room: &Room, id: &OwnedEventId) -> CanonicalJsonValue {
+    match room.event(id) {
+        Some(pdu) => pdu.reference(),
+        None if room.version().has_event_ids_on_the_wire() => CanonicalJsonValue::Array(vec![
+            id.as_str().into(),
+            CanonicalJsonObject::from([("sha256".to_owned(), "AA".into())]).into(),
+        ]),
+        None => id.as_str().into(),
     }
 }
