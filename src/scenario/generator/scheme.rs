@@ -31,12 +31,7 @@ pub(super) const KINDS: &[Kind] = &[
         family: Family::Lies,
         write: joins_of_strangers,
     },
-    Kind {
-        name: "fractions",
-        told: "events with fractions in them",
-        family: Family::Lies,
-        write: fractions,
-    },
+    Kind { name: "fractions", told: "events with fractions in them", family: Family::Lies, write: fractions },
     Kind {
         name: "power-grab",
         told: "a state without power levels",
