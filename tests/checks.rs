@@ -251,6 +251,28 @@ impl Run {
         self.extremities(2, &[10]);
     }
 
+    /// a puts b out of the room, and b does not hear of it: event 10.
+    fn b_is_out_unawares(&mut self) {
+        let [create, five, a, b] = [0, 5, 6, 8].map(|nth| self.events[nth].clone());
+        let content = json!({ "membership": "leave" });
+        let kick = event("a", &[&five], &[&create, &a, &b], Draft::member("@u:b", "@u:a", content));
+        self.events.push(kick);
+        let state = self.ends[1].state.clone();
+        self.happen(10, 55);
+        let id = self.id(10);
+        self.records.retain(|record| {
+            let is_it = match &record.what {
+                What::Received { event, .. } | What::Judged { event, .. } => *event == id,
+                What::State { changed } => changed.iter().any(|(_, _, event)| event.as_ref() == Some(&id)),
+                _ => false,
+            };
+            record.server.as_deref() != Some("b") || !is_it
+        });
+        self.forget(1, 10);
+        self.ends[1].state = state;
+        [0, 2].into_iter().for_each(|host| self.extremities(host, &[10]));
+    }
+
     /// Takes from the journal that an event reached a server.
     fn never_received(&mut self, host: &str, nth: usize) {
         let id = self.id(nth);
@@ -709,6 +731,19 @@ const BAD: &[(&str, &str, Change)] = &[
         run.answer_with(5, "redacted", &[1]);
     }),
     ("explained-state", "b has rejected what its state holds", |run| run.stand(1, 7, Standing::Rejected)),
+    ("explained-state", "what b rejects was part of its state for a moment", |run| {
+        run.one_more(&[5], state("m.room.topic", json!({ "topic": "told" })));
+        run.stand(1, 10, Standing::Rejected);
+        let id = run.id(10);
+        run.records.retain(|record| {
+            let is_verdict = matches!(&record.what, What::Judged { event, .. } if *event == id);
+            record.server.as_deref() != Some("b") || !is_verdict
+        });
+        run.tell(57, "b", What::State { changed: vec![("m.room.topic".to_owned(), String::new(), None)] });
+        run.ends[1].state.retain(|(kind, _, _)| kind != "m.room.topic");
+        (0..3).for_each(|host| run.extremities(host, &[10]));
+        run.extremities(1, &[5]);
+    }),
     ("explained-state", "b is gone from a's state", |run| run.leave_state("a", "b")),
     ("explained-state", "a change is never made", |run| {
         run.branch("shared");
@@ -874,6 +909,7 @@ const GOOD: &[(&str, Change)] = &[
     ("nobody tells b and c of what is soft-failed and from before their time", |run| {
         run.soft_failed_before_their_time();
     }),
+    ("b was put out of the room and not told", |run| run.b_is_out_unawares()),
     ("nothing is changed", |_| {}),
     ("what b may not see is redacted", |run| {
         run.branch("joined");
@@ -1139,6 +1175,12 @@ fn what_a_server_lacks_is_told_by_what_it_could_have() {
     };
     assert_eq!(told(recovered), [1, 0, 0, 0, 0, 0], "it asked and got it");
     assert_eq!(told(Run::soft_failed_before_their_time), [0, 0, 0, 0, 0, 1], "nobody told it");
+    let by_script: Change = |run| {
+        run.one_for_c_alone();
+        let (event, pdu) = (run.id(10), run.events[10].json().to_owned());
+        run.tell(54, "c", What::Crafted { event, pdu });
+    };
+    assert_eq!(told(by_script), [0, 0, 0, 0, 0, 1], "a script made it and told nobody");
 }
 
 #[test]

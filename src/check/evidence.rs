@@ -330,7 +330,17 @@ pub struct Evidence<'a> {
     /// The parents of each event, by places in `seen`.
     edges: OnceCell<Vec<Vec<usize>>>,
     referee: OnceCell<Room>,
+    end: OnceCell<RoomsEnd>,
     recoveries: OnceCell<Vec<Recovery>>,
+}
+
+/// How the room stands at the end, by all events of the run together.
+#[derive(Debug, Default)]
+struct RoomsEnd {
+    /// Where any of the joined servers stands.
+    tips: BTreeSet<OwnedEventId>,
+    /// The Matrix names of the servers that are in it there; nothing where the events don't say.
+    members: Option<BTreeSet<String>>,
 }
 
 impl<'a> Evidence<'a> {
@@ -386,6 +396,7 @@ impl<'a> Evidence<'a> {
             last: journal.records.len() - 1,
             edges: OnceCell::new(),
             referee: OnceCell::new(),
+            end: OnceCell::new(),
             recoveries: OnceCell::new(),
         };
         let mut open_gaps = BTreeMap::new();
@@ -593,11 +604,36 @@ impl<'a> Evidence<'a> {
 
     // --- Servers.
 
-    /// The servers that must agree at the end: joined, not taken down by a panic, and not expected to differ.
+    /// The servers that must agree at the end: joined, not put out without knowing it, not taken down by a panic, and not
+    /// expected to differ.
     pub fn agreeing(&self) -> impl Iterator<Item = (&'a str, &Host<'a>)> {
         let differ = &self.expect.differ;
+        let joined = self.joined().filter(|(_, host)| !self.is_out_unawares(host));
+        joined.filter(|(name, _)| !differ.iter().any(|other| other == name))
+    }
+
+    fn joined(&self) -> impl Iterator<Item = (&'a str, &Host<'a>)> {
         let joined = self.hosts.iter().filter(|(_, host)| host.is_joined() && !host.is_broken);
-        joined.map(|(name, host)| (*name, host)).filter(|(name, _)| !differ.iter().any(|other| other == name))
+        joined.map(|(name, host)| (*name, host))
+    }
+
+    /// Whether the events of the run put a server out of the room, and it lacks some of them: nobody tells it any more.
+    fn is_out_unawares(&self, host: &Host<'_>) -> bool {
+        let RoomsEnd { tips, members } = self.end.get_or_init(|| self.rooms_end());
+        let is_out = members.as_ref().is_some_and(|members| !members.contains(host.matrix_name));
+        is_out && tips.iter().any(|tip| !host.held.contains_key(&**tip))
+    }
+
+    fn rooms_end(&self) -> RoomsEnd {
+        let tips = self.joined().flat_map(|(_, host)| host.extremities());
+        let tips: BTreeSet<OwnedEventId> = tips.map(ToOwned::to_owned).collect();
+        let room = self.referee();
+        let state = room.state_after_all(&tips.iter().cloned().collect::<Vec<_>>());
+        let members = state.map(|state| {
+            let members = room.members(&state, "join");
+            members.map(|user| user.server_name().as_str().to_owned()).collect()
+        });
+        RoomsEnd { tips, members }
     }
 
     /// The joined servers that still had something under way when the run ended, other than waiting for what they
@@ -654,7 +690,10 @@ impl<'a> Evidence<'a> {
     pub fn beyond_edges(&self, host: &'a Host<'_>) -> BTreeSet<&EventId> {
         let breaks = host.end.iter().flat_map(|end| &end.backward_extremities);
         let edges = breaks.map(|id| &**id).filter(|id| self.is_edge(host, id));
-        self.reach(edges, |_| true)
+        // What only a rejected event cites is no break in the history above, and the state was taken there all the same.
+        let is_history = |id: &EventId| host.held.get(id).is_some_and(|standing| standing.is_history());
+        let taken = host.states_taken.keys().copied().filter(|id| !is_history(id));
+        self.reach(edges.chain(taken), |_| true)
     }
 
     /// The numbers of the records after which an answer may have been made: that of its arrival, and those at which

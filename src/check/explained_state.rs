@@ -25,7 +25,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// The first state of a server that its events don't explain.
 fn check_host(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
-    unexplained(evidence, name, host).or_else(|| rejected(name, host))
+    unexplained(evidence, name, host).or_else(|| rejected(evidence, name, host))
 }
 
 fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
@@ -59,9 +59,16 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
 }
 
 /// What a server has rejected is no part of any state, whoever says so.
-fn rejected(name: &str, host: &Host<'_>) -> Option<Finding> {
-    let mut slots = host.end?.state.iter();
-    let (kind, key, id) = slots.find(|(_, _, id)| host.held.get(&**id) == Some(&Standing::Rejected))?;
+fn rejected(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
+    let is_rejected = |id: &EventId| host.held.get(id) == Some(&Standing::Rejected);
+    let at_the_end = host.end?.state.iter().map(|(kind, key, id)| (kind.as_str(), key.as_str(), &**id));
+    // What was accepted then and is rejected now was rightly part of the state for a while.
+    let was_history = |id: &EventId, at| evidence.standing_at(host, id, at).is_some_and(Standing::is_history);
+    let on_the_way = host.slots.iter().flat_map(|((kind, key), filled)| {
+        let ids = filled.iter().filter_map(|(at, id)| id.filter(|id| !was_history(id, *at)));
+        ids.map(|id| (*kind, *key, id))
+    });
+    let (kind, key, id) = at_the_end.chain(on_the_way).find(|(_, _, id)| is_rejected(id))?;
     let of = if key.is_empty() { String::new() } else { format!(" of {key}") };
     let message = format!("on {name}, {kind}{of} is {}, which it has rejected", super::short(id));
     Some(Finding::on(name, message).about(id))

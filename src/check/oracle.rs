@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma_common::{EventId, OwnedEventId};
+use ruma_common::{EventId, OwnedEventId, UserId};
 use serde::Serialize;
 
 use super::evidence::{Evidence, Host, is_pulled};
@@ -104,8 +104,14 @@ fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &BTre
 }
 
 /// Whether the author of an event had to send it to a server, which was in the room there. Where the events don't say
-/// who was, it had to.
+/// who was, it had to; what a script made it gives to whom it likes, and of a join that was refused it tells nobody.
 fn is_told(evidence: &Evidence<'_>, host: &Host<'_>, id: &EventId) -> bool {
+    let sender = evidence.pdu(id).map(|pdu| pdu.sender().server_name().as_str());
+    let author = evidence.hosts.values().find(|author| Some(author.matrix_name) == sender);
+    let has_made_it = author.is_none_or(|author| author.held.get(id).is_some_and(|held| held.is_history()));
+    if evidence.crafted.contains_key(id) || !has_made_it {
+        return false;
+    }
     let room = evidence.referee();
     let Some(state) = room.state_before(id) else { return true };
     room.members(state, "join").any(|user| user.server_name().as_str() == host.matrix_name)
@@ -139,7 +145,20 @@ pub(super) fn can_be_had(
             && evidence.is_honest_about(other, id)
             && is_open(name, other)
             && is_open(other, name)
+            && has_as_member(evidence, host, name)
     })
+}
+
+/// Whether a server has another as a member of the room at the end: to others it gives nothing.
+fn has_as_member(evidence: &Evidence<'_>, host: &Host<'_>, name: &str) -> bool {
+    let Some(asker) = evidence.hosts.get(name) else { return false };
+    let owns = |user: &str| {
+        <&UserId>::try_from(user).is_ok_and(|user| user.server_name().as_str() == asker.matrix_name)
+    };
+    let members = host.end.iter().flat_map(|end| &end.state).filter(|(kind, _, _)| kind == "m.room.member");
+    members
+        .filter(|(_, user, _)| owns(user))
+        .any(|(_, _, id)| evidence.pdu(id).is_some_and(|pdu| pdu.membership() == Some("join")))
 }
 
 /// Whether all that a server's waiting events wait for is not to be had.

@@ -198,6 +198,8 @@ impl Homeserver {
         drop((durable, told));
         if !changes.is_empty() {
             self.see(Happening::StateChanged(changes));
+            // It may have come back into the room.
+            self.recovery_wanted.notify_one();
         }
     }
 

@@ -126,14 +126,17 @@ impl Homeserver {
         }
     }
 
-    /// A hole whose time has come and that no other attempt with the same server is in the way of.
+    /// A hole whose time has come and that no other attempt with the same server is in the way of. Holes of a room that this
+    /// server has left stay until it is back: nobody would answer.
     fn next_due_hole(&self) -> Option<OwnedEventId> {
         let now = self.now();
         let busy: BTreeSet<_> =
             self.holes.borrow().values().filter_map(|hole| hole.busy_with.clone()).collect();
         let due: Vec<OwnedEventId> = {
-            let holes = self.holes.borrow();
-            let is_due = |hole: &Hole| hole.busy_with.is_none() && hole.retry_at <= now;
+            let (holes, durable) = (self.holes.borrow(), self.store.read());
+            let is_in =
+                |room: &OwnedRoomId| durable.rooms.get(room).is_some_and(|room| room.is_joined(&self.name));
+            let is_due = |hole: &Hole| hole.busy_with.is_none() && hole.retry_at <= now && is_in(&hole.room);
             holes.iter().filter(|(_, hole)| is_due(hole)).map(|(id, _)| id.clone()).collect()
         };
         for missing in due {

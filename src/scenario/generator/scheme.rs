@@ -215,11 +215,13 @@ fn power_grab(draft: &mut Draft, dice: &mut Dice) {
         event_type: "m.room.power_levels".to_owned(),
         state_key: Some(String::new()),
         content: object(&json!({ "users": { format!("@user:{liar}"): 100 } })),
-        auth: Some(auth),
+        auth: Some(auth.clone()),
         ..lie::crafted(&liar)
     };
+    // A state must have what allows the event that it is told of; so that one cites no power levels.
+    let edge = Craft { auth: Some(auth), ..lie::crafted(&liar) };
     let state = members(draft).collect();
-    told_state(draft, (&liar, at, to), grab, state);
+    told_state(draft, (&liar, at, to), [edge, grab], state);
 }
 
 /// The forger tells a state at the edge of a gap in which another member was kicked, by an event that all must reject.
@@ -239,7 +241,8 @@ fn false_kick(draft: &mut Draft, dice: &mut Dice) {
     let mut state: Vec<String> = members(draft).filter(|member| *member != member_of(&victim)).collect();
     state.push("state:m.room.power_levels".to_owned());
     state.push(kick);
-    told_state(draft, (&liar, at, to), lie::crafted(&liar), state);
+    let [edge, built] = [lie::crafted(&liar), lie::crafted(&liar)];
+    told_state(draft, (&liar, at, to), [edge, built], state);
 }
 
 fn members(draft: &Draft) -> impl Iterator<Item = String> + use<> {
@@ -249,11 +252,16 @@ fn members(draft: &Draft) -> impl Iterator<Item = String> + use<> {
 
 /// Three events: the last is pushed, the one before it is given to who asks for what is missing, and the first, the edge of
 /// the gap, is kept back until the state there has been asked for, which is the one that is told.
-fn told_state(draft: &mut Draft, (liar, at, to): (&str, u64, Servers), built: Craft, state: Vec<String>) {
-    let edge = draft.labelled(at, Action::Craft(lie::crafted(liar)), "edge");
+fn told_state(
+    draft: &mut Draft,
+    (liar, at, to): (&str, u64, Servers),
+    [edge, built]: [Craft; 2],
+    state: Vec<String>,
+) {
+    let edge = draft.labelled(at, Action::Craft(edge), "edge");
     let built = Craft { prev: events(&[&edge]), ..built };
     let built = draft.labelled(at, Action::Craft(built), "built");
-    let tip = Craft { prev: events(&[&built, "tips"]), ..lie::crafted(liar) };
+    let tip = Craft { prev: events(&[&built]), ..lie::crafted(liar) };
     let tip = draft.labelled(at, Action::Craft(tip), "told");
     let basis = ["state:m.room.create", "state:m.room.join_rules", "state:m.room.history_visibility"];
     let state = basis.into_iter().map(str::to_owned).chain(state).collect();
