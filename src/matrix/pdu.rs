@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 use super::{
     by_rules::ByRules,
-    crypto::Crypto,
+    crypto::{Crypto, Scheme},
     keys::{KeyRing, decode},
     version::RoomVersion,
 };
@@ -130,8 +130,8 @@ struct Parsed {
     pdu: Arc<Pdu>,
     object: CanonicalJsonObject,
     signers: OnceCell<Result<BTreeSet<OwnedServerName>, PduError>>,
-    /// The keys, with their servers and ids, by which its signatures were found good.
-    good_by: RefCell<BTreeSet<(OwnedServerName, String, Vec<u8>)>>,
+    /// The keys by which its signatures were found good: the kind of signature, the server, the key's id and bytes.
+    good_by: RefCell<BTreeSet<(Scheme, OwnedServerName, String, Vec<u8>)>>,
     hash_holds: OnceCell<bool>,
     with_content_checked: OnceCell<Result<Arc<Pdu>, PduError>>,
 }
@@ -281,7 +281,7 @@ impl UnverifiedPdu {
                 continue;
             }
             verified = true;
-            let by = (server.to_owned(), key_id.clone(), key.bytes.clone());
+            let by = (crypto.scheme(), server.to_owned(), key_id.clone(), key.bytes.clone());
             if good_by.borrow().contains(&by) {
                 continue;
             }
