@@ -13,7 +13,10 @@ use super::{
     evidence::{Answered, Asked, Evidence, Host},
     model::{Gap, Holdings, Model, Verdict, Wrong},
 };
-use crate::{matrix::pdu::Pdu, room::graph::Standing};
+use crate::{
+    matrix::pdu::Pdu,
+    room::{answer_order::AnswerOrder, graph::Standing},
+};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "answers",
@@ -87,6 +90,10 @@ impl Case<'_, '_> {
                     earliest: &known_ids(self.asked.earliest),
                     limit: self.asked.limit,
                     min_depth: self.asked.min_depth,
+                    by_level: matches!(
+                        self.host.answer_order,
+                        AnswerOrder::Customary | AnswerOrder::BreadthFirst
+                    ),
                 };
                 model.missing_events(&gap, &answer)
             }

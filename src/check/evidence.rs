@@ -22,7 +22,7 @@ use crate::{
         reader::EventReader,
         version::RoomVersion,
     },
-    room::{Arrival, Room, graph::Standing},
+    room::{Arrival, Room, answer_order::AnswerOrder, graph::Standing},
     scenario::{Action, Expect, RECOVERY_ENDPOINTS, Scenario},
     simulation::journal::{End, Expectation, From, Journal, Record, What},
 };
@@ -214,6 +214,8 @@ struct Fate<'a> {
 pub struct Host<'a> {
     /// Its Matrix name.
     pub matrix_name: &'a str,
+    /// The order in which the scenario has it answer.
+    pub answer_order: AnswerOrder,
     /// How it stands at the end.
     pub end: Option<&'a End>,
     /// The standings of the events that it holds at the end.
@@ -369,8 +371,11 @@ impl<'a> Evidence<'a> {
             return Err(EvidenceError::NoRun);
         };
         let version = RoomVersion::from_str(&room_version.to_string());
-        let hosts =
-            servers.iter().map(|(host, name)| (host.as_str(), Host { matrix_name: name, ..Host::default() }));
+        let hosts = servers.iter().map(|(host, name)| {
+            let answer_order =
+                scenario.servers.get(host).map(|server| server.answer_order).unwrap_or_default();
+            (host.as_str(), Host { matrix_name: name, answer_order, ..Host::default() })
+        });
         let mut evidence = Self {
             expect: &scenario.expect,
             version: version.map_err(|_| EvidenceError::RoomVersion(*room_version))?,

@@ -71,6 +71,8 @@ pub struct Gap<'a> {
     pub limit: Option<u64>,
     /// `min_depth`, if it names one.
     pub min_depth: Option<u64>,
+    /// Whether whoever answers goes level by level; the text leaves the way open (matrix-spec#1512).
+    pub by_level: bool,
 }
 
 /// A server that holds something.
@@ -129,6 +131,9 @@ impl<H: Holdings> Model<H> {
                 return Err(Wrong::event(id, &format!("is one of `{name}` itself")));
             }
         }
+        if !gap.by_level {
+            return self.somehow_walked(gap, limit, answer);
+        }
         let mut left: BTreeSet<&EventId> = answer.iter().copied().collect();
         let mut room = limit;
         for level in self.levels(gap) {
@@ -154,6 +159,39 @@ impl<H: Holdings> Model<H> {
         }
     }
 
+    /// Each event of the gap reached over others that are in the answer, as many as the limit allows and there are.
+    fn somehow_walked(&self, gap: &Gap<'_>, limit: usize, answer: &[&EventId]) -> Verdict {
+        let given: BTreeSet<&EventId> = answer.iter().copied().collect();
+        let mut seen: BTreeSet<&EventId> = gap.latest.iter().chain(gap.earliest).copied().collect();
+        let mut open: Vec<&EventId> = gap.latest.iter().copied().filter(|id| self.is_history(id)).collect();
+        let mut left_out = None;
+        let mut reached = 0;
+        while let Some(child) = open.pop() {
+            for parent in self.parents(child).iter().filter(|parent| self.is_in(gap, parent)) {
+                match (seen.insert(parent), given.contains(&**parent)) {
+                    (false, _) => {}
+                    (true, true) => {
+                        reached += 1;
+                        open.push(parent);
+                    }
+                    (true, false) => left_out = Some(&**parent),
+                }
+            }
+        }
+        if reached < given.len() {
+            let outside = answer.iter().find(|id| !seen.contains(**id)).expect("some were not reached");
+            return Err(Wrong::event(outside, "is not between `earliest_events` and `latest_events`"));
+        }
+        match left_out.filter(|_| answer.len() < limit) {
+            Some(id) => Err(Wrong::event(id, "is left out, though the limit is not reached")),
+            None => Ok(()),
+        }
+    }
+
+    fn is_in(&self, gap: &Gap<'_>, id: &EventId) -> bool {
+        self.is_history(id) && self.depth(id) >= gap.min_depth.unwrap_or(0)
+    }
+
     /// The events in the gap by their distance from `latest`.
     fn levels<'a>(&'a self, gap: &Gap<'a>) -> Vec<Vec<&'a EventId>> {
         let mut seen: BTreeSet<&EventId> = gap.latest.iter().chain(gap.earliest).copied().collect();
@@ -163,8 +201,7 @@ impl<H: Holdings> Model<H> {
             let mut next = Vec::new();
             for child in &levels[levels.len() - 1] {
                 for parent in self.parents(child) {
-                    let deep_enough = self.depth(parent) >= gap.min_depth.unwrap_or(0);
-                    if self.is_history(parent) && deep_enough && seen.insert(parent) {
+                    if self.is_in(gap, parent) && seen.insert(parent) {
                         next.push(&**parent);
                     }
                 }
