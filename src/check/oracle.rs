@@ -103,13 +103,19 @@ fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &BTre
     recovery
 }
 
+/// Whether it is a join that the server of who joins does not have: another did not let it in.
+fn is_refused_join(evidence: &Evidence<'_>, id: &EventId) -> bool {
+    let Some(join) = evidence.pdu(id).filter(|pdu| pdu.membership() == Some("join")) else { return false };
+    let author = join.sender().server_name().as_str();
+    let mut hosts = evidence.hosts.values();
+    let author = hosts.find(|host| host.matrix_name == author);
+    author.is_some_and(|author| !author.held.get(id).is_some_and(|held| held.is_history()))
+}
+
 /// Whether the author of an event had to send it to a server, which was in the room there. Where the events don't say
 /// who was, it had to; what a script made it gives to whom it likes, and of a join that was refused it tells nobody.
 fn is_told(evidence: &Evidence<'_>, host: &Host<'_>, id: &EventId) -> bool {
-    let sender = evidence.pdu(id).map(|pdu| pdu.sender().server_name().as_str());
-    let author = evidence.hosts.values().find(|author| Some(author.matrix_name) == sender);
-    let has_made_it = author.is_none_or(|author| author.held.get(id).is_some_and(|held| held.is_history()));
-    if evidence.crafted.contains_key(id) || !has_made_it {
+    if evidence.crafted.contains_key(id) || is_refused_join(evidence, id) {
         return false;
     }
     let room = evidence.referee();
