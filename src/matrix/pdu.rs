@@ -124,14 +124,16 @@ impl JsonText {
 #[derive(Clone, Debug)]
 pub struct UnverifiedPdu(Rc<Parsed>);
 
+/// By what a signature was found good: its kind, the server, the key's id and bytes.
+type GoodBy = (Scheme, OwnedServerName, String, Vec<u8>);
+
 /// A well-formed event, and what was worked out of it since.
 #[derive(Debug)]
 struct Parsed {
     pdu: Arc<Pdu>,
     object: CanonicalJsonObject,
     signers: OnceCell<Result<BTreeSet<OwnedServerName>, PduError>>,
-    /// The keys by which its signatures were found good: the kind of signature, the server, the key's id and bytes.
-    good_by: RefCell<BTreeSet<(Scheme, OwnedServerName, String, Vec<u8>)>>,
+    good_by: RefCell<BTreeSet<GoodBy>>,
     hash_holds: OnceCell<bool>,
     with_content_checked: OnceCell<Result<Arc<Pdu>, PduError>>,
 }
