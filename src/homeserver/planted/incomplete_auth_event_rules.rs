@@ -11,7 +11,7 @@ pub(super) const BUG: Planted = Planted {
     year: "2022",
     does: "accepts events that name two auth events for one slot",
     caught_by: "auth-rules",
-    follows: &["verdicts-agree", "same-events", "same-extremities"],
+    follows: &["verdicts-agree"],
     plant: |habits| habits.room.listed = first_of_each_slot,
 };
 

@@ -6,7 +6,7 @@ pub(super) const BUG: Planted = Planted {
     year: "2019",
     does: "lets a server join users of another, without their server's signature",
     caught_by: "integrity",
-    follows: &["same-events", "same-extremities"],
+    follows: &[],
     plant: |habits| {
         habits.checks_who_joins = false;
         habits.trusted_roads.push("send_join");

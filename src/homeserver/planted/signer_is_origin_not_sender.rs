@@ -9,7 +9,7 @@ pub(super) const BUG: Planted = Planted {
     year: "2018",
     does: "wants the signature of the server that an event names as its origin, not of its sender's",
     caught_by: "integrity",
-    follows: &["same-events", "same-extremities"],
+    follows: &[],
     plant: |habits| habits.signer = origin,
 };
 
