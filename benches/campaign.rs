@@ -11,6 +11,10 @@ use backfire::{
 };
 use criterion::measurement::{Measurement, WallTime};
 
+/// As in the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Rounds of the comparison; of each side the least disturbed one counts.
 const ROUNDS: u64 = 5;
 /// Runs of one measurement in memory; on turmoil it is one.
