@@ -361,17 +361,9 @@ impl Room {
     fn allows_as_cited(&self, pdu: &Pdu, state: &StateMap) -> bool {
         let needs = pdu.needs().iter();
         let fills = needs.filter_map(|(kind, key)| state.get(&self.slots.find(kind, key)?));
-        let mut cited = self.auth_events_with_implied(pdu).count();
-        for idx in fills {
-            let id = self.graph.id(*idx);
-            let is_cited = pdu.auth_events().iter().any(|auth| auth == id)
-                || self.implied_create(pdu).is_some_and(|create| create == id);
-            if !is_cited {
-                return false;
-            }
-            cited -= 1;
-        }
-        cited == 0
+        let fills: Vec<&EventId> = fills.map(|idx| self.graph.id(*idx)).collect();
+        let cited: Vec<OwnedEventId> = self.auth_events_with_implied(pdu).collect();
+        fills.len() == cited.len() && fills.iter().all(|id| cited.iter().any(|auth| auth == id))
     }
 
     /// Steps 5 and 6: against a state.

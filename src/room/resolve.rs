@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use imbl::ordmap::DiffItem;
 use ruma_common::{EventId, OwnedEventId};
 use ruma_events::{StateEventType, TimelineEventType};
-use ruma_state_res::{StateMap as RumaStateMap, auth_types_for_event, utils::event_id_set::EventIdSet};
+use ruma_state_res::{StateMap as RumaStateMap, utils::event_id_set::EventIdSet};
 
 use super::{
     Room,
@@ -69,16 +69,12 @@ impl Room {
 
     /// The slots that the rules may look at when they judge these events.
     fn slots_to_judge(&self, events: &BTreeSet<EventIdx>) -> BTreeSet<Slot> {
-        let rules = &self.version.rules().authorization;
-        let types = |idx: &EventIdx| {
-            let pdu = &self.held(*idx).expect("it is of a branch").pdu;
-            auth_types_for_event(pdu.kind(), pdu.sender(), pdu.state_key(), pdu.content(), rules)
-        };
+        let needs = |idx: &EventIdx| self.held(*idx).expect("it is of a branch").pdu.needs();
+        let needed = events.iter().flat_map(needs).map(|(kind, key)| (kind, key.as_str()));
         let always = [StateEventType::RoomCreate, StateEventType::RoomPowerLevels];
-        let needed = events.iter().filter_map(|idx| types(idx).ok()).flatten();
         needed
-            .chain(always.map(|kind| (kind, String::new())))
-            .filter_map(|(kind, key)| self.slots.find(&kind, &key))
+            .chain(always.iter().map(|kind| (kind, "")))
+            .filter_map(|(kind, key)| self.slots.find(kind, key))
             .collect()
     }
 
