@@ -5,8 +5,6 @@
 
 use std::rc::Rc;
 
-use ruma_common::OwnedRoomId;
-use serde::Deserialize;
 use serde_json::{
     Map, Value, json,
     value::{RawValue, to_raw_value},
@@ -30,7 +28,7 @@ impl Homeserver {
         if let Some(answer) = taken {
             return Ok(answer);
         }
-        let pdus: Vec<&RawValue> = asked.body.list("pdus")?;
+        let pdus: Vec<&RawValue> = asked.body.pdus()?;
         if pdus.len() > TRANSACTION_PDUS_MAX {
             return Err(MatrixError::bad_json(format!(
                 "{} events, the limit is {TRANSACTION_PDUS_MAX}",
@@ -58,8 +56,7 @@ impl Homeserver {
             self.see(Happening::Dropped { event_id: None, source: source.clone(), reason: reason.into() });
         };
         // Without a known room the version is unknown, and with it the id under which to answer.
-        let room_id: Option<OwnedRoomId> =
-            serde_json::from_str::<InRoom>(text.get()).ok().map(|it| it.room_id);
+        let room_id = self.reader.room_of(text.get());
         let version = room_id.as_ref().and_then(|id| Some(self.store.read().rooms.get(id)?.version()));
         let (Some(room_id), Some(version)) = (room_id, version) else { return drop("of no room known here") };
         let id = match (self.habits.reads)(&self.reader, text.get(), version, Road::Ordinary) {
@@ -84,10 +81,4 @@ impl Homeserver {
             }
         }
     }
-}
-
-/// What of an event must be known before it can be read.
-#[derive(Deserialize)]
-struct InRoom {
-    room_id: OwnedRoomId,
 }
