@@ -45,13 +45,17 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
         }
         let right = known.entry(tips.clone()).or_insert_with(|| state_after(evidence.referee(), &tips));
         let Some(right) = right else { continue };
+        // Nor can one put into the state what it was told and could not verify, until it has it.
+        let lacks = |id: &EventId| host.dropped.contains(id) && evidence.standing_at(host, id, at).is_none();
+        let (lacked, right): (State, State) = right.clone().into_iter().partition(|(_, id)| lacks(id));
         let own: State = host
             .slots
             .iter()
             .filter_map(|((kind, key), _)| Some(((*kind, *key), host.slot_at(kind, key, at)?)))
             .map(|((kind, key), id)| ((kind.to_owned(), key.to_owned()), id.to_owned()))
+            .filter(|(slot, _)| !lacked.contains_key(slot))
             .collect();
-        if let Some(finding) = difference(name, &own, right) {
+        if let Some(finding) = difference(name, &own, &right) {
             return Some(finding);
         }
     }

@@ -37,7 +37,7 @@ impl Homeserver {
             AskError::Denied { retry_after_ms: Some(ms), .. } => *ms,
             _ => 0,
         };
-        peer.retry_at = self.now() + own.max(asked);
+        peer.retry_at = self.clock.steady() + own.max(asked);
     }
 
     pub(super) fn note_success(&self, server: &ServerName) {
@@ -59,7 +59,7 @@ impl Homeserver {
     /// Milliseconds until a server may be asked again.
     pub(super) fn backoff_left(&self, server: &ServerName) -> u64 {
         let peers = self.peers.borrow();
-        peers.get(server).map_or(0, |peer| peer.retry_at.saturating_sub(self.now()))
+        peers.get(server).map_or(0, |peer| peer.retry_at.saturating_sub(self.clock.steady()))
     }
 
     /// Whom to ask, in order: first those who told of it, then the others in the room; none that is being left

@@ -87,7 +87,7 @@ impl Homeserver {
 
     /// Compares the holes of all rooms with those that are known.
     fn find_holes(&self) {
-        let now = self.now();
+        let now = self.clock.steady();
         let durable = self.store.read();
         let mut known = self.holes.borrow_mut();
         let mut open = BTreeSet::new();
@@ -129,7 +129,7 @@ impl Homeserver {
     /// A hole whose time has come and that no other attempt with the same server is in the way of. Holes of a room that this
     /// server has left stay until it is back: nobody would answer.
     fn next_due_hole(&self) -> Option<OwnedEventId> {
-        let now = self.now();
+        let now = self.clock.steady();
         let busy: BTreeSet<_> =
             self.holes.borrow().values().filter_map(|hole| hole.busy_with.clone()).collect();
         let due: Vec<OwnedEventId> = {
@@ -151,7 +151,7 @@ impl Homeserver {
     }
 
     fn next_retry_ms(&self) -> Option<u64> {
-        let now = self.now();
+        let now = self.clock.steady();
         let holes = self.holes.borrow();
         let waiting = holes.values().filter(|hole| hole.busy_with.is_none() && hole.retry_at > now);
         waiting.map(|hole| hole.retry_at - now).min()
@@ -228,7 +228,7 @@ impl Homeserver {
     }
 
     fn end_attempt(&self, missing: &EventId) {
-        let now = self.now();
+        let now = self.clock.steady();
         let still_open = {
             let durable = self.store.read();
             durable.rooms.values().any(|room| room.holes().any(|(id, _)| **id == *missing))
