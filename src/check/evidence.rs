@@ -178,6 +178,8 @@ pub struct Gap<'a> {
     pub server: &'a str,
     /// The event that is missing.
     pub missing: &'a EventId,
+    /// An event that waits for it.
+    pub wanted_by: &'a EventId,
     /// When it was noticed.
     pub opened: i64,
     /// When it was filled.
@@ -591,9 +593,9 @@ impl<'a> Evidence<'a> {
     fn take_gap(&mut self, record: &'a Record, open: &mut BTreeMap<(&'a str, &'a EventId), usize>) {
         let Some(server) = record.server.as_deref() else { return };
         match &record.what {
-            What::GapOpened { missing, .. } => {
+            What::GapOpened { missing, wanted_by } => {
                 open.insert((server, missing), self.gaps.len());
-                self.gaps.push(Gap { server, missing, opened: record.t, closed: None });
+                self.gaps.push(Gap { server, missing, wanted_by, opened: record.t, closed: None });
             }
             What::GapClosed { missing } => {
                 if let Some(gap) = open.remove(&(server, &**missing)) {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     matrix::{pdu::Pdu, version::RoomVersion},
-    room::{Arrival, Room, walk::MISSING_EVENTS_LIMIT_MAX},
+    room::{Arrival, Room, Wants, walk::MISSING_EVENTS_LIMIT_MAX},
 };
 
 /// The most servers that are asked about one hole in one attempt: enough to get past a few that fail.
@@ -426,6 +426,20 @@ impl Homeserver {
 
     async fn take_state_from(&self, plan: &Plan, server: &OwnedServerName, at: &EventId) -> bool {
         let cause = format!("state at {at}");
+        let mut fetched_edge = None;
+        if *at == *plan.missing {
+            let (edge, source) = match self.own_copy(plan) {
+                Some(own) => (own, Source::OwnStore),
+                None => {
+                    let Some(edge) = self.fetch_event(plan, server, at).await else { return false };
+                    fetched_edge = Some(edge.0.clone());
+                    edge
+                }
+            };
+            if self.take_if_judgeable(plan, edge, &source) {
+                return true;
+            }
+        }
         let Ok(ids) = self.ask_state_ids(server, &plan.room, at, &cause).await else {
             return false;
         };
@@ -454,13 +468,18 @@ impl Homeserver {
             }
             fetched
         };
-        let held = self.store.read().rooms.get(&plan.room).is_some_and(|room| room.event(at).is_some());
-        if !held {
-            let Some((edge, _)) = self.fetch_event(plan, server, at).await else { return false };
-            new.push(edge);
-        }
+        new.extend(fetched_edge);
         self.add_outliers(plan, new, &source);
         self.claim(plan, server, at, &ids.pdu_ids)
+    }
+
+    /// Takes the missing event as history if all before it is held: then nobody's word on the state is needed.
+    fn take_if_judgeable(&self, plan: &Plan, edge: Arc<Pdu>, source: &Source) -> bool {
+        let wants = self.store.read().rooms.get(&plan.room).map(|room| room.wants_of(&edge));
+        if wants != Some(Wants::default()) {
+            return false;
+        }
+        self.take(&plan.room, edge, Arrival::Live, source)
     }
 
     fn claim(&self, plan: &Plan, server: &OwnedServerName, at: &EventId, state: &[OwnedEventId]) -> bool {
