@@ -426,19 +426,10 @@ impl Homeserver {
 
     async fn take_state_from(&self, plan: &Plan, server: &OwnedServerName, at: &EventId) -> bool {
         let cause = format!("state at {at}");
-        let mut fetched_edge = None;
-        if *at == *plan.missing {
-            let (edge, source) = match self.own_copy(plan) {
-                Some(own) => (own, Source::OwnStore),
-                None => {
-                    let Some(edge) = self.fetch_event(plan, server, at).await else { return false };
-                    fetched_edge = Some(edge.0.clone());
-                    edge
-                }
-            };
-            if self.take_if_judgeable(plan, edge, &source) {
-                return true;
-            }
+        if let Some(own) = self.own_copy(plan).filter(|_| *at == *plan.missing)
+            && self.take_if_judgeable(plan, own, &Source::OwnStore)
+        {
+            return true;
         }
         let Ok(ids) = self.ask_state_ids(server, &plan.room, at, &cause).await else {
             return false;
@@ -468,7 +459,14 @@ impl Homeserver {
             }
             fetched
         };
-        new.extend(fetched_edge);
+        let held = self.store.read().rooms.get(&plan.room).is_some_and(|room| room.event(at).is_some());
+        if !held {
+            let Some((edge, source)) = self.fetch_event(plan, server, at).await else { return false };
+            if self.take_if_judgeable(plan, edge.clone(), &source) {
+                return true;
+            }
+            new.push(edge);
+        }
         self.add_outliers(plan, new, &source);
         self.claim(plan, server, at, &ids.pdu_ids)
     }
