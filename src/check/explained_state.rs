@@ -45,8 +45,12 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
         }
         let right = known.entry(tips.clone()).or_insert_with(|| state_after(evidence.referee(), &tips));
         let Some(right) = right else { continue };
-        // Nor can one put into the state what it was told and could not verify, until it has it.
-        let lacks = |id: &EventId| host.dropped.contains(id) && evidence.standing_at(host, id, at).is_none();
+        // Nor can one put into the state what it was told and could not verify, or what that allows, until it has it.
+        let lacks = |id: &EventId| {
+            let auth = evidence.pdu(id).map_or(&[][..], |pdu| pdu.auth_events());
+            let unverified = host.dropped.contains(id) || auth.iter().any(|id| host.dropped.contains(&**id));
+            unverified && !evidence.standing_at(host, id, at).is_some_and(Standing::is_judged)
+        };
         let (lacked, right): (State, State) = right.clone().into_iter().partition(|(_, id)| lacks(id));
         let own: State = host
             .slots
