@@ -62,14 +62,14 @@ impl Homeserver {
         peers.get(server).map_or(0, |peer| peer.retry_at.saturating_sub(self.clock.steady()))
     }
 
-    /// Whom to ask, in order: first those who told of it, then the others in the room; none that is being left
+    /// Whom to ask, in order: first those who told of it, then others; none that is being left
     /// alone, and never oneself.
     pub(super) fn candidates(
         &self,
         told_by: &BTreeSet<OwnedServerName>,
-        in_room: &BTreeSet<OwnedServerName>,
+        others: &BTreeSet<OwnedServerName>,
     ) -> Vec<OwnedServerName> {
-        let others = in_room.difference(told_by);
+        let others = others.difference(told_by);
         told_by
             .iter()
             .chain(others)

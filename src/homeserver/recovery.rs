@@ -168,8 +168,11 @@ impl Homeserver {
         let told_by = self.told_by.borrow();
         let tellers: BTreeSet<_> =
             waiters.iter().filter_map(|id| told_by.get(id)).flatten().cloned().collect();
-        let in_room = match self.habits.asks_around {
-            true => room.joined_servers(room.current_state()),
+        let senders = waiters.iter().filter_map(|id| Some(room.event(id)?.sender().server_name().to_owned()));
+        let senders: BTreeSet<OwnedServerName> = senders.collect();
+        // Who wrote what waits has what is before it, in the room or not; after a restart nobody remembers who told of it.
+        let others = match self.habits.asks_around {
+            true => &room.joined_servers(room.current_state()) | &senders,
             false => BTreeSet::new(),
         };
         let wanted_as_auth =
@@ -179,17 +182,16 @@ impl Homeserver {
         let crowded = room.waiting().count() > WAITING_EVENTS_MAX;
         // Below the horizon nobody may know a state, or nobody whose word would do: then the two ways take turns.
         let round_in_turn = below_horizon && hole.failures.is_multiple_of(2);
-        let senders = waiters.iter().filter_map(|id| Some(room.event(id)?.sender().server_name().to_owned()));
         Some(Plan {
             room: hole.room.clone(),
             version: room.version(),
             missing: missing.clone(),
             earliest: room.forward_extremities().into_iter().take(NAMED_EVENTS_MAX).collect(),
-            servers: self.candidates(&tellers, &in_room),
+            servers: self.candidates(&tellers, &others),
             wanted_as_auth,
             worth_filling: (self.habits.fills_gaps)(room.horizon()),
             goes_round: round_in_turn || backfilled || crowded,
-            interested: senders.collect(),
+            interested: senders,
             waiters,
         })
     }
