@@ -179,6 +179,8 @@ pub struct Gap<'a> {
     pub server: &'a str,
     /// The event that is missing.
     pub missing: &'a EventId,
+    /// An event that waits for it.
+    pub wanted_by: &'a EventId,
     /// When it was noticed.
     pub opened: i64,
     /// When it was filled.
@@ -218,6 +220,8 @@ struct Fate<'a> {
     received: Option<Receipt<'a>>,
     /// The number of the record that says that it waits for others.
     waits: Option<usize>,
+    /// The number of the record by which it came with a state or an auth chain, which gives it a place in the graph.
+    with_state: Option<usize>,
     verdicts: Vec<(usize, Standing)>,
 }
 
@@ -252,6 +256,8 @@ pub struct Host<'a> {
     pub joined_via: Option<&'a str>,
     /// The events at which it took the state by the word of a peer, with the peer.
     pub states_taken: BTreeMap<&'a EventId, &'a str>,
+    /// Events of which it dropped a copy, being unable to verify it.
+    pub dropped: BTreeSet<&'a EventId>,
     /// How many events of answers it has taken or dropped, by the endpoint.
     pub looked_at: BTreeMap<&'a str, usize>,
     /// When an event last reached it or was judged.
@@ -284,7 +290,8 @@ impl<'a> Host<'a> {
     pub(super) fn changes_of_events(&self) -> Vec<(usize, usize)> {
         let of = |(place, fate): (usize, &Fate<'a>)| {
             let received = fate.received.map(|received| received.at);
-            let at = received.into_iter().chain(fate.waits).chain(fate.verdicts.iter().map(|(at, _)| *at));
+            let once = received.into_iter().chain(fate.waits).chain(fate.with_state);
+            let at = once.chain(fate.verdicts.iter().map(|(at, _)| *at));
             at.map(|at| (at, place)).collect::<Vec<_>>()
         };
         let mut changes: Vec<_> = self.fates.iter().enumerate().flat_map(of).collect();
@@ -594,9 +601,16 @@ impl<'a> Evidence<'a> {
                     self.seen.entry(event).or_insert(Seen { t: record.t, server, from, pdu, parents });
                 }
                 if let Some(place) = self.seen.get_index_of(&**event) {
-                    host.fate(place).received.get_or_insert(Receipt { at, t: record.t, from });
+                    let fate = host.fate(place);
+                    fate.received.get_or_insert(Receipt { at, t: record.t, from });
+                    if let From::Peer { endpoint, .. } = from
+                        && ["send_join", "state", "event_auth"].contains(&&**endpoint)
+                    {
+                        fate.with_state.get_or_insert(at);
+                    }
                 }
             }
+            What::Dropped { event: Some(event), .. } => drop(host.dropped.insert(event)),
             What::Waits { event, .. } => {
                 if let Some(place) = self.seen.get_index_of(&**event) {
                     host.fate(place).waits.get_or_insert(at);
@@ -618,9 +632,9 @@ impl<'a> Evidence<'a> {
     fn take_gap(&mut self, record: &'a Record, open: &mut BTreeMap<(&'a str, &'a EventId), usize>) {
         let Some(server) = record.server.as_deref() else { return };
         match &record.what {
-            What::GapOpened { missing, .. } => {
+            What::GapOpened { missing, wanted_by } => {
                 open.insert((server, missing), self.gaps.len());
-                self.gaps.push(Gap { server, missing, opened: record.t, closed: None });
+                self.gaps.push(Gap { server, missing, wanted_by, opened: record.t, closed: None });
             }
             What::GapClosed { missing } => {
                 if let Some(gap) = open.remove(&(server, &**missing)) {
@@ -785,7 +799,9 @@ impl<'a> Evidence<'a> {
     /// Whether an event waits to be judged after a record of the journal: it is held, and has no place in the graph yet.
     pub(super) fn waits_at(host: &Host<'_>, place: usize, at: usize) -> bool {
         let is_waiting = |fate: &Fate<'_>| {
-            fate.waits.is_some_and(|since| since <= at) && last_at(&fate.verdicts, at).is_none()
+            fate.waits.is_some_and(|since| since <= at)
+                && fate.with_state.is_none_or(|since| since > at)
+                && last_at(&fate.verdicts, at).is_none()
         };
         host.fates.get(place).is_some_and(is_waiting)
     }

@@ -50,10 +50,22 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
         let Some(right) = right else { continue };
         let own = host.slots.iter().filter_map(|(slot, filled)| Some((*slot, last_at(filled, at)?.1?)));
         let there = right.iter().map(|((kind, key), id)| ((kind.as_str(), key.as_str()), &**id));
-        if !own.clone().eq(there) {
-            let own: State =
-                own.map(|((kind, key), id)| ((kind.into(), key.into()), id.to_owned())).collect();
-            return difference(name, &own, right);
+        if own.clone().eq(there) {
+            continue;
+        }
+        // Nor can one put into the state what it was told and could not verify, or what that allows, until it has it.
+        let lacks = |id: &EventId| {
+            let auth = evidence.pdu(id).map_or(&[][..], |pdu| pdu.auth_events());
+            let unverified = host.dropped.contains(id) || auth.iter().any(|id| host.dropped.contains(&**id));
+            unverified && !evidence.standing_at(host, id, at).is_some_and(Standing::is_judged)
+        };
+        let (lacked, right): (State, State) = right.clone().into_iter().partition(|(_, id)| lacks(id));
+        let own: State = own
+            .map(|((kind, key), id)| ((kind.to_owned(), key.to_owned()), id.to_owned()))
+            .filter(|(slot, _)| !lacked.contains_key(slot))
+            .collect();
+        if let Some(finding) = difference(name, &own, &right) {
+            return Some(finding);
         }
     }
     None
