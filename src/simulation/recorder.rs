@@ -189,6 +189,10 @@ struct Sight {
 
 /// The last part of a path that names the endpoint, such as `backfill`.
 pub(super) fn endpoint(path: &str) -> &str {
+    // Nearly all of them are of this kind.
+    if let Some(rest) = path.strip_prefix("/_matrix/federation/v1/") {
+        return &rest[..rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len())];
+    }
     let mut parts = path.split('/').skip(2);
     match (parts.next(), parts.nth(1)) {
         (Some("key"), _) => "key",
