@@ -8,6 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::fast::FixedState;
+use indexmap::IndexSet;
 use ruma_common::{EventId, OwnedEventId, UserId};
 use serde::Serialize;
 
@@ -58,7 +60,7 @@ impl Recovery {
 
 /// What each server that should agree with the others got of what it lacked, in the order of the servers.
 pub(super) fn recoveries(evidence: &Evidence<'_>) -> Vec<Recovery> {
-    let mut history: BTreeSet<&EventId> = BTreeSet::new();
+    let mut history = History::default();
     for (_, host) in evidence.agreeing() {
         history.extend(host.history());
     }
@@ -66,7 +68,10 @@ pub(super) fn recoveries(evidence: &Evidence<'_>) -> Vec<Recovery> {
     hosts.map(|(name, host)| recovery(evidence, name, host, &history)).collect()
 }
 
-fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &BTreeSet<&EventId>) -> Recovery {
+/// What any of the servers has in its history.
+type History<'a> = IndexSet<&'a EventId, FixedState>;
+
+fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &History<'_>) -> Recovery {
     let mut lacking: Vec<&EventId> = history
         .iter()
         .copied()

@@ -23,7 +23,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// A soft failure is not a rejection: it depends on what a server knew when the event came.
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut verdicts: BTreeMap<&EventId, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
-    for (name, host) in evidence.agreeing() {
+    for (name, host) in evidence.agreeing().filter(|_| anything_rejected(evidence)) {
         for (id, standing) in last_verdicts(evidence, name, host) {
             let (rejecting, others) = verdicts.entry(id).or_default();
             if standing == Standing::Rejected { rejecting.push(name) } else { others.push(name) }
@@ -41,6 +41,11 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings.extend(against_the_referee(evidence, &split));
     findings.sort_by_key(|(depth, _)| *depth);
     findings.into_iter().map(|(_, finding)| finding).collect()
+}
+
+fn anything_rejected(evidence: &Evidence<'_>) -> bool {
+    let held = evidence.hosts.values().flat_map(|host| host.held.values().copied());
+    held.chain(evidence.judged.iter().map(|judged| judged.verdict)).any(|it| it == Standing::Rejected)
 }
 
 /// Events on which a server that knows all that is before them judges otherwise than what is before them does. Those on
