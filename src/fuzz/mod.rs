@@ -6,6 +6,7 @@
 
 pub mod auth_header;
 pub mod canary;
+mod decisions;
 mod host;
 pub mod journal_file;
 pub mod json_mutator;
@@ -17,6 +18,7 @@ pub mod request;
 pub mod request_sequence;
 pub mod response;
 pub mod scenario_file;
+mod script;
 pub mod simulation;
 mod tape;
 pub mod twin;
