@@ -51,7 +51,7 @@ fn answered(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
         return None;
     }
     let any = |is: &dyn Fn(usize) -> bool| moments.iter().any(|at| is(*at));
-    if PROTECTED.contains(&asked.endpoint) && !any(&|at| reader.is_let_in(host, at)) {
+    if PROTECTED.contains(&asked.endpoint) && !any(&|at| reader.is_let_in(asked.to, host, at)) {
         return Some(Finding::on(asked.to, said("the room's ACL shuts it out")));
     }
     if HISTORY_ENDPOINTS.contains(&asked.endpoint) {
@@ -130,9 +130,15 @@ impl<'e, 'a> Reader<'e, 'a> {
         })
     }
 
-    fn is_let_in(&self, host: &Host<'_>, at: usize) -> bool {
+    fn is_let_in(&self, server: &str, host: &Host<'_>, at: usize) -> bool {
         let acl = host.slot_at("m.room.server_acl", "", at).and_then(|id| self.evidence.pdu(id));
         let Some(acl) = acl else { return true };
+        // Of an ACL that was withheld from it a server knows only that there is one.
+        let recoveries = self.evidence.recoveries().iter();
+        let mut own = recoveries.filter(|recovery| recovery.server == server);
+        if own.any(|recovery| recovery.withheld.contains(acl.event_id())) {
+            return true;
+        }
         let acl: Value = serde_json::from_str(acl.content().get()).unwrap_or_default();
         let lists = |key: &str| {
             let globs = acl[key].as_array().into_iter().flatten().filter_map(Value::as_str);

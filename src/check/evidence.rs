@@ -178,6 +178,8 @@ pub struct Gap<'a> {
     pub server: &'a str,
     /// The event that is missing.
     pub missing: &'a EventId,
+    /// An event that waits for it.
+    pub wanted_by: &'a EventId,
     /// When it was noticed.
     pub opened: i64,
     /// When it was filled.
@@ -206,6 +208,8 @@ struct Fate<'a> {
     received: Option<(usize, &'a From)>,
     /// The number of the record that says that it waits for others.
     waits: Option<usize>,
+    /// The number of the record by which it came with a state or an auth chain, which gives it a place in the graph.
+    with_state: Option<usize>,
     verdicts: Vec<(usize, Standing)>,
 }
 
@@ -238,6 +242,8 @@ pub struct Host<'a> {
     pub joined_via: Option<&'a str>,
     /// The events at which it took the state by the word of a peer, with the peer.
     pub states_taken: BTreeMap<&'a EventId, &'a str>,
+    /// Events of which it dropped a copy, being unable to verify it.
+    pub dropped: BTreeSet<&'a EventId>,
     /// How many events of answers it has taken or dropped, by the endpoint.
     pub looked_at: BTreeMap<&'a str, usize>,
     /// When an event last reached it or was judged.
@@ -556,9 +562,16 @@ impl<'a> Evidence<'a> {
                     self.seen.entry(event).or_insert(Seen { t: record.t, server, from, pdu, parents });
                 }
                 if let Some(place) = self.seen.get_index_of(&**event) {
-                    host.fate(place).received.get_or_insert((at, from));
+                    let fate = host.fate(place);
+                    fate.received.get_or_insert((at, from));
+                    if let From::Peer { endpoint, .. } = from
+                        && ["send_join", "state", "event_auth"].contains(&&**endpoint)
+                    {
+                        fate.with_state.get_or_insert(at);
+                    }
                 }
             }
+            What::Dropped { event: Some(event), .. } => drop(host.dropped.insert(event)),
             What::Waits { event, .. } => {
                 if let Some(place) = self.seen.get_index_of(&**event) {
                     host.fate(place).waits.get_or_insert(at);
@@ -580,9 +593,9 @@ impl<'a> Evidence<'a> {
     fn take_gap(&mut self, record: &'a Record, open: &mut BTreeMap<(&'a str, &'a EventId), usize>) {
         let Some(server) = record.server.as_deref() else { return };
         match &record.what {
-            What::GapOpened { missing, .. } => {
+            What::GapOpened { missing, wanted_by } => {
                 open.insert((server, missing), self.gaps.len());
-                self.gaps.push(Gap { server, missing, opened: record.t, closed: None });
+                self.gaps.push(Gap { server, missing, wanted_by, opened: record.t, closed: None });
             }
             What::GapClosed { missing } => {
                 if let Some(gap) = open.remove(&(server, &**missing)) {
@@ -748,7 +761,9 @@ impl<'a> Evidence<'a> {
     /// Whether an event waits to be judged after a record of the journal: it is held, and has no place in the graph yet.
     fn waits_at(host: &Host<'_>, place: usize, at: usize) -> bool {
         let is_waiting = |fate: &Fate<'_>| {
-            fate.waits.is_some_and(|since| since <= at) && last_at(&fate.verdicts, at).is_none()
+            fate.waits.is_some_and(|since| since <= at)
+                && fate.with_state.is_none_or(|since| since > at)
+                && last_at(&fate.verdicts, at).is_none()
         };
         host.fates.get(place).is_some_and(is_waiting)
     }

@@ -45,13 +45,21 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
         }
         let right = known.entry(tips.clone()).or_insert_with(|| state_after(evidence.referee(), &tips));
         let Some(right) = right else { continue };
+        // Nor can one put into the state what it was told and could not verify, or what that allows, until it has it.
+        let lacks = |id: &EventId| {
+            let auth = evidence.pdu(id).map_or(&[][..], |pdu| pdu.auth_events());
+            let unverified = host.dropped.contains(id) || auth.iter().any(|id| host.dropped.contains(&**id));
+            unverified && !evidence.standing_at(host, id, at).is_some_and(Standing::is_judged)
+        };
+        let (lacked, right): (State, State) = right.clone().into_iter().partition(|(_, id)| lacks(id));
         let own: State = host
             .slots
             .iter()
             .filter_map(|((kind, key), _)| Some(((*kind, *key), host.slot_at(kind, key, at)?)))
             .map(|((kind, key), id)| ((kind.to_owned(), key.to_owned()), id.to_owned()))
+            .filter(|(slot, _)| !lacked.contains_key(slot))
             .collect();
-        if let Some(finding) = difference(name, &own, right) {
+        if let Some(finding) = difference(name, &own, &right) {
             return Some(finding);
         }
     }

@@ -1,6 +1,8 @@
 //! Recovery costs what the gap costs, and not more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use ruma_common::EventId;
 
 use super::{
     Finding, Invariant, When, count,
@@ -84,8 +86,11 @@ pub(super) fn rounds(evidence: &Evidence<'_>, server: &str, first: usize) -> usi
         first + usize::try_from(open_ms / ROUND_EVERY_MS).unwrap_or(0)
     };
     let own_gaps = evidence.gaps.iter().filter(|gap| gap.server == server);
-    // Holes under one event are worked on in one round, so those that open at one moment count once.
-    let moments: BTreeSet<_> = own_gaps.map(|gap| (gap.opened, rounds(gap.opened, gap.closed))).collect();
-    let by_moment: BTreeMap<i64, usize> = moments.into_iter().collect();
-    by_moment.values().sum()
+    // Holes under one event are worked on in one round, so those that open together count once.
+    let mut together: BTreeMap<(i64, &EventId), usize> = BTreeMap::new();
+    for gap in own_gaps {
+        let most = together.entry((gap.opened, gap.wanted_by)).or_default();
+        *most = rounds(gap.opened, gap.closed).max(*most);
+    }
+    together.values().sum()
 }

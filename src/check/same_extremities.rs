@@ -41,7 +41,8 @@ pub fn extremities_agree(evidence: &Evidence<'_>) -> Agreement {
     }
 }
 
-/// Where the servers would stand, had each soft-failed all that any of them did, and none what some can't get.
+/// Where the servers would stand, had each soft-failed all that any of them did, and none what some can't get; as far as
+/// the history goes that all of them may be asked for.
 fn without_soft_failed<'a>(evidence: &Evidence<'a>) -> Vec<BTreeSet<&'a EventId>> {
     let mut out: BTreeSet<&EventId> = evidence
         .agreeing()
@@ -55,7 +56,10 @@ fn without_soft_failed<'a>(evidence: &Evidence<'a>) -> Vec<BTreeSet<&'a EventId>
         .flat_map(|recovery| recovery.lost.iter().chain(&recovery.not_yet).chain(&recovery.unheard));
     out.extend(excused.map(|id| &**id));
     let counts = |id: &EventId, standing: Standing| standing == Standing::Accepted && !out.contains(id);
-    evidence.agreeing().map(|(_, host)| evidence.tips(host, counts)).collect()
+    let beyond: BTreeSet<&EventId> =
+        evidence.agreeing().flat_map(|(_, host)| evidence.beyond_edges(host)).collect();
+    let tips = evidence.agreeing().map(|(_, host)| evidence.tips(host, counts));
+    tips.map(|tips| tips.into_iter().filter(|id| !beyond.contains(*id)).collect()).collect()
 }
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {

@@ -8,7 +8,7 @@ use ruma_common::{
     CanonicalJsonObject, OwnedEventId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId,
 };
 use ruma_events::StateEventType;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Homeserver,
@@ -19,6 +19,15 @@ use crate::{
     matrix::{canonical::CanonicalBody, draft::Draft, error::MatrixError, version::RoomVersion},
     room::Room,
 };
+
+/// A room that own users are joining.
+#[derive(Debug, Default)]
+pub(super) struct Joining {
+    /// How many are.
+    users: usize,
+    /// What was pushed for it meanwhile.
+    pushed: Vec<(Source, Box<RawValue>)>,
+}
 
 impl Homeserver {
     /// Lets an own user join a room by way of a server that is in it.
@@ -32,12 +41,51 @@ impl Homeserver {
             } else if via == server.name {
                 Err(format!("{via} is not in the room itself"))
             } else {
-                server.join_by(&room, &user, &via).await
+                server.join_and_catch_up(&room, &user, &via).await
             };
             if let Err(reason) = result {
                 server.see(Happening::UserFailed { action: format!("{user} joins {room}"), reason });
             }
         });
+    }
+
+    /// Between the join and its answer others push already, of a room that is not known here yet: that is kept until the
+    /// room is.
+    async fn join_and_catch_up(
+        self: &Rc<Self>,
+        room: &RoomId,
+        user: &UserId,
+        via: &OwnedServerName,
+    ) -> Result<(), String> {
+        self.joining.borrow_mut().entry(room.to_owned()).or_default().users += 1;
+        let result = self.join_by(room, user, via).await;
+        let pushed = {
+            let mut joining = self.joining.borrow_mut();
+            let room_joined = joining.get_mut(room).expect("it is removed by the last to join");
+            room_joined.users -= 1;
+            let pushed = match &result {
+                Ok(()) => std::mem::take(&mut room_joined.pushed),
+                Err(_) => Vec::new(),
+            };
+            if room_joined.users == 0 {
+                joining.remove(room);
+            }
+            pushed
+        };
+        for (source, text) in pushed {
+            if let Source::Peer { server, .. } = &source {
+                self.take_pushed(&text, &source, server).await;
+            }
+        }
+        result
+    }
+
+    /// Keeps what was pushed for a room that an own user is joining; says whether one is.
+    pub(super) fn keep_for_join(&self, room: &RoomId, text: &RawValue, source: &Source) -> bool {
+        let mut joining = self.joining.borrow_mut();
+        let Some(joining) = joining.get_mut(room) else { return false };
+        joining.pushed.push((source.clone(), text.to_owned()));
+        true
     }
 
     async fn join_by(
@@ -108,6 +156,11 @@ impl Homeserver {
         let chain = self.verify_all(room_id, version, &answer.auth_chain, &source).await;
         if !state.iter().any(|pdu| pdu.is_create()) {
             return Err(format!("send_join by {via}: the state has no create event"));
+        }
+        // What could not be verified is unknown, not wrong: a join that stands on it can't be judged.
+        let came = |id: &OwnedEventId| chain.iter().chain(&state).any(|pdu| pdu.event_id() == id);
+        if let Some(id) = join.auth_events().iter().find(|id| !came(id)) {
+            return Err(format!("send_join by {via}: it gave no {id} that can be verified, by which it let in"));
         }
         let ids: Vec<OwnedEventId> = state.iter().map(|pdu| pdu.event_id().clone()).collect();
         for pdu in chain.iter().chain(&state).chain([&join]) {

@@ -42,6 +42,7 @@ use habits::Habits;
 use happening::Happening;
 use outbound::Queue;
 use panic::{Panic, catch_in};
+use join::Joining;
 use peers::PeerHealth;
 use ports::{Clock, Network, Observer};
 use recovery::Hole;
@@ -92,6 +93,8 @@ pub struct Homeserver {
     told_by: RefCell<BTreeMap<OwnedEventId, BTreeSet<OwnedServerName>>>,
     /// Waiting events that were pushed, not asked for. After a restart nobody remembers, and all count as asked for.
     pushed: RefCell<BTreeSet<OwnedEventId>>,
+    /// Rooms that own users are joining.
+    joining: RefCell<BTreeMap<OwnedRoomId, Joining>>,
     /// The current states of the rooms as they were last told.
     told_states: RefCell<BTreeMap<OwnedRoomId, StateMap>>,
     /// Tasks under way that the world should wait for before it calls the server idle.
@@ -127,6 +130,7 @@ impl Homeserver {
             queues: RefCell::default(),
             told_by: RefCell::default(),
             pushed: RefCell::default(),
+            joining: RefCell::default(),
             told_states,
             busy: RefCell::new(0),
         });

@@ -7,7 +7,7 @@ use std::{rc::Rc, time::Duration};
 
 use futures_util::future::select;
 use http::Method;
-use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
+use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
 use serde_json::{Value, value::RawValue};
 use tokio::sync::Notify;
 
@@ -19,7 +19,7 @@ use super::{
     peers::backoff_ms,
     store::{Outbox, Transaction},
 };
-use crate::matrix::canonical::CanonicalBody;
+use crate::{matrix::canonical::CanonicalBody, room::graph::Standing};
 
 /// The most events of a transaction (SS-API /send).
 pub(super) const TRANSACTION_PDUS_MAX: usize = 50;
@@ -149,22 +149,32 @@ impl Homeserver {
         });
     }
 
-    /// A destination that can't be reached for long gets the newest event of each room only.
+    /// A destination that can't be reached for long gets the newest event of each room only, which leads to the others; and
+    /// those that were soft-failed here, since nothing will lead there.
     fn fall_behind(&self, destination: &ServerName) {
         let now = self.now();
         let dropped = self.store.write(|durable| {
+            let rooms = &durable.rooms;
+            let leads_nowhere = |room: &OwnedRoomId, event: &EventId| {
+                rooms.get(room).and_then(|room| room.standing(event)) == Some(Standing::SoftFailed)
+            };
             let outbox = durable.outboxes.get_mut(destination)?;
             let since = *outbox.failing_since.get_or_insert(now);
             if now.saturating_sub(since) < CATCH_UP_AFTER_MS {
                 return None;
             }
             let mut newest = indexmap::IndexMap::new();
+            let mut alone = Vec::new();
             let unsent = outbox.in_flight.take().map(|transaction| transaction.events).unwrap_or_default();
             let mut dropped = Vec::new();
             for (room, event) in unsent.into_iter().chain(outbox.queue.drain(..)) {
-                dropped.extend(newest.insert(room, event));
+                if leads_nowhere(&room, &event) {
+                    alone.push((room, event));
+                } else {
+                    dropped.extend(newest.insert(room, event));
+                }
             }
-            outbox.queue.extend(newest);
+            outbox.queue.extend(alone.into_iter().chain(newest));
             Some(dropped).filter(|dropped| !dropped.is_empty())
         });
         if let Some(dropped) = dropped {

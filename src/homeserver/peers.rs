@@ -37,7 +37,7 @@ impl Homeserver {
             AskError::Denied { retry_after_ms: Some(ms), .. } => *ms,
             _ => 0,
         };
-        peer.retry_at = self.now() + own.max(asked);
+        peer.retry_at = self.clock.steady() + own.max(asked);
     }
 
     pub(super) fn note_success(&self, server: &ServerName) {
@@ -59,17 +59,17 @@ impl Homeserver {
     /// Milliseconds until a server may be asked again.
     pub(super) fn backoff_left(&self, server: &ServerName) -> u64 {
         let peers = self.peers.borrow();
-        peers.get(server).map_or(0, |peer| peer.retry_at.saturating_sub(self.now()))
+        peers.get(server).map_or(0, |peer| peer.retry_at.saturating_sub(self.clock.steady()))
     }
 
-    /// Whom to ask, in order: first those who told of it, then the others in the room; none that is being left
+    /// Whom to ask, in order: first those who told of it, then others; none that is being left
     /// alone, and never oneself.
     pub(super) fn candidates(
         &self,
         told_by: &BTreeSet<OwnedServerName>,
-        in_room: &BTreeSet<OwnedServerName>,
+        others: &BTreeSet<OwnedServerName>,
     ) -> Vec<OwnedServerName> {
-        let others = in_room.difference(told_by);
+        let others = others.difference(told_by);
         told_by
             .iter()
             .chain(others)

@@ -35,6 +35,11 @@ pub enum NetworkError {
 pub trait Clock {
     /// Milliseconds since the epoch, as this server believes.
     fn now(&self) -> u64;
+    /// Milliseconds since some moment, never put forward or back: for how long something is left alone. The same as
+    /// [`now`](Self::now) where nobody puts the clock.
+    fn steady(&self) -> u64 {
+        self.now()
+    }
     /// Waits.
     fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()>;
 }

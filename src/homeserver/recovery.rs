@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     matrix::{pdu::Pdu, version::RoomVersion},
-    room::{Arrival, Room, walk::MISSING_EVENTS_LIMIT_MAX},
+    room::{Arrival, Room, Wants, walk::MISSING_EVENTS_LIMIT_MAX},
 };
 
 /// The most servers that are asked about one hole in one attempt: enough to get past a few that fail.
@@ -87,7 +87,7 @@ impl Homeserver {
 
     /// Compares the holes of all rooms with those that are known.
     fn find_holes(&self) {
-        let now = self.now();
+        let now = self.clock.steady();
         let durable = self.store.read();
         let mut known = self.holes.borrow_mut();
         let mut open = BTreeSet::new();
@@ -129,7 +129,7 @@ impl Homeserver {
     /// A hole whose time has come and that no other attempt with the same server is in the way of. Holes of a room that this
     /// server has left stay until it is back: nobody would answer.
     fn next_due_hole(&self) -> Option<OwnedEventId> {
-        let now = self.now();
+        let now = self.clock.steady();
         let busy: BTreeSet<_> =
             self.holes.borrow().values().filter_map(|hole| hole.busy_with.clone()).collect();
         let due: Vec<OwnedEventId> = {
@@ -151,7 +151,7 @@ impl Homeserver {
     }
 
     fn next_retry_ms(&self) -> Option<u64> {
-        let now = self.now();
+        let now = self.clock.steady();
         let holes = self.holes.borrow();
         let waiting = holes.values().filter(|hole| hole.busy_with.is_none() && hole.retry_at > now);
         waiting.map(|hole| hole.retry_at - now).min()
@@ -168,8 +168,11 @@ impl Homeserver {
         let told_by = self.told_by.borrow();
         let tellers: BTreeSet<_> =
             waiters.iter().filter_map(|id| told_by.get(id)).flatten().cloned().collect();
-        let in_room = match self.habits.asks_around {
-            true => room.joined_servers(room.current_state()),
+        let senders = waiters.iter().filter_map(|id| Some(room.event(id)?.sender().server_name().to_owned()));
+        let senders: BTreeSet<OwnedServerName> = senders.collect();
+        // Who wrote what waits has what is before it, in the room or not; after a restart nobody remembers who told of it.
+        let others = match self.habits.asks_around {
+            true => &room.joined_servers(room.current_state()) | &senders,
             false => BTreeSet::new(),
         };
         let wanted_as_auth =
@@ -179,17 +182,16 @@ impl Homeserver {
         let crowded = room.waiting().count() > WAITING_EVENTS_MAX;
         // Below the horizon nobody may know a state, or nobody whose word would do: then the two ways take turns.
         let round_in_turn = below_horizon && hole.failures.is_multiple_of(2);
-        let senders = waiters.iter().filter_map(|id| Some(room.event(id)?.sender().server_name().to_owned()));
         Some(Plan {
             room: hole.room.clone(),
             version: room.version(),
             missing: missing.clone(),
             earliest: room.forward_extremities().into_iter().take(NAMED_EVENTS_MAX).collect(),
-            servers: self.candidates(&tellers, &in_room),
+            servers: self.candidates(&tellers, &others),
             wanted_as_auth,
             worth_filling: (self.habits.fills_gaps)(room.horizon()),
             goes_round: round_in_turn || backfilled || crowded,
-            interested: senders.collect(),
+            interested: senders,
             waiters,
         })
     }
@@ -228,7 +230,7 @@ impl Homeserver {
     }
 
     fn end_attempt(&self, missing: &EventId) {
-        let now = self.now();
+        let now = self.clock.steady();
         let still_open = {
             let durable = self.store.read();
             durable.rooms.values().any(|room| room.holes().any(|(id, _)| **id == *missing))
@@ -426,6 +428,11 @@ impl Homeserver {
 
     async fn take_state_from(&self, plan: &Plan, server: &OwnedServerName, at: &EventId) -> bool {
         let cause = format!("state at {at}");
+        if let Some(own) = self.own_copy(plan).filter(|_| *at == *plan.missing)
+            && self.take_if_judgeable(plan, own, &Source::OwnStore)
+        {
+            return true;
+        }
         let Ok(ids) = self.ask_state_ids(server, &plan.room, at, &cause).await else {
             return false;
         };
@@ -456,11 +463,23 @@ impl Homeserver {
         };
         let held = self.store.read().rooms.get(&plan.room).is_some_and(|room| room.event(at).is_some());
         if !held {
-            let Some((edge, _)) = self.fetch_event(plan, server, at).await else { return false };
+            let Some((edge, source)) = self.fetch_event(plan, server, at).await else { return false };
+            if self.take_if_judgeable(plan, edge.clone(), &source) {
+                return true;
+            }
             new.push(edge);
         }
         self.add_outliers(plan, new, &source);
         self.claim(plan, server, at, &ids.pdu_ids)
+    }
+
+    /// Takes the missing event as history if all before it is held: then nobody's word on the state is needed.
+    fn take_if_judgeable(&self, plan: &Plan, edge: Arc<Pdu>, source: &Source) -> bool {
+        let wants = self.store.read().rooms.get(&plan.room).map(|room| room.wants_of(&edge));
+        if wants != Some(Wants::default()) {
+            return false;
+        }
+        self.take(&plan.room, edge, Arrival::Live, source)
     }
 
     fn claim(&self, plan: &Plan, server: &OwnedServerName, at: &EventId, state: &[OwnedEventId]) -> bool {

@@ -455,6 +455,10 @@ impl Clock for HostClock {
         self.world.clock_of(&self.host)
     }
 
+    fn steady(&self) -> u64 {
+        self.world.now()
+    }
+
     fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
     }

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use ruma_common::OwnedRoomId;
+use ruma_common::{OwnedEventId, OwnedRoomId, ServerName};
 use serde::Deserialize;
 use serde_json::{
     Map, Value, json,
@@ -40,48 +40,54 @@ impl Homeserver {
         let source = Source::Peer { server: asked.origin.clone(), endpoint: "send" };
         let mut results = Map::new();
         for pdu in pdus {
-            self.take_pushed(pdu, &source, &asked, &mut results).await;
+            if let Some((id, result)) = self.take_pushed(pdu, &source, &asked.origin).await {
+                results.insert(id.to_string(), result);
+            }
         }
         let answer = to_raw_value(&json!({ "pdus": results })).expect("it is JSON");
         self.store.write(|durable| durable.taken_transactions.insert(key, answer.clone()));
         Ok(answer)
     }
 
-    async fn take_pushed(
-        self: &Rc<Self>,
+    /// Takes one event that was pushed. Gives what to say of it under its id, if that can be known.
+    pub(in crate::homeserver) async fn take_pushed(
+        &self,
         text: &RawValue,
         source: &Source,
-        asked: &Asked,
-        results: &mut Map<String, Value>,
-    ) {
+        origin: &ServerName,
+    ) -> Option<(OwnedEventId, Value)> {
         let drop = |reason: &str| {
             self.see(Happening::Dropped { event_id: None, source: source.clone(), reason: reason.into() });
         };
+        let Ok(InRoom { room_id }) = serde_json::from_str(text.get()) else {
+            drop("of no room");
+            return None;
+        };
+        let room = self.store.read().rooms.get(&room_id).map(|room| (room.version(), room.acl_allows(origin)));
         // Without a known room the version is unknown, and with it the id under which to answer.
-        let room_id: Option<OwnedRoomId> =
-            serde_json::from_str::<InRoom>(text.get()).ok().map(|it| it.room_id);
-        let version = room_id.as_ref().and_then(|id| Some(self.store.read().rooms.get(id)?.version()));
-        let (Some(room_id), Some(version)) = (room_id, version) else { return drop("of no room known here") };
+        let Some((version, is_let_in)) = room else {
+            if !self.keep_for_join(&room_id, text, source) {
+                drop("of no room known here");
+            }
+            return None;
+        };
         let id = match (self.habits.reads)(&self.reader, text.get(), version, Road::Ordinary) {
             Ok(unverified) => unverified.event_id().to_owned(),
-            Err(error) => return drop(&error.to_string()),
+            Err(error) => {
+                drop(&error.to_string());
+                return None;
+            }
         };
-        let shut_out =
-            !self.store.read().rooms.get(&room_id).is_some_and(|room| room.acl_allows(&asked.origin));
-        let result = if shut_out {
+        if !is_let_in {
             drop("the sending server is shut out by the room's ACL");
-            Err(format!("{} is shut out of the room by its ACL", asked.origin))
-        } else {
-            self.verify_one(&room_id, version, text, source).await.map_err(|error| error.to_string())
-        };
-        match result {
+            return Some((id, json!({ "error": format!("{origin} is shut out of the room by its ACL") })));
+        }
+        match self.verify_one(&room_id, version, text, source).await {
             Ok(pdu) => {
                 self.take(&room_id, pdu, Arrival::Live, source);
-                results.insert(id.to_string(), json!({}));
+                Some((id, json!({})))
             }
-            Err(reason) => {
-                results.insert(id.to_string(), json!({ "error": reason }));
-            }
+            Err(error) => Some((id, json!({ "error": error.to_string() }))),
         }
     }
 }
