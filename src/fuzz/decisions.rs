@@ -37,6 +37,8 @@ const TOLD: [&str; 16] = [
 pub(super) struct Draft {
     servers: Vec<String>,
     liar: Option<String>,
+    /// Those whose users say nothing: what they said would be theirs to withhold.
+    silent: Vec<String>,
     /// Whether the liar sends what it should not and answers honestly, rather than hide what it has.
     forges: bool,
     /// Whether the liar need not agree with the others in the end.
@@ -51,18 +53,24 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(servers: Vec<String>, liar: Option<String>, forges: bool) -> Self {
-        let down = vec![0; servers.len()];
-        Self { servers, liar, forges, may_differ: false, at: 0, until: 0, down, steps: Vec::new() }
+        let (down, silent) = (vec![0; servers.len()], liar.iter().cloned().collect());
+        Self { servers, liar, silent, forges, may_differ: false, at: 0, until: 0, down, steps: Vec::new() }
     }
 
-    /// Over a scenario's own steps: what crashes there doesn't crash once more.
+    /// Over a scenario's own steps: what crashes there doesn't crash once more, and who plays a part there says no more.
     pub(super) fn over(scenario: &Scenario) -> Self {
         let mut draft = Self::new(scenario.servers.keys().cloned().collect(), None, false);
+        draft.silent.clone_from(&scenario.expect.differ);
         for step in &scenario.timeline {
-            if let Action::Crash(crash) = &step.action
-                && let Some(place) = draft.servers.iter().position(|name| *name == crash.server)
-            {
-                draft.down[place] = u64::MAX;
+            match &step.action {
+                Action::Crash(crash) => {
+                    let place = draft.servers.iter().position(|name| *name == crash.server);
+                    place.into_iter().for_each(|place| draft.down[place] = u64::MAX);
+                }
+                Action::Lies(lies) => draft.silent.push(lies.server.clone()),
+                Action::Answer(answer) => draft.silent.push(answer.server.clone()),
+                Action::Push(push) => draft.silent.push(push.from.clone()),
+                _ => {}
             }
         }
         draft
@@ -81,7 +89,7 @@ impl Draft {
         let name = |nth: usize| self.servers[nth].clone();
         let (from, to, lasting) = (name(server), name(other), 500 + how_much * 60);
         let speaker = self.speaker(server);
-        let ms = |ms: u64| format!("{ms}ms");
+        let (first, ms) = (self.first(), |ms: u64| format!("{ms}ms"));
         if what >= LATER {
             return self.later_step([what, wait, who, how]);
         }
@@ -90,16 +98,16 @@ impl Draft {
                 let every = [50, 200, 10, 1_000][usize::from(how) / 64];
                 self.add(json!({ "message": { "by": speaker, "count": 1 + how_much % 24, "every": ms(every) } }));
             }
-            10 | 11 => self.add(json!({ "topic": { "by": "a", "text": format!("{how}") } })),
+            10 | 11 => self.add(json!({ "topic": { "by": first, "text": format!("{how}") } })),
             12 => self.add(json!({ "profile": { "by": speaker, "displayname": format!("{how}") } })),
             13 => {
                 let level = [50, 0, 100, 75][usize::from(how) % 4];
-                let users = if from == "a" { json!({}) } else { json!({ from: level }) };
-                self.add(json!({ "power_levels": { "by": "a", "users": users, "content": { "events_default": 0 } } }));
+                let users = if from == first { json!({}) } else { json!({ from: level }) };
+                self.add(json!({ "power_levels": { "by": first, "users": users, "content": { "events_default": 0 } } }));
             }
             14 => {
                 let to = ["shared", "joined", "invited", "world_readable"][usize::from(how) % 4];
-                self.add(json!({ "history_visibility": { "by": "a", "to": to } }));
+                self.add(json!({ "history_visibility": { "by": first, "to": to } }));
             }
             15 => self.add(json!({ "page_back": { "server": from, "limit": 1 + how_much % 100, "pages": 1 + how_much % 5 } })),
             16..=18 => {
@@ -128,10 +136,12 @@ impl Draft {
         let server = usize::from(who) % n;
         let from = self.servers[server].clone();
         let to = self.servers[(server + 1 + usize::from(who) / n % (n - 1).max(1)) % n].clone();
-        let (first, speaker) = (self.servers[0].clone(), self.speaker(server));
+        let (first, speaker) = (self.first(), self.speaker(server));
         let second = format!("@second:{from}");
+        let silent = self.silent.contains(&from);
         match what % 16 {
             0 => self.add(json!({ "invite": { "by": speaker, "user": format!("@second:{to}") } })),
+            1..=4 if silent => {}
             1 | 2 => self.add(json!({ "join": { "by": second, "via": to } })),
             3 => self.add(json!({ "message": { "by": second, "count": 1 + how % 8, "every": "100ms" } })),
             4 => self.add(json!({ "leave": { "by": second } })),
@@ -160,9 +170,10 @@ impl Draft {
     }
 
     fn say_and_redact(&mut self, by: &str, other: &str, lasting: u64) {
-        let label = format!("said-{}", self.steps.len());
+        let label = format!("tape-{}", self.steps.len());
         self.add(json!({ "message": { "by": by }, "as": label }));
-        let by = if lasting.is_multiple_of(3) { other } else { by };
+        let other_redacts = lasting.is_multiple_of(3) && !self.silent.iter().any(|name| name == other);
+        let by = if other_redacts { other } else { by };
         let at = self.at + lasting;
         self.steps.push((at, json!({ "redact": { "by": by, "event": label } })));
         self.until = self.until.max(at);
@@ -199,8 +210,8 @@ impl Draft {
     /// The liar makes an event that is not as it should be, and sends it to all or to one.
     fn forge(&mut self, which: u8, how: u8) {
         let Some(liar) = self.liar.clone() else { return };
-        let first = self.servers[0].clone();
-        let label = format!("forged-{}", self.steps.len());
+        let first = self.first();
+        let label = format!("tape-{}", self.steps.len());
         let grab = json!({ "users": { format!("@user:{liar}"): 100 } });
         let mut craft =
             json!({ "by": liar, "type": "m.room.message", "content": { "body": "a liar speaks" } });
@@ -228,7 +239,13 @@ impl Draft {
     /// Who speaks for a server: itself, unless it lies.
     fn speaker(&self, server: usize) -> String {
         let name = &self.servers[server];
-        if self.liar.as_ref() == Some(name) { self.servers[0].clone() } else { name.clone() }
+        if self.silent.contains(name) { self.first() } else { name.clone() }
+    }
+
+    /// The first server that doesn't lie; if all do, the first of them.
+    fn first(&self) -> String {
+        let honest = self.servers.iter().find(|name| !self.silent.contains(name));
+        honest.unwrap_or(&self.servers[0]).clone()
     }
 
     fn add(&mut self, action: Value) {
