@@ -172,7 +172,10 @@ impl Homeserver {
             let room =
                 durable.rooms.entry(room_id.to_owned()).or_insert_with(|| self.new_room(room_id, version));
             let mut judgements = room.add_outliers(chain.into_iter().chain(state));
-            judgements.extend(room.start_from_join(join.clone(), &ids));
+            // Two joins of one moment are one event.
+            if !room.is_settled(join.event_id()) {
+                judgements.extend(room.start_from_join(join.clone(), &ids));
+            }
             judgements
         });
         self.tell(judgements);

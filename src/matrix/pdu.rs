@@ -602,8 +602,11 @@ impl ruma_state_res::Event for JudgedPdu<'_> {
         Box::new(self.auth_events.iter().chain(self.implied_auth))
     }
 
+    /// Of the outline of a redaction nobody can tell what it redacts, and room versions 1 and 2 would reject it for that on
+    /// the servers that were given no more. So it counts as one that its sender may make.
     fn redacts(&self) -> Option<&OwnedEventId> {
-        self.pdu.redacts.as_ref()
+        let is_outline = self.pdu.redacted && self.pdu.kind == TimelineEventType::RoomRedaction;
+        self.pdu.redacts.as_ref().or(is_outline.then_some(&self.pdu.event_id))
     }
 
     fn rejected(&self) -> bool {
