@@ -470,7 +470,7 @@ impl Homeserver {
             new.push(edge);
         }
         self.add_outliers(plan, new, &source);
-        self.claim(plan, server, at, &ids.pdu_ids)
+        self.claim(plan, server, &ids.pdu_ids)
     }
 
     /// Takes the missing event as history if all before it is held: then nobody's word on the state is needed.
@@ -482,7 +482,7 @@ impl Homeserver {
         self.take(&plan.room, edge, Arrival::Live, source)
     }
 
-    fn claim(&self, plan: &Plan, server: &OwnedServerName, at: &EventId, state: &[OwnedEventId]) -> bool {
+    fn claim(&self, plan: &Plan, server: &OwnedServerName, state: &[OwnedEventId]) -> bool {
         let judgements = self.store.write(|durable| {
             let room = durable.rooms.get_mut(&plan.room)?;
             let held = |id: &OwnedEventId| room.graph().get(id).is_some_and(|i| room.event_at(i).is_some());
@@ -493,7 +493,7 @@ impl Homeserver {
         });
         let Some(judgements) = judgements else { return false };
         self.see(Happening::StateTaken {
-            event_id: at.to_owned(),
+            event_id: plan.missing.clone(),
             from: server.clone(),
             events: state.len(),
         });
