@@ -186,8 +186,16 @@ fn pulled(host: &Host<'_>) -> usize {
     receipts.filter(|(_, (t, from))| *t >= 0 && is_pulled(from)).count()
 }
 
-/// Events that every peer that gave them to a server gave redacted.
+/// Events of its history that a server was given only redacted, though nobody redacted them.
 fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
+    let ids = given_redacted(evidence, name).into_iter();
+    // What somebody redacted is so for all.
+    let ids = ids.filter(|id| evidence.referee().redacted_by(id).is_none());
+    ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()
+}
+
+/// Events that every peer that gave them to a server gave redacted.
+pub(super) fn given_redacted<'a>(evidence: &Evidence<'a>, name: &str) -> BTreeSet<&'a EventId> {
     let mut redacted: BTreeMap<&str, bool> = BTreeMap::new();
     for asked in evidence.requests.values().filter(|asked| asked.from == name) {
         let Some(answer) = asked.answer.as_ref().filter(|answer| !answer.redacted.is_empty()) else {
@@ -201,8 +209,5 @@ fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEv
     let pushed = evidence.requests.values().filter(|asked| asked.to == name && asked.endpoint == "send");
     let pushed: BTreeSet<&str> = pushed.flat_map(|asked| asked.events).map(String::as_str).collect();
     let only_redacted = redacted.into_iter().filter(|(id, whole)| !whole && !pushed.contains(id));
-    let ids = only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok());
-    // What somebody redacted is so for all.
-    let ids = ids.filter(|id| evidence.referee().redacted_by(id).is_none());
-    ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()
+    only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok()).collect()
 }
