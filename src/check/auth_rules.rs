@@ -5,16 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma_common::EventId;
+use ruma_common::{EventId, OwnedEventId};
 use ruma_events::StateEventType;
 use ruma_state_res::{check_state_dependent_auth_rules, check_state_independent_auth_rules};
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Evidence, Host, Judged},
+    evidence::{Evidence, Host, Judged, Seen},
 };
 use crate::{
-    matrix::pdu::{JudgedPdu, Pdu},
+    matrix::pdu::{JudgedPdu, Pdu, UnverifiedPdu},
     room::graph::Standing,
 };
 
@@ -47,13 +47,24 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Whether a server had taken an event, of which the place is told if the run saw it, up to a record of the journal.
+fn had(host: &Host<'_>, (id, place): (&EventId, Option<usize>), at: usize) -> bool {
+    let received = match place {
+        Some(place) => host.receipt(place).map(|receipt| receipt.at),
+        None => host.received_at.get(id).copied(),
+    };
+    received.is_some_and(|received| received <= at)
+}
+
 /// The rules, and what they have said so far.
 struct Rules<'e, 'a> {
     evidence: &'e Evidence<'a>,
     /// What speaks against each event, going by its own auth events.
     known: BTreeMap<&'e EventId, Option<String>>,
-    /// The events of which each server is known to have had the whole auth chain.
-    whole: BTreeMap<&'e str, BTreeSet<&'e EventId>>,
+    /// The events of which each server is known to have had the whole auth chain, by their places.
+    whole: BTreeMap<&'e str, Vec<bool>>,
+    /// What each event cites as allowing it, by its place, with the places of these.
+    cited: Vec<Vec<(&'e EventId, Option<usize>)>>,
     default_join_rules: Pdu,
 }
 
@@ -61,21 +72,28 @@ impl<'e, 'a> Rules<'e, 'a> {
     fn new(evidence: &'e Evidence<'a>) -> Self {
         let room_id = evidence.referee().room_id();
         let default_join_rules = Pdu::default_join_rules(room_id, evidence.version);
-        Self { evidence, known: BTreeMap::new(), whole: BTreeMap::new(), default_join_rules }
+        let with_place = |id: &'e OwnedEventId| (&**id, evidence.seen.get_index_of(&**id));
+        let cited = |seen: &'e Seen<'a>| -> Vec<(&'e EventId, Option<usize>)> {
+            let pdu = seen.pdu.as_ref().map(UnverifiedPdu::claims);
+            pdu.map_or(&[][..], Pdu::auth_events).iter().map(with_place).collect()
+        };
+        let cited = evidence.seen.values().map(cited).collect();
+        Self { evidence, known: BTreeMap::new(), whole: BTreeMap::new(), cited, default_join_rules }
     }
 
     fn problem(&mut self, host: &Host<'_>, judged: &Judged<'e>) -> Option<String> {
-        let pdu = self.evidence.pdu(judged.event)?;
-        for id in pdu.auth_events() {
-            let had = host.received_at.get(&**id).is_some_and(|received| *received <= judged.at);
-            if !had {
+        let place = self.evidence.seen.get_index_of(judged.event)?;
+        self.evidence.pdu(judged.event)?;
+        for (id, cited) in &self.cited[place] {
+            if !had(host, (id, *cited), judged.at) {
                 return Some(format!("cites {}, which it did not have", super::short(id)));
             }
-            if self.evidence.standing_at(host, id, judged.at) == Some(Standing::Rejected) {
+            let standing = cited.and_then(|cited| self.evidence.standing_of(host, cited, judged.at));
+            if standing == Some(Standing::Rejected) {
                 return Some(format!("cites {}, which it had rejected", super::short(id)));
             }
         }
-        if let Some(hole) = self.hole_below(host, judged) {
+        if let Some(hole) = self.hole_below(host, judged, place) {
             return Some(format!("stands on {}, which it did not have", super::short(hole)));
         }
         self.judge(judged.event)
@@ -83,28 +101,33 @@ impl<'e, 'a> Rules<'e, 'a> {
 
     /// The first event of an auth chain that a server did not have when it judged. What it had it keeps, so a chain that
     /// was whole once is not walked again.
-    fn hole_below(&mut self, host: &Host<'_>, judged: &Judged<'e>) -> Option<&'e EventId> {
-        let whole = self.whole.entry(judged.server).or_default();
-        let mut passed: BTreeSet<&EventId> = BTreeSet::new();
-        let mut open = vec![judged.event];
-        while let Some(id) = open.pop() {
-            for cited in self.evidence.pdu(id).map_or(&[][..], Pdu::auth_events) {
-                if whole.contains(&**cited) || !passed.insert(cited) {
+    fn hole_below(&mut self, host: &Host<'_>, judged: &Judged<'e>, place: usize) -> Option<&'e EventId> {
+        let whole = self.whole.entry(judged.server).or_insert_with(|| vec![false; self.cited.len()]);
+        let mut passed = Vec::new();
+        let mut open = vec![place];
+        while let Some(place) = open.pop() {
+            for (id, cited) in &self.cited[place] {
+                if cited.is_some_and(|cited| whole[cited] || passed.contains(&cited)) {
                     continue;
                 }
-                let had = host.received_at.get(&**cited).is_some_and(|received| *received <= judged.at);
-                if !had {
-                    return Some(cited);
+                if !had(host, (id, *cited), judged.at) {
+                    return Some(id);
                 }
-                open.push(cited);
+                passed.extend(*cited);
+                open.extend(*cited);
             }
         }
-        whole.extend(passed);
+        for place in passed {
+            whole[place] = true;
+        }
         None
     }
 
     /// What speaks against an event, worked out from the bottom of its auth chain upwards.
     fn judge(&mut self, id: &'e EventId) -> Option<String> {
+        if let Some(known) = self.known.get(id) {
+            return known.clone();
+        }
         let mut open = vec![id];
         while let Some(next) = open.last().copied() {
             let cited = self.evidence.pdu(next).map_or(&[][..], Pdu::auth_events);
@@ -144,8 +167,8 @@ impl<'e, 'a> Rules<'e, 'a> {
         let cited = pdu.auth_events().iter().filter_map(|id| self.evidence.pdu(id));
         let auth: Vec<&Pdu> = cited.chain(implied.filter(|_| !pdu.is_create())).collect();
         let find = |kind: &StateEventType, key: &str| {
-            let fills =
-                |pdu: &&&Pdu| pdu.state_key() == Some(key) && pdu.kind().to_string() == kind.to_string();
+            let name = kind.to_string();
+            let fills = |pdu: &&&Pdu| pdu.state_key() == Some(key) && pdu.kind().to_string() == name;
             let default = (*kind == StateEventType::RoomJoinRules).then_some(&self.default_join_rules);
             auth.iter().find(fills).copied().or(default).map(JudgedPdu::good)
         };

@@ -96,10 +96,9 @@ impl<'e, 'a> Reader<'e, 'a> {
 
     /// Whether it has a joined user in the current state of another server.
     fn is_joined(&self, host: &Host<'_>, at: usize) -> bool {
-        let members = host.slots.keys().filter(|(kind, _)| *kind == "m.room.member");
-        let mut own = members.filter(|(_, user)| self.owns(user));
-        own.any(|(kind, user)| {
-            let event = host.slot_at(kind, user, at).and_then(|id| self.evidence.pdu(id));
+        let mut own = host.users.get(self.name.as_str()).into_iter().flatten();
+        own.any(|user| {
+            let event = host.slot_at("m.room.member", user, at).and_then(|id| self.evidence.pdu(id));
             event.and_then(|pdu| pdu.membership()) == Some("join")
         })
     }

@@ -10,8 +10,9 @@ use std::{
     str::FromStr,
 };
 
+use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use ruma_common::{EventId, OwnedEventId, RoomId};
+use ruma_common::{EventId, OwnedEventId, RoomId, UserId};
 
 use super::oracle::{self, Recovery};
 use crate::{
@@ -202,10 +203,21 @@ pub struct Panicked<'a> {
 /// What fills a slot of a state from a record of the journal on.
 type Filled<'a> = (usize, Option<&'a EventId>);
 
+/// How an event came to a server for the first time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Receipt<'a> {
+    /// The number of the record.
+    pub(super) at: usize,
+    /// When.
+    pub(super) t: i64,
+    /// From where.
+    pub(super) from: &'a From,
+}
+
 /// What happened to one event on one server, with the numbers of the records.
 #[derive(Clone, Debug, Default)]
 struct Fate<'a> {
-    received: Option<(usize, &'a From)>,
+    received: Option<Receipt<'a>>,
     /// The number of the record that says that it waits for others.
     waits: Option<usize>,
     /// The number of the record by which it came with a state or an auth chain, which gives it a place in the graph.
@@ -232,6 +244,8 @@ pub struct Host<'a> {
     fates: Vec<Fate<'a>>,
     /// What has filled each slot of the current state, with the numbers of the records.
     pub slots: BTreeMap<(&'a str, &'a str), Vec<Filled<'a>>>,
+    /// The users of each server that have ever had a membership in it.
+    pub users: BTreeMap<&'a str, Vec<&'a str>>,
     /// The numbers of the records at which it had other events, verdicts or another state than before.
     pub changes: Vec<usize>,
     /// Whether a panic took it down and nobody started it again.
@@ -274,6 +288,24 @@ impl<'a> Host<'a> {
         last_at(self.slots.get(&(kind, key))?, at)?.1
     }
 
+    /// The numbers of the records at which something became of an event, with its place; in order.
+    pub(super) fn changes_of_events(&self) -> Vec<(usize, usize)> {
+        let of = |(place, fate): (usize, &Fate<'a>)| {
+            let received = fate.received.map(|received| received.at);
+            let once = received.into_iter().chain(fate.waits).chain(fate.with_state);
+            let at = once.chain(fate.verdicts.iter().map(|(at, _)| *at));
+            at.map(|at| (at, place)).collect::<Vec<_>>()
+        };
+        let mut changes: Vec<_> = self.fates.iter().enumerate().flat_map(of).collect();
+        changes.sort_unstable();
+        changes
+    }
+
+    /// How an event came here, by its place in [`Evidence::seen`].
+    pub(super) fn receipt(&self, place: usize) -> Option<Receipt<'a>> {
+        self.fates.get(place)?.received
+    }
+
     fn fate(&mut self, place: usize) -> &mut Fate<'a> {
         self.fates.resize_with(self.fates.len().max(place + 1), Fate::default);
         &mut self.fates[place]
@@ -286,7 +318,7 @@ impl<'a> Host<'a> {
 }
 
 /// The last entry that is not later than a record.
-fn last_at<T>(entries: &[(usize, T)], at: usize) -> Option<&(usize, T)> {
+pub(super) fn last_at<T>(entries: &[(usize, T)], at: usize) -> Option<&(usize, T)> {
     entries[..entries.partition_point(|(then, _)| *then <= at)].last()
 }
 
@@ -302,9 +334,9 @@ pub struct Evidence<'a> {
     /// The kinds of signatures that the run may have used.
     pub cryptos: Vec<Rc<Crypto>>,
     /// The servers by name, in the scenario's order.
-    pub hosts: IndexMap<&'a str, Host<'a>>,
+    pub hosts: IndexMap<&'a str, Host<'a>, FixedState>,
     /// Every event that any server stored, in the order in which the run saw them.
-    pub seen: IndexMap<&'a EventId, Seen<'a>>,
+    pub seen: IndexMap<&'a EventId, Seen<'a>, FixedState>,
     /// The requests in the order of their numbers.
     pub requests: BTreeMap<u64, Asked<'a>>,
     /// All verdicts in order.
@@ -390,7 +422,7 @@ impl<'a> Evidence<'a> {
             keys: keys.iter().map(|(server, id, key)| EventKey { server, id, key, expired: None }).collect(),
             cryptos: vec![memory.crypto.clone(), other_kind(&memory.crypto)],
             hosts: hosts.collect(),
-            seen: IndexMap::new(),
+            seen: IndexMap::default(),
             requests: BTreeMap::new(),
             judged: Vec::new(),
             gaps: Vec::new(),
@@ -541,7 +573,14 @@ impl<'a> Evidence<'a> {
         let Some(host) = record.server.as_deref().and_then(|name| self.hosts.get_mut(name)) else { return };
         host.changes.push(at);
         for (kind, key, event) in changed {
-            host.slots.entry((kind, key)).or_default().push((at, event.as_deref()));
+            let filled = host.slots.entry((kind, key)).or_default();
+            if filled.is_empty()
+                && kind == "m.room.member"
+                && let Ok(user) = <&UserId>::try_from(key.as_str())
+            {
+                host.users.entry(user.server_name().as_str()).or_default().push(key);
+            }
+            filled.push((at, event.as_deref()));
         }
     }
 
@@ -567,7 +606,7 @@ impl<'a> Evidence<'a> {
                 }
                 if let Some(place) = self.seen.get_index_of(&**event) {
                     let fate = host.fate(place);
-                    fate.received.get_or_insert((at, from));
+                    fate.received.get_or_insert(Receipt { at, t: record.t, from });
                     if let From::Peer { endpoint, .. } = from
                         && ["send_join", "state", "event_auth"].contains(&&**endpoint)
                     {
@@ -749,13 +788,12 @@ impl<'a> Evidence<'a> {
         self.standing_of(host, self.seen.get_index_of(id)?, at)
     }
 
-    fn standing_of(&self, host: &Host<'_>, place: usize, at: usize) -> Option<Standing> {
+    pub(super) fn standing_of(&self, host: &Host<'_>, place: usize, at: usize) -> Option<Standing> {
         let fate = host.fates.get(place)?;
         if let Some((_, standing)) = last_at(&fate.verdicts, at) {
             return Some(*standing);
         }
-        let (_, from) = fate.received.filter(|(received, _)| *received <= at)?;
-        match from {
+        match fate.received.filter(|received| received.at <= at)?.from {
             // Of imported events only the end says how they stand.
             From::Import if fate.verdicts.is_empty() => host.held.get(self.seen.get_index(place)?.0).copied(),
             _ => Some(Standing::Outlier),
@@ -763,7 +801,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// Whether an event waits to be judged after a record of the journal: it is held, and has no place in the graph yet.
-    fn waits_at(host: &Host<'_>, place: usize, at: usize) -> bool {
+    pub(super) fn waits_at(host: &Host<'_>, place: usize, at: usize) -> bool {
         let is_waiting = |fate: &Fate<'_>| {
             fate.waits.is_some_and(|since| since <= at)
                 && fate.with_state.is_none_or(|since| since > at)
@@ -772,28 +810,8 @@ impl<'a> Evidence<'a> {
         host.fates.get(place).is_some_and(is_waiting)
     }
 
-    /// The accepted events of a server, after a record of the journal, that no other of them descends from.
-    pub fn tips_at(&self, host: &Host<'_>, at: usize) -> BTreeSet<&'a EventId> {
-        let edges = self.edges();
-        let standings: Vec<_> = (0..edges.len()).map(|place| self.standing_of(host, place, at)).collect();
-        let is_accepted = |place: &usize| standings[*place] == Some(Standing::Accepted);
-        let mut covered = vec![false; edges.len()];
-        let mut open: Vec<usize> = (0..edges.len()).filter(is_accepted).collect();
-        while let Some(child) = open.pop() {
-            for parent in &edges[child] {
-                let walks_on = !is_accepted(parent)
-                    && standings[*parent].is_some()
-                    && !Self::waits_at(host, *parent, at);
-                if !std::mem::replace(&mut covered[*parent], true) && walks_on {
-                    open.push(*parent);
-                }
-            }
-        }
-        let tips = (0..edges.len()).filter(|place| is_accepted(place) && !covered[*place]);
-        tips.map(|place| *self.seen.get_index(place).expect("it is a place").0).collect()
-    }
-
-    fn edges(&self) -> &[Vec<usize>] {
+    /// The parents of each event, by places in [`seen`](Self::seen).
+    pub(super) fn edges(&self) -> &[Vec<usize>] {
         self.edges.get_or_init(|| {
             let place = |id: &OwnedEventId| self.seen.get_index_of(&**id);
             self.seen.values().map(|seen| seen.parents.iter().filter_map(place).collect()).collect()
@@ -882,13 +900,24 @@ impl<'a> Evidence<'a> {
         host: &Host<'a>,
         accepted: impl Fn(&EventId, Standing) -> bool,
     ) -> BTreeSet<&'a EventId> {
-        let is_accepted = |id: &EventId| host.held.get(id).is_some_and(|standing| accepted(id, *standing));
-        let tops = host.held.keys().copied().filter(|id| is_accepted(id));
-        let below = tops.clone().flat_map(|id| self.parents(id)).map(|id| &**id);
-        // Below an accepted event the walk starts anew by itself, so it may stop there.
-        let passes = |id: &EventId| host.held.contains_key(id) && !is_accepted(id);
-        let covered = self.reach(below, passes);
-        tops.filter(|id| !covered.contains(id)).collect()
+        let held = host.held.iter().map(|(id, standing)| (*id, accepted(id, *standing)));
+        let held: IndexMap<&'a EventId, bool, FixedState> = held.collect();
+        let mut covered = vec![false; held.len()];
+        let mut open: Vec<&EventId> = held.iter().filter(|(_, top)| **top).map(|(id, _)| *id).collect();
+        while let Some(child) = open.pop() {
+            for parent in self.parents(child) {
+                let Some((place, id, top)) = held.get_full(&**parent) else { continue };
+                // Below an accepted event the walk starts anew by itself, so it may stop there.
+                if !std::mem::replace(&mut covered[place], true) && !top {
+                    open.push(id);
+                }
+            }
+        }
+        held.into_iter()
+            .zip(covered)
+            .filter(|((_, top), covered)| *top && !covered)
+            .map(|((id, _), _)| id)
+            .collect()
     }
 }
 

@@ -6,7 +6,8 @@ use ruma_common::{EventId, OwnedEventId};
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Evidence, Host},
+    evidence::{Evidence, Host, last_at},
+    moment::Moment,
 };
 use crate::room::{Room, graph::Standing};
 
@@ -37,14 +38,21 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
     }
     let may_be_deceived = evidence.may_be_deceived(host);
     let mut known: BTreeMap<Vec<&EventId>, Option<State>> = BTreeMap::new();
+    let mut moment = Moment::new(evidence, host);
     for at in moments {
-        let tips: Vec<&EventId> = evidence.tips_at(host, at).into_iter().collect();
+        moment.move_to(at);
+        let tips: Vec<&EventId> = moment.tips().into_iter().collect();
         // A server that was lied to about the state can't know better before it has the events.
         if may_be_deceived && !tips.iter().all(|id| evidence.knows_all_before(host, id, at)) {
             continue;
         }
         let right = known.entry(tips.clone()).or_insert_with(|| state_after(evidence.referee(), &tips));
         let Some(right) = right else { continue };
+        let own = host.slots.iter().filter_map(|(slot, filled)| Some((*slot, last_at(filled, at)?.1?)));
+        let there = right.iter().map(|((kind, key), id)| ((kind.as_str(), key.as_str()), &**id));
+        if own.clone().eq(there) {
+            continue;
+        }
         // Nor can one put into the state what it was told and could not verify, or what that allows, until it has it.
         let lacks = |id: &EventId| {
             let auth = evidence.pdu(id).map_or(&[][..], |pdu| pdu.auth_events());
@@ -52,10 +60,7 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
             unverified && !evidence.standing_at(host, id, at).is_some_and(Standing::is_judged)
         };
         let (lacked, right): (State, State) = right.clone().into_iter().partition(|(_, id)| lacks(id));
-        let own: State = host
-            .slots
-            .iter()
-            .filter_map(|((kind, key), _)| Some(((*kind, *key), host.slot_at(kind, key, at)?)))
+        let own: State = own
             .map(|((kind, key), id)| ((kind.to_owned(), key.to_owned()), id.to_owned()))
             .filter(|(slot, _)| !lacked.contains_key(slot))
             .collect();

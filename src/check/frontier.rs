@@ -1,13 +1,14 @@
 //! A server builds upon the newest events that it accepted, all of them and no others: at the end, and with each event
 //! that it makes on the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma_common::EventId;
 
 use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Host, OwnEvent},
+    moment::Moment,
 };
 use crate::{matrix::pdu::MAX_PREV_EVENTS, room::graph::Standing};
 
@@ -23,7 +24,12 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let joined = evidence.hosts.iter().filter(|(_, host)| host.is_joined());
     let at_the_end = joined.flat_map(|(name, host)| check_host(evidence, name, host));
-    at_the_end.chain(evidence.own_events().filter_map(|own| misplaced(evidence, &own))).collect()
+    let mut moments = BTreeMap::new();
+    let on_the_way = evidence.own_events().filter_map(|own| {
+        let moment = moments.entry(own.server).or_insert_with(|| Moment::new(evidence, own.host));
+        misplaced(evidence, &own, moment)
+    });
+    at_the_end.chain(on_the_way).collect()
 }
 
 fn check_host(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<Finding> {
@@ -41,12 +47,13 @@ fn check_host(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<Findi
 }
 
 /// What is wrong with the place that a server gave to an event of its own.
-fn misplaced(evidence: &Evidence<'_>, own: &OwnEvent<'_>) -> Option<Finding> {
+fn misplaced(evidence: &Evidence<'_>, own: &OwnEvent<'_>, moment: &mut Moment<'_, '_>) -> Option<Finding> {
     // While an invite waits for the other server's signature, the room moves on.
     if own.pdu.is_create() || own.pdu.membership() == Some("invite") {
         return None;
     }
-    let tips = evidence.tips_at(own.host, own.at - 1);
+    moment.move_to(own.at - 1);
+    let tips = moment.tips();
     let cited: BTreeSet<&EventId> = own.pdu.prev_events().iter().map(|id| &**id).collect();
     let parents = cited.iter().map(|id| evidence.depth(id));
     let depth = (parents.max().unwrap_or(0) + 1).min(evidence.version.max_depth());

@@ -1,6 +1,7 @@
 //! That an event comes twice changes nothing.
 
-use std::collections::BTreeMap;
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 
 use super::{Finding, Invariant, When, evidence::Evidence};
 use crate::room::graph::Standing;
@@ -15,7 +16,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut last = BTreeMap::new();
+    let mut last = IndexMap::<_, _, FixedState>::default();
     let mut findings = Vec::new();
     for judged in &evidence.judged {
         let before = last.insert((judged.server, judged.life, judged.event), judged.verdict);

@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+use foldhash::fast::FixedState;
+use indexmap::{IndexMap, IndexSet};
 use ruma_common::{EventId, OwnedEventId};
 
 use super::short;
@@ -134,10 +136,10 @@ impl<H: Holdings> Model<H> {
         if !gap.by_level {
             return self.somehow_walked(gap, limit, answer);
         }
-        let mut left: BTreeSet<&EventId> = answer.iter().copied().collect();
+        let mut left: IndexSet<&EventId, FixedState> = answer.iter().copied().collect();
         let mut room = limit;
         for level in self.levels(gap) {
-            let taken = level.iter().filter(|id| left.remove(**id)).count();
+            let taken = level.iter().filter(|id| left.swap_remove(**id)).count();
             if taken < level.len().min(room) {
                 let missed = level.iter().find(|id| !answer.contains(id)).expect("some were not taken");
                 return Err(Wrong::event(
@@ -150,7 +152,7 @@ impl<H: Holdings> Model<H> {
                 break;
             }
         }
-        match left.into_iter().next() {
+        match left.into_iter().min() {
             Some(id) => Err(Wrong::event(
                 id,
                 "is not between `earliest_events` and `latest_events`, or deeper than others",
@@ -193,41 +195,33 @@ impl<H: Holdings> Model<H> {
     }
 
     /// The events in the gap by their distance from `latest`.
-    fn levels<'a>(&'a self, gap: &Gap<'a>) -> Vec<Vec<&'a EventId>> {
-        let mut seen: BTreeSet<&EventId> = gap.latest.iter().chain(gap.earliest).copied().collect();
-        let roots = gap.latest.iter().copied().filter(|id| self.is_history(id));
-        let mut levels = vec![roots.collect::<Vec<_>>()];
-        loop {
-            let mut next = Vec::new();
-            for child in &levels[levels.len() - 1] {
-                for parent in self.parents(child) {
-                    if self.is_in(gap, parent) && seen.insert(parent) {
-                        next.push(&**parent);
-                    }
-                }
-            }
-            if next.is_empty() {
-                levels.remove(0);
-                return levels;
-            }
-            levels.push(next);
-        }
+    fn levels<'a>(&'a self, gap: &'a Gap<'a>) -> impl Iterator<Item = Vec<&'a EventId>> {
+        let mut seen: IndexSet<&EventId, FixedState> =
+            gap.latest.iter().chain(gap.earliest).copied().collect();
+        let mut last: Vec<&EventId> = gap.latest.iter().copied().filter(|id| self.is_history(id)).collect();
+        std::iter::from_fn(move || {
+            let parents = last.iter().flat_map(|child| self.parents(child)).map(|id| &**id);
+            last =
+                parents.filter(|id| !seen.contains(id) && self.is_in(gap, id) && seen.insert(id)).collect();
+            (!last.is_empty()).then(|| last.clone())
+        })
     }
 
     /// A parent with one child only is found through that child, by every walk, and so comes before it. Where the
     /// graph forks, the order is open.
     fn parents_first(&self, gap: &Gap<'_>, answer: &[&EventId]) -> Verdict {
-        let mut children: BTreeMap<&EventId, BTreeSet<&EventId>> = BTreeMap::new();
-        for child in answer.iter().chain(gap.latest) {
+        // Its only child, or nothing if there are several.
+        let mut children: IndexMap<&EventId, Option<&EventId>, FixedState> = IndexMap::default();
+        for child in answer.iter().chain(gap.latest).copied() {
             for parent in self.parents(child) {
-                children.entry(parent).or_default().insert(child);
+                let only = children.entry(parent).or_insert(Some(child));
+                *only = only.filter(|other| *other == child);
             }
         }
-        let places: BTreeMap<&EventId, usize> =
-            answer.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+        let places: IndexSet<&EventId, FixedState> = answer.iter().copied().collect();
         for (place, id) in answer.iter().enumerate() {
-            let bound = self.parents(id).iter().filter(|parent| children[&***parent].len() == 1);
-            if bound.filter_map(|parent| places.get(&**parent)).any(|parent| *parent > place) {
+            let bound = self.parents(id).iter().filter(|parent| children[&***parent].is_some());
+            if bound.filter_map(|parent| places.get_index_of(&**parent)).any(|parent| parent > place) {
                 return Err(Wrong::event(id, "comes before its own parent"));
             }
         }
@@ -345,7 +339,7 @@ fn no_more_than(limit: usize, answer: &[&EventId]) -> Verdict {
 }
 
 fn no_duplicate(answer: &[&EventId]) -> Verdict {
-    let mut seen = BTreeSet::new();
+    let mut seen = IndexSet::<_, FixedState>::default();
     match answer.iter().find(|id| !seen.insert(**id)) {
         Some(id) => Err(Wrong::event(id, "is in it twice")),
         None => Ok(()),

@@ -8,6 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::fast::FixedState;
+use indexmap::IndexSet;
 use ruma_common::{EventId, OwnedEventId, UserId};
 use serde::Serialize;
 
@@ -58,7 +60,7 @@ impl Recovery {
 
 /// What each server that should agree with the others got of what it lacked, in the order of the servers.
 pub(super) fn recoveries(evidence: &Evidence<'_>) -> Vec<Recovery> {
-    let mut history: BTreeSet<&EventId> = BTreeSet::new();
+    let mut history = History::default();
     for (_, host) in evidence.agreeing() {
         history.extend(host.history());
     }
@@ -66,7 +68,10 @@ pub(super) fn recoveries(evidence: &Evidence<'_>) -> Vec<Recovery> {
     hosts.map(|(name, host)| recovery(evidence, name, host, &history)).collect()
 }
 
-fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &BTreeSet<&EventId>) -> Recovery {
+/// What any of the servers has in its history.
+type History<'a> = IndexSet<&'a EventId, FixedState>;
+
+fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &History<'_>) -> Recovery {
     let mut lacking: Vec<&EventId> = history
         .iter()
         .copied()
@@ -186,16 +191,8 @@ fn pulled(host: &Host<'_>) -> usize {
     receipts.filter(|(_, (t, from))| *t >= 0 && is_pulled(from)).count()
 }
 
-/// Events of its history that a server was given only redacted, though nobody redacted them.
-fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
-    let ids = given_redacted(evidence, name).into_iter();
-    // What somebody redacted is so for all.
-    let ids = ids.filter(|id| evidence.referee().redacted_by(id).is_none());
-    ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()
-}
-
 /// Events that every peer that gave them to a server gave redacted.
-pub(super) fn given_redacted<'a>(evidence: &Evidence<'a>, name: &str) -> BTreeSet<&'a EventId> {
+fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
     let mut redacted: BTreeMap<&str, bool> = BTreeMap::new();
     for asked in evidence.requests.values().filter(|asked| asked.from == name) {
         let Some(answer) = asked.answer.as_ref().filter(|answer| !answer.redacted.is_empty()) else {
@@ -209,5 +206,8 @@ pub(super) fn given_redacted<'a>(evidence: &Evidence<'a>, name: &str) -> BTreeSe
     let pushed = evidence.requests.values().filter(|asked| asked.to == name && asked.endpoint == "send");
     let pushed: BTreeSet<&str> = pushed.flat_map(|asked| asked.events).map(String::as_str).collect();
     let only_redacted = redacted.into_iter().filter(|(id, whole)| !whole && !pushed.contains(id));
-    only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok()).collect()
+    let ids = only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok());
+    // What somebody redacted is so for all.
+    let ids = ids.filter(|id| evidence.referee().redacted_by(id).is_none());
+    ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()
 }

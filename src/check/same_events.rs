@@ -1,7 +1,5 @@
 //! Nothing is lost: what one server has in its history, all have in the end.
 
-use std::collections::BTreeMap;
-
 use ruma_common::EventId;
 
 use super::{Finding, Invariant, When, count, evidence::Evidence, list, oracle::Recovery};
@@ -17,16 +15,15 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 /// One finding a server, with the oldest event that it lacks: the younger ones mostly follow from it.
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut holders: BTreeMap<&EventId, Vec<&str>> = BTreeMap::new();
-    for (name, host) in evidence.agreeing() {
-        for id in host.history() {
-            holders.entry(id).or_default().push(name);
-        }
-    }
+    let holders = |id: &EventId| {
+        let holding =
+            evidence.agreeing().filter(|(_, host)| host.held.get(id).is_some_and(|s| s.is_history()));
+        list(holding.map(|(name, _)| name))
+    };
     let mut findings = Vec::new();
     for Recovery { server: name, not_recovered, .. } in evidence.recoveries() {
         if let Some(oldest) = not_recovered.first() {
-            let whole = list(holders[&**oldest].iter().copied());
+            let whole = holders(oldest);
             let more = match not_recovered.len() - 1 {
                 0 => String::new(),
                 more => format!(", and {} more after it", count(more, "event")),

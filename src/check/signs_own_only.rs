@@ -21,7 +21,7 @@ const SILENT: [&str; 9] =
     ["crash", "restart", "clock", "rotate_key", "page_back", "push", "ask", "answer", "lie"];
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut made: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut made: BTreeMap<&str, Made> = BTreeMap::new();
     let mut findings = Vec::new();
     for own in evidence.own_events() {
         let OwnEvent { server, pdu, .. } = own;
@@ -37,10 +37,22 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
+/// What a server has made so far.
+#[derive(Default)]
+struct Made {
+    events: usize,
+    /// How many steps were played before the last of them, and how many of these asked for one.
+    steps: usize,
+    asked: usize,
+}
+
 /// Each step asks for one event; what set-up made is before the steps.
-fn was_asked_for(evidence: &Evidence<'_>, own: &OwnEvent<'_>, made: &mut usize) -> bool {
-    let before = evidence.steps.iter().filter(|(at, server, _)| *at < own.at && *server == own.server);
-    let asked = before.filter(|(_, _, action)| !SILENT.contains(action)).count();
-    *made += 1;
-    *made <= asked
+fn was_asked_for(evidence: &Evidence<'_>, own: &OwnEvent<'_>, made: &mut Made) -> bool {
+    let since = evidence.steps[made.steps..].iter().take_while(|(at, _, _)| *at < own.at);
+    for (_, server, action) in since {
+        made.steps += 1;
+        made.asked += usize::from(*server == own.server && !SILENT.contains(action));
+    }
+    made.events += 1;
+    made.events <= made.asked
 }

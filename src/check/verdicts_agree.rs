@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ruma_common::EventId;
-use ruma_events::TimelineEventType;
 
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host},
     list,
-    oracle::given_redacted,
 };
 use crate::room::graph::Standing;
 
@@ -25,12 +23,8 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// A soft failure is not a rejection: it depends on what a server knew when the event came.
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut verdicts: BTreeMap<&EventId, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
-    for (name, host) in evidence.agreeing() {
-        let illegible = illegible(evidence, name);
+    for (name, host) in evidence.agreeing().filter(|_| anything_rejected(evidence)) {
         for (id, standing) in last_verdicts(evidence, name, host) {
-            if illegible.contains(id) {
-                continue;
-            }
             let (rejecting, others) = verdicts.entry(id).or_default();
             if standing == Standing::Rejected { rejecting.push(name) } else { others.push(name) }
         }
@@ -49,15 +43,18 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings.into_iter().map(|(_, finding)| finding).collect()
 }
 
+fn anything_rejected(evidence: &Evidence<'_>) -> bool {
+    let held = evidence.hosts.values().flat_map(|host| host.held.values().copied());
+    held.chain(evidence.judged.iter().map(|judged| judged.verdict)).any(|it| it == Standing::Rejected)
+}
+
 /// Events on which a server that knows all that is before them judges otherwise than what is before them does. Those on
 /// which the servers are divided are told already.
 fn against_the_referee(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> Vec<(u64, Finding)> {
     let referee = evidence.referee();
     let mut findings: BTreeMap<&EventId, Finding> = BTreeMap::new();
     for (name, host) in evidence.agreeing().filter(|(_, host)| !evidence.may_be_deceived(host)) {
-        let illegible = illegible(evidence, name);
-        let judged = host.held.iter().filter(|(id, s)| s.is_judged() && !illegible.contains(*id));
-        for (id, standing) in judged.filter(|(id, _)| !told.contains(*id)) {
+        for (id, standing) in host.held.iter().filter(|(id, s)| s.is_judged() && !told.contains(*id)) {
             let Some(right) = referee.standing(id).filter(|right| right.is_judged()) else { continue };
             let is_rejected = *standing == Standing::Rejected;
             if is_rejected == (right == Standing::Rejected)
@@ -74,18 +71,6 @@ fn against_the_referee(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> Ve
         }
     }
     findings.into_iter().map(|(id, finding)| (evidence.depth(id), finding)).collect()
-}
-
-/// Redactions that a server was given only redacted, in a room version in which what they redact allows them: that is what
-/// redaction takes out of them.
-fn illegible<'a>(evidence: &Evidence<'a>, name: &str) -> BTreeSet<&'a EventId> {
-    if !evidence.version.has_event_ids_on_the_wire() {
-        return BTreeSet::new();
-    }
-    let redacted = given_redacted(evidence, name).into_iter();
-    let is_redaction =
-        |id: &&EventId| evidence.pdu(id).is_some_and(|pdu| *pdu.kind() == TimelineEventType::RoomRedaction);
-    redacted.filter(is_redaction).collect()
 }
 
 /// The verdicts of a server as they stand at the end.

@@ -249,8 +249,11 @@ impl Homeserver {
         body: Option<CanonicalBody>,
         cause: &str,
     ) -> Result<Bytes, AskError> {
-        let body = body.map(CanonicalBody::into_bytes).unwrap_or_default();
-        let mut request = request(to, method, path, body, cause);
+        let text = body.as_ref().map(|body| body.text().clone()).unwrap_or_default();
+        let mut request = request(to, method, path, text, cause);
+        if let Some(carried) = body.and_then(CanonicalBody::carried) {
+            request.extensions_mut().insert(carried);
+        }
         let key = self.store.read().signing_key.clone();
         request_auth::sign_canonical(&mut request, &self.name, to, &key, &self.crypto);
         let response = self.exchange(to, request).await?;

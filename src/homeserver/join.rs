@@ -160,7 +160,9 @@ impl Homeserver {
         // What could not be verified is unknown, not wrong: a join that stands on it can't be judged.
         let came = |id: &OwnedEventId| chain.iter().chain(&state).any(|pdu| pdu.event_id() == id);
         if let Some(id) = join.auth_events().iter().find(|id| !came(id)) {
-            return Err(format!("send_join by {via}: it gave no {id} that can be verified, by which it let in"));
+            return Err(format!(
+                "send_join by {via}: it gave no {id} that can be verified, by which it let in"
+            ));
         }
         let ids: Vec<OwnedEventId> = state.iter().map(|pdu| pdu.event_id().clone()).collect();
         for pdu in chain.iter().chain(&state).chain([&join]) {
@@ -170,7 +172,10 @@ impl Homeserver {
             let room =
                 durable.rooms.entry(room_id.to_owned()).or_insert_with(|| self.new_room(room_id, version));
             let mut judgements = room.add_outliers(chain.into_iter().chain(state));
-            judgements.extend(room.start_from_join(join.clone(), &ids));
+            // Two joins of one moment are one event.
+            if !room.is_settled(join.event_id()) {
+                judgements.extend(room.start_from_join(join.clone(), &ids));
+            }
             judgements
         });
         self.tell(judgements);

@@ -40,9 +40,9 @@ use crate::{
 };
 use habits::Habits;
 use happening::Happening;
+use join::Joining;
 use outbound::Queue;
 use panic::{Panic, catch_in};
-use join::Joining;
 use peers::PeerHealth;
 use ports::{Clock, Network, Observer};
 use recovery::Hole;

@@ -8,7 +8,7 @@ use std::{rc::Rc, time::Duration};
 use futures_util::future::select;
 use http::Method;
 use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{
@@ -131,10 +131,10 @@ impl Homeserver {
         let body = {
             let durable = self.store.read();
             let event =
-                |(room, id): &(OwnedRoomId, OwnedEventId)| Some(durable.rooms.get(room)?.event(id)?.json());
-            let pdus: Vec<&RawValue> = transaction.events.iter().filter_map(event).collect();
+                |(room, id): &(OwnedRoomId, OwnedEventId)| durable.rooms.get(room)?.event(id).cloned();
+            let pdus = transaction.events.iter().filter_map(event).collect();
             let fields = CanonicalBody::fields().with("origin", &self.name);
-            fields.with("origin_server_ts", &self.now()).with("pdus", &pdus).body()
+            fields.with("origin_server_ts", &self.now()).with_pdus(pdus).body()
         };
         let path = format!("/_matrix/federation/v1/send/{}", encode(&transaction.id));
         self.ask::<Value>(destination, Method::PUT, path, Some(body), "push").await.map(|_| ())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, ServerName};
 use ruma_signatures::add_content_hash_to_event;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     crypto::{Crypto, SigningKey},
@@ -69,30 +69,33 @@ impl Draft {
     ///
     /// When the content is not canonical JSON.
     pub fn place(self, place: Place<'_>) -> Result<CanonicalJsonObject, PduError> {
-        let mut event = json!({
-            "type": self.kind,
-            "sender": self.sender,
-            "content": self.content,
-            "depth": place.depth,
-            "origin_server_ts": place.timestamp,
-            "prev_events": place.prev_events,
-            "auth_events": place.auth_events,
-        });
-        let mut set = |key: &str, value: Option<String>| {
-            if let Some(value) = value {
-                event[key] = value.into();
-            }
-        };
-        set("state_key", self.state_key);
-        set("room_id", place.room_id.map(str::to_owned));
-        set("event_id", place.chosen_id.map(str::to_owned));
-        if place.version.number() < 11 {
-            set("redacts", self.redacts);
-        } else if let Some(redacts) = self.redacts {
-            event["content"]["redacts"] = redacts.into();
+        let Self { kind, state_key, sender, mut content, redacts } = self;
+        let in_content = place.version.number() >= 11;
+        if let Some(redacts) = redacts.clone().filter(|_| in_content) {
+            content["redacts"] = redacts.into();
         }
-        serde_json::from_value(event).map_err(|error| PduError::NotCanonical(error.to_string()))
+        let mut event = CanonicalJsonObject::from([
+            ("type".to_owned(), kind.into()),
+            ("sender".to_owned(), sender.into()),
+            ("content".to_owned(), canonical(content)?),
+            ("depth".to_owned(), canonical(place.depth.into())?),
+            ("origin_server_ts".to_owned(), canonical(place.timestamp.into())?),
+            ("prev_events".to_owned(), place.prev_events.into()),
+            ("auth_events".to_owned(), place.auth_events.into()),
+        ]);
+        let texts = [
+            ("state_key", state_key),
+            ("room_id", place.room_id.map(str::to_owned)),
+            ("event_id", place.chosen_id.map(str::to_owned)),
+            ("redacts", redacts.filter(|_| !in_content)),
+        ];
+        event.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into()))));
+        Ok(event)
     }
+}
+
+fn canonical(value: Value) -> Result<CanonicalJsonValue, PduError> {
+    serde_json::from_value(value).map_err(|error| PduError::NotCanonical(error.to_string()))
 }
 
 /// Hashes and signs an event in the name of `server` (SS-API, "Signing Events").

@@ -22,4 +22,9 @@ impl Memory {
     pub fn new(scheme: Scheme) -> Self {
         Self { crypto: Rc::new(Crypto::new(scheme)), reader: Rc::default() }
     }
+
+    /// The same for servers that hand their requests to each other in memory ([`Crypto::vouching`]).
+    pub fn vouching(scheme: Scheme) -> Self {
+        Self { crypto: Rc::new(Crypto::new(scheme).vouching()), reader: Rc::default() }
+    }
 }

@@ -133,7 +133,7 @@ struct Parsed {
     pdu: Arc<Pdu>,
     object: CanonicalJsonObject,
     signers: OnceCell<Result<BTreeSet<OwnedServerName>, PduError>>,
-    good_by: RefCell<BTreeSet<GoodBy>>,
+    good_by: RefCell<Vec<GoodBy>>,
     hash_holds: OnceCell<bool>,
     with_content_checked: OnceCell<Result<Arc<Pdu>, PduError>>,
 }
@@ -283,8 +283,10 @@ impl UnverifiedPdu {
                 continue;
             }
             verified = true;
-            let by = (crypto.scheme(), server.to_owned(), key_id.clone(), key.bytes.clone());
-            if good_by.borrow().contains(&by) {
+            let is_this = |(scheme, by, id, bytes): &GoodBy| {
+                *scheme == crypto.scheme() && *by == server && id == key_id && *bytes == key.bytes
+            };
+            if good_by.borrow().iter().any(is_this) {
                 continue;
             }
             let signature =
@@ -294,7 +296,8 @@ impl UnverifiedPdu {
             if !crypto.verify(&key.bytes, &signature, message.as_bytes()) {
                 return Err(wrong("it does not match the event"));
             }
-            good_by.borrow_mut().insert(by);
+            let by = (crypto.scheme(), server.to_owned(), key_id.clone(), key.bytes.clone());
+            good_by.borrow_mut().push(by);
         }
         if verified { Ok(()) } else { Err(PduError::UnknownKey { server: server.to_owned() }) }
     }
@@ -592,8 +595,11 @@ impl ruma_state_res::Event for JudgedPdu<'_> {
         Box::new(self.auth_events.iter().chain(self.implied_auth))
     }
 
+    /// Of the outline of a redaction nobody can tell what it redacts, and room versions 1 and 2 would reject it for that on
+    /// the servers that were given no more. So it counts as one that its sender may make.
     fn redacts(&self) -> Option<&OwnedEventId> {
-        self.pdu.redacts.as_ref()
+        let is_outline = self.pdu.redacted && self.pdu.kind == TimelineEventType::RoomRedaction;
+        self.pdu.redacts.as_ref().or(is_outline.then_some(&self.pdu.event_id))
     }
 
     fn rejected(&self) -> bool {

@@ -12,7 +12,7 @@ use std::{
 
 use foldhash::fast::FixedState;
 use indexmap::{Equivalent, IndexMap};
-use ruma_common::{CanonicalJsonObject, ServerName};
+use ruma_common::{CanonicalJsonObject, OwnedRoomId, ServerName};
 
 use super::{
     crypto::{Crypto, SigningKey},
@@ -53,6 +53,16 @@ impl Equivalent<Text> for Wanted<'_> {
     }
 }
 
+/// The same, by whatever rules.
+#[derive(Hash)]
+struct InAnyVersion<'a>(&'a str);
+
+impl Equivalent<Text> for InAnyVersion<'_> {
+    fn equivalent(&self, read: &Text) -> bool {
+        *self.0 == *read.text
+    }
+}
+
 impl EventReader {
     /// Reads an event as [`UnverifiedPdu::parse`] does.
     ///
@@ -69,6 +79,20 @@ impl EventReader {
         let pdu = UnverifiedPdu::parse(text, version, road)?;
         self.remember(text, version, &pdu);
         Ok(pdu)
+    }
+
+    /// The room that an event says it is in, whose version must be known before it can be read.
+    pub fn room_of(&self, text: &str) -> Option<OwnedRoomId> {
+        /// What all room versions but the last have in common.
+        #[derive(serde::Deserialize)]
+        struct InRoom {
+            room_id: OwnedRoomId,
+        }
+        let read = self.0.borrow();
+        match read.get(&InAnyVersion(text)).filter(|known| known.object().contains_key("room_id")) {
+            Some(known) => Some(known.room_id().to_owned()),
+            None => serde_json::from_str::<InRoom>(text).ok().map(|it| it.room_id),
+        }
     }
 
     /// Makes an event as [`draft::hash_and_sign`] does, so that others needn't read it.

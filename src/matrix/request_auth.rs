@@ -1,8 +1,11 @@
 //! X-Matrix: how one server proves to another that a request is its own (SS-API, "Request Authentication").
+//!
+//! Servers that hand their requests to each other in memory don't write that proof down: a request then carries a seal,
+//! which names the key and what it was put under. It convinces whom the signature would convince, and nobody else.
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header::AUTHORIZATION, uri::PathAndQuery};
-use ruma_common::{OwnedServerName, ServerName, serde::Base64};
+use http::{HeaderValue, Method, Request, Uri, header::AUTHORIZATION, uri::PathAndQuery};
+use ruma_common::{OwnedServerName, OwnedServerSigningKeyId, ServerName, serde::Base64};
 use ruma_federation_api::authentication::XMatrix;
 
 use super::{
@@ -23,6 +26,9 @@ pub fn sign(
     key: &SigningKey,
     crypto: &Crypto,
 ) {
+    if crypto.vouches() {
+        return vouch(request, origin, destination, key);
+    }
     let object = XMatrix::request_object(request, origin, destination).expect("own bodies are JSON");
     let message = serde_json::to_vec(&object).expect("canonical JSON serialises");
     seal(request, &message, (origin, destination), key, crypto);
@@ -37,6 +43,9 @@ pub fn sign_canonical(
     key: &SigningKey,
     crypto: &Crypto,
 ) {
+    if crypto.vouches() {
+        return vouch(request, origin, destination, key);
+    }
     let message = message_as_it_is(request, origin, destination);
     seal(request, &message, (origin, destination), key, crypto);
 }
@@ -51,6 +60,38 @@ fn seal(
     let signature = Base64::new(crypto.sign(key, message));
     let header = XMatrix::new(origin.to_owned(), destination.to_owned(), key.id().clone(), signature);
     request.headers_mut().insert(AUTHORIZATION, HeaderValue::from(&header));
+}
+
+/// Stands for a signature where a request is handed over in memory.
+#[derive(Clone, Debug)]
+struct Seal {
+    origin: OwnedServerName,
+    destination: OwnedServerName,
+    key_id: OwnedServerSigningKeyId,
+    key: [u8; 32],
+    method: Method,
+    uri: Uri,
+    body: Bytes,
+}
+
+fn vouch(request: &mut Request<Bytes>, origin: &ServerName, destination: &ServerName, key: &SigningKey) {
+    let seal = Seal {
+        origin: origin.to_owned(),
+        destination: destination.to_owned(),
+        key_id: key.id().clone(),
+        key: key.public(),
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        body: request.body().clone(),
+    };
+    request.extensions_mut().insert(seal);
+}
+
+impl Seal {
+    /// Whether a request is the one that it was put under.
+    fn is_of(&self, request: &Request<Bytes>) -> bool {
+        self.method == request.method() && self.uri == *request.uri() && self.body == request.body()
+    }
 }
 
 /// What is signed, if the body is canonical: the body as it is, between the other fields in canonical order.
@@ -78,7 +119,13 @@ fn message_as_it_is(request: &Request<Bytes>, origin: &ServerName, destination: 
 
 /// What a request's header says, before its signature is checked.
 #[derive(Debug)]
-pub struct Credentials(XMatrix);
+pub struct Credentials(Proof);
+
+#[derive(Debug)]
+enum Proof {
+    Header(XMatrix),
+    Seal(Seal),
+}
 
 impl Credentials {
     /// Reads the header of a request to `own_name`.
@@ -87,22 +134,36 @@ impl Credentials {
     ///
     /// 401 when it is missing, can't be read, or is meant for another server.
     pub fn read(request: &Request<Bytes>, own_name: &ServerName) -> Result<Self, MatrixError> {
-        let header = XMatrix::extract_from_http_headers(request.headers())
-            .map_err(|error| MatrixError::unauthorized(error.to_string()))?;
-        if header.destination.as_deref().is_some_and(|destination| destination != own_name) {
+        let proof = match request.extensions().get::<Seal>() {
+            Some(seal) => Proof::Seal(seal.clone()),
+            None => XMatrix::extract_from_http_headers(request.headers())
+                .map(Proof::Header)
+                .map_err(|error| MatrixError::unauthorized(error.to_string()))?,
+        };
+        let destination = match &proof {
+            Proof::Header(header) => header.destination.as_deref(),
+            Proof::Seal(seal) => Some(&*seal.destination),
+        };
+        if destination.is_some_and(|destination| destination != own_name) {
             return Err(MatrixError::unauthorized("the request is signed for another destination"));
         }
-        Ok(Self(header))
+        Ok(Self(proof))
     }
 
     /// The server that says it sent the request.
     pub fn origin(&self) -> &ServerName {
-        &self.0.origin
+        match &self.0 {
+            Proof::Header(header) => &header.origin,
+            Proof::Seal(seal) => &seal.origin,
+        }
     }
 
     /// The id of the key that it says it signed with.
     pub fn key_id(&self) -> &str {
-        self.0.key.as_str()
+        match &self.0 {
+            Proof::Header(header) => header.key.as_str(),
+            Proof::Seal(seal) => seal.key_id.as_str(),
+        }
     }
 
     /// Checks the signature with the keys that are known at `now`; gives the origin, which is then proven.
@@ -118,27 +179,44 @@ impl Credentials {
         now: u64,
         crypto: &Crypto,
     ) -> Result<OwnedServerName, MatrixError> {
-        let key = keys.for_request(&self.0.origin, self.key_id(), now).ok_or_else(|| {
-            MatrixError::unauthorized(format!("no valid key `{}` of {} is known", self.0.key, self.0.origin))
+        let (origin, key_id) = (self.origin(), self.key_id());
+        let key = keys.for_request(origin, key_id, now).ok_or_else(|| {
+            MatrixError::unauthorized(format!("no valid key `{key_id}` of {origin} is known"))
         })?;
-        let as_it_is = message_as_it_is(request, &self.0.origin, own_name);
-        if crypto.remembers(&key.bytes, self.0.sig.as_bytes(), &as_it_is) {
-            return Ok(self.0.origin.clone());
+        let matches = match &self.0 {
+            Proof::Header(header) => signs(header, &key.bytes, request, own_name, crypto)?,
+            Proof::Seal(seal) => key.bytes == seal.key && seal.is_of(request),
+        };
+        if matches {
+            Ok(origin.to_owned())
+        } else {
+            Err(MatrixError::unauthorized("the signature does not match the request"))
         }
-        let object = XMatrix::request_object(request, &self.0.origin, own_name)
-            .map_err(|error| MatrixError::not_json(error.to_string()))?;
-        let message = serde_json::to_vec(&object).expect("canonical JSON serialises");
-        if !crypto.verify(&key.bytes, self.0.sig.as_bytes(), &message) {
-            return Err(MatrixError::unauthorized("the signature does not match the request"));
-        }
-        Ok(self.0.origin.clone())
     }
+}
+
+/// Whether the signature in a header is by a key and of the request.
+fn signs(
+    header: &XMatrix,
+    key: &[u8],
+    request: &Request<Bytes>,
+    own_name: &ServerName,
+    crypto: &Crypto,
+) -> Result<bool, MatrixError> {
+    let as_it_is = message_as_it_is(request, &header.origin, own_name);
+    if crypto.remembers(key, header.sig.as_bytes(), &as_it_is) {
+        return Ok(true);
+    }
+    let object = XMatrix::request_object(request, &header.origin, own_name)
+        .map_err(|error| MatrixError::not_json(error.to_string()))?;
+    let message = serde_json::to_vec(&object).expect("canonical JSON serialises");
+    Ok(crypto.verify(key, header.sig.as_bytes(), &message))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::canonical::CanonicalBody;
+    use crate::matrix::{canonical::CanonicalBody, keys::PublicKey};
 
     #[test]
     fn a_canonical_body_is_signed_as_any_other() {
@@ -146,7 +224,7 @@ mod tests {
         let key = SigningKey::from_seed([1; 32], "k");
         let names = ["a.example", "b.example:8448"].map(|name| ServerName::parse(name).unwrap());
         let fields = CanonicalBody::fields().with("pdus", &[0; 0]).with("origin", &names[0]);
-        let bodies = [Bytes::new(), fields.with("a \"quoted\" name", &"\u{7f}\n").body().into_bytes()];
+        let bodies = [Bytes::new(), fields.with("a \"quoted\" name", &"\u{7f}\n").body().text().clone()];
         for body in bodies {
             let request = || {
                 let request = Request::builder().method("PUT").uri("/_matrix/federation/v1/send/1?a=%22");
@@ -156,6 +234,32 @@ mod tests {
             sign(&mut by_ruma, &names[0], &names[1], &key, &crypto);
             sign_canonical(&mut as_it_is, &names[0], &names[1], &key, &crypto);
             assert_eq!(by_ruma.headers(), as_it_is.headers(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_seal_convinces_whom_a_signature_would() {
+        let key = SigningKey::from_seed([1; 32], "k");
+        let names = ["a.example", "b.example"].map(|name| ServerName::parse(name).unwrap());
+        for crypto in [Crypto::default(), Crypto::default().vouching()] {
+            let body = Bytes::from("{\"a\":1}");
+            let mut signed = Request::builder().method("PUT").uri("/send/1").body(body).unwrap();
+            sign(&mut signed, &names[0], &names[1], &key, &crypto);
+            let verdict = |request: &Request<Bytes>, reader: usize, public: [u8; 32]| {
+                let mut keys = KeyRing::default();
+                let public = PublicKey { bytes: public.to_vec(), valid_until: 9, expired: false };
+                keys.insert(&names[0], "ed25519:k", public);
+                let credentials = Credentials::read(request, &names[reader])?;
+                credentials.verify(request, &names[reader], &keys, 5, &crypto)
+            };
+            assert_eq!(verdict(&signed, 1, key.public()).unwrap(), names[0]);
+            assert!(verdict(&signed, 0, key.public()).is_err(), "for another");
+            assert!(verdict(&signed, 1, [2; 32]).is_err(), "by another key");
+            let mut changed = signed.clone();
+            *changed.body_mut() = Bytes::from("{\"a\":2}");
+            assert!(verdict(&changed, 1, key.public()).is_err(), "another body");
+            *signed.uri_mut() = Uri::from_static("/send/2");
+            assert!(verdict(&signed, 1, key.public()).is_err(), "another path");
         }
     }
 }

@@ -35,7 +35,8 @@ pub enum Departure {
 /// The links and hosts of a run.
 #[derive(Debug)]
 pub struct Conditions {
-    links: BTreeMap<(String, String), Link>,
+    /// From whom, to whom.
+    links: BTreeMap<String, BTreeMap<String, Link>>,
     down: BTreeSet<String>,
     /// When each host last went down.
     went_down_at: BTreeMap<String, u64>,
@@ -44,22 +45,23 @@ pub struct Conditions {
 impl Conditions {
     /// Links between all of `hosts`, with `latency` giving latency and jitter of each direction in milliseconds.
     pub fn new(hosts: &[String], streams: &Streams, latency: impl Fn(&str, &str) -> (u64, u64)) -> Self {
-        let pairs = hosts.iter().flat_map(|from| hosts.iter().map(move |to| (from.clone(), to.clone())));
-        let link = |(from, to): (String, String)| {
-            let (latency_ms, jitter_ms) = latency(&from, &to);
+        let link = |from: &String, to: &String| {
+            let (latency_ms, jitter_ms) = latency(from, to);
             let random = streams.stream(&format!("link {from}→{to}"));
-            let link = Link { latency_ms, jitter_ms, random, cut: false, silent: false, broke_at: None };
-            ((from, to), link)
+            Link { latency_ms, jitter_ms, random, cut: false, silent: false, broke_at: None }
         };
+        let others = |from| hosts.iter().filter(move |to| *to != from);
+        let links = |from| others(from).map(|to| (to.clone(), link(from, to))).collect();
         Self {
-            links: pairs.filter(|(from, to)| from != to).map(link).collect(),
+            links: hosts.iter().map(|from| (from.clone(), links(from))).collect(),
             down: BTreeSet::new(),
             went_down_at: BTreeMap::new(),
         }
     }
 
     fn link(&mut self, from: &str, to: &str) -> &mut Link {
-        self.links.get_mut(&(from.to_owned(), to.to_owned())).expect("links between all hosts are made first")
+        let link = self.links.get_mut(from).and_then(|links| links.get_mut(to));
+        link.expect("links between all hosts are made first")
     }
 
     /// Cuts one direction: connections are refused, what is on its way is lost.
@@ -85,7 +87,9 @@ impl Conditions {
 
     /// The directions that are cut or silent.
     pub fn broken(&self) -> Vec<(String, String)> {
-        self.links.iter().filter(|(_, link)| link.cut || link.silent).map(|(pair, _)| pair.clone()).collect()
+        let links = self.links.iter().flat_map(|(from, links)| links.iter().map(move |to| (from, to)));
+        let broken = links.filter(|(_, (_, link))| link.cut || link.silent);
+        broken.map(|(from, (to, _))| (from.clone(), to.clone())).collect()
     }
 
     /// Changes latency and jitter of one direction; gives what they were.
@@ -141,7 +145,7 @@ impl Conditions {
 
     /// Whether a message that left at `sent` and should arrive now was lost on the way.
     pub fn was_lost(&self, from: &str, to: &str, sent: u64) -> bool {
-        let link = &self.links[&(from.to_owned(), to.to_owned())];
+        let link = &self.links[from][to];
         link.cut || link.silent || link.broke_at.is_some_and(|broke| broke >= sent)
     }
 
@@ -152,7 +156,12 @@ impl Conditions {
 
     /// The longest that a message may take now, in milliseconds.
     pub fn longest_latency(&self) -> u64 {
-        self.links.values().map(|link| link.latency_ms + link.jitter_ms).max().unwrap_or(0)
+        self.links
+            .values()
+            .flat_map(BTreeMap::values)
+            .map(|link| link.latency_ms + link.jitter_ms)
+            .max()
+            .unwrap_or(0)
     }
 }
 

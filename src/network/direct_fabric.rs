@@ -27,7 +27,10 @@ use super::{
     traffic::RequestId,
     world::{HostSpec, Rules, Wire, World, start},
 };
-use crate::homeserver::{panic, ports::NetworkError};
+use crate::homeserver::{
+    panic,
+    ports::{Cause, NetworkError},
+};
 
 /// A run in memory.
 pub struct DirectFabric {
@@ -94,13 +97,16 @@ impl Fabric for DirectFabric {
     fn advance(&mut self, until: u64) -> Result<(), HostFailed> {
         let wait = until.saturating_sub(self.world.time().now());
         let hosts = &mut self.hosts;
-        self.runtime.block_on(async {
+        self.world.time().set_inside(true);
+        let result = self.runtime.block_on(async {
             let time = std::pin::pin!(tokio::time::sleep(Duration::from_millis(wait)));
             match select(time, hosts.next()).await {
                 Either::Left(_) | Either::Right((None, _)) => Ok(()),
                 Either::Right((Some(failed), _)) => Err(failed),
             }
-        })
+        });
+        self.world.time().set_inside(false);
+        result
     }
 
     fn crash(&mut self, host: &str) {
@@ -157,13 +163,13 @@ impl Wire for Memory {
     fn exchange(
         &self,
         id: RequestId,
-        to: String,
+        to: Rc<str>,
         mut request: Request<Bytes>,
     ) -> LocalBoxFuture<'static, Result<Response<Bytes>, NetworkError>> {
-        // What a server notes on its own request stays at home, as on a real wire.
-        request.extensions_mut().clear();
+        // Why a server asks stays at home, as on a real wire.
+        request.extensions_mut().remove::<Cause>();
         let slots = self.slots.upgrade();
-        let service = slots.and_then(|slots| slots[&to].service.borrow().clone());
+        let service = slots.and_then(|slots| slots[&*to].service.borrow().clone());
         let answer = service.map(|service| self.world.accept(id, request, &service));
         Box::pin(async move {
             match answer {

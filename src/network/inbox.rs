@@ -1,7 +1,7 @@
 //! What is on its way to one host: each message is let in at its time, and messages of one moment in an order that no
 //! fabric decides.
 
-use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures_util::future::select;
 use tokio::sync::{Notify, oneshot};
@@ -14,7 +14,7 @@ pub(super) struct Place {
     /// When it arrives, in milliseconds of the run.
     pub(super) at: u64,
     /// The host that sent it.
-    pub(super) from: String,
+    pub(super) from: Rc<str>,
     /// Counts the messages from that host to this one.
     pub(super) number: u64,
 }

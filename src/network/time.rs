@@ -11,6 +11,8 @@ pub struct RunTime {
     between_ticks: Cell<u64>,
     /// A paused clock that jumps from one event to the next, with its first moment.
     virtual_clock: OnceCell<(Handle, Instant)>,
+    /// Whether who asks runs on that clock's runtime, and needn't enter it.
+    inside: Cell<bool>,
 }
 
 impl RunTime {
@@ -18,7 +20,7 @@ impl RunTime {
     pub fn now(&self) -> u64 {
         let elapsed = match self.virtual_clock.get() {
             Some((runtime, start)) => {
-                let _inside = runtime.enter();
+                let _inside = (!self.inside.get()).then(|| runtime.enter());
                 Instant::now() - *start
             }
             None => match turmoil::sim_elapsed() {
@@ -31,6 +33,11 @@ impl RunTime {
 
     pub(super) fn set_between_ticks(&self, now: u64) {
         self.between_ticks.set(now);
+    }
+
+    /// Says whether the runtime that is followed runs from here on, until it is said otherwise.
+    pub(super) fn set_inside(&self, inside: bool) {
+        self.inside.set(inside);
     }
 
     /// From now on the time is that of a runtime whose clock is paused.

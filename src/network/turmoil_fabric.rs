@@ -136,7 +136,7 @@ impl Wire for Tcp {
     fn exchange(
         &self,
         id: RequestId,
-        to: String,
+        to: Rc<str>,
         mut request: Request<Bytes>,
     ) -> LocalBoxFuture<'static, Result<Response<Bytes>, NetworkError>> {
         request.headers_mut().insert(FLIGHT, HeaderValue::from(id));

@@ -60,19 +60,19 @@ pub struct Rules {
 pub struct World {
     rules: Rules,
     /// Names of servers in the scenario by their Matrix names.
-    names: BTreeMap<String, String>,
+    names: BTreeMap<String, Rc<str>>,
     inboxes: BTreeMap<String, Inbox>,
     flights: RefCell<BTreeMap<RequestId, Flight>>,
     /// How many messages each link has carried.
-    numbers: RefCell<BTreeMap<(String, String), u64>>,
+    numbers: RefCell<BTreeMap<(Rc<str>, Rc<str>), u64>>,
     skew_ms: RefCell<BTreeMap<String, i64>>,
 }
 
 /// A request on its way.
 #[derive(Clone, Debug)]
 struct Flight {
-    from: String,
-    to: String,
+    from: Rc<str>,
+    to: Rc<str>,
     sent: u64,
     place: Place,
     /// Whether the server takes it and never looks at it.
@@ -133,7 +133,7 @@ pub(super) trait Wire {
     fn exchange(
         &self,
         id: RequestId,
-        to: String,
+        to: Rc<str>,
         request: Request<Bytes>,
     ) -> LocalBoxFuture<'static, Result<Response<Bytes>, NetworkError>>;
 }
@@ -143,7 +143,7 @@ impl World {
     pub(super) fn new(hosts: &[HostSpec], rules: Rules) -> Self {
         Self {
             rules,
-            names: hosts.iter().map(|spec| (spec.matrix_name.clone(), spec.host.clone())).collect(),
+            names: hosts.iter().map(|spec| (spec.matrix_name.clone(), spec.host.as_str().into())).collect(),
             inboxes: hosts.iter().map(|spec| (spec.host.clone(), Inbox::default())).collect(),
             flights: RefCell::default(),
             numbers: RefCell::default(),
@@ -178,11 +178,11 @@ impl World {
         inbox.let_in(&self.rules.time).await;
     }
 
-    fn place(&self, from: &str, to: &str, at: u64) -> Place {
+    fn place(&self, from: &Rc<str>, to: &Rc<str>, at: u64) -> Place {
         let mut numbers = self.numbers.borrow_mut();
-        let number = numbers.entry((from.to_owned(), to.to_owned())).or_default();
+        let number = numbers.entry((from.clone(), to.clone())).or_default();
         *number += 1;
-        Place { at, from: from.to_owned(), number: *number }
+        Place { at, from: from.clone(), number: *number }
     }
 
     // --- At the server that asks.
@@ -191,7 +191,7 @@ impl World {
         &self,
         wire: &dyn Wire,
         id: RequestId,
-        (from, to): (&str, &str),
+        (from, to): (&Rc<str>, &Rc<str>),
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, NetworkError> {
         let Rules { conditions, traffic, script, .. } = &self.rules;
@@ -216,8 +216,8 @@ impl World {
             return self.turned_back(from, to, arrives, trouble.replaced_by).await;
         }
         let flight = Flight {
-            from: from.into(),
-            to: to.into(),
+            from: from.clone(),
+            to: to.clone(),
             sent,
             place: self.place(from, to, arrives),
             hangs: trouble.hangs,
@@ -226,12 +226,12 @@ impl World {
         };
         self.flights.borrow_mut().insert(id, flight);
 
-        let response = wire.exchange(id, to.to_owned(), request.map(|body| trouble.cut(&body))).await;
+        let response = wire.exchange(id, to.clone(), request.map(|body| trouble.cut(&body))).await;
         let answer = self.flights.borrow().get(&id).and_then(|flight| flight.answer.clone());
         let went_down = conditions.borrow().went_down_since(to, sent);
         match (response, answer) {
             (Ok(response), Some(Back { left, place, breaks })) => {
-                self.inboxes[from].wait_for(place).await;
+                self.inboxes[&**from].wait_for(place).await;
                 let lost = conditions.borrow().was_lost(to, from, left);
                 if lost {
                     traffic.failed(id, Failure::AnswerLost);
@@ -249,15 +249,15 @@ impl World {
     /// Something that is not the server answers at `time`, or closes the connection.
     async fn turned_back(
         &self,
-        from: &str,
-        to: &str,
+        from: &Rc<str>,
+        to: &Rc<str>,
         time: u64,
         answer: Option<Response<Bytes>>,
     ) -> Result<Response<Bytes>, NetworkError> {
         let departure = self.rules.conditions.borrow_mut().send_answer(to, from, time);
         match departure {
             Departure::ArrivesAt(arrives) => {
-                self.inboxes[from].wait_for(self.place(to, from, arrives)).await;
+                self.inboxes[&**from].wait_for(self.place(to, from, arrives)).await;
                 answer.ok_or(NetworkError::Lost)
             }
             Departure::Refused | Departure::Vanishes => pending().await,
@@ -297,8 +297,8 @@ impl World {
         service: Rc<dyn Service>,
     ) -> Option<Response<Bytes>> {
         let flight = self.flights.borrow().get(&id).cloned()?;
-        let (from, to) = (&*flight.from, &*flight.to);
-        self.inboxes[to].wait_for(flight.place).await;
+        let (from, to) = (&flight.from, &flight.to);
+        self.inboxes[&**to].wait_for(flight.place).await;
         let Rules { conditions, traffic, script, .. } = &self.rules;
         if conditions.borrow().was_lost(from, to, flight.sent) {
             traffic.failed(id, Failure::RequestLost);
@@ -335,7 +335,7 @@ impl World {
     fn send_back(
         &self,
         id: RequestId,
-        (from, to): (&str, &str),
+        (from, to): (&Rc<str>, &Rc<str>),
         path: &str,
         response: Response<Bytes>,
     ) -> Option<Response<Bytes>> {
@@ -370,12 +370,8 @@ pub(super) fn start(
     boot: &Boot,
     host: &str,
 ) -> (Rc<dyn Service>, Runner) {
-    let network = Rc::new(HostNetwork {
-        host: host.to_owned(),
-        world: world.clone(),
-        wire,
-        service: RefCell::default(),
-    });
+    let network =
+        Rc::new(HostNetwork { host: host.into(), world: world.clone(), wire, service: RefCell::default() });
     let clock = Rc::new(HostClock { host: host.to_owned(), world: world.clone() });
     let (service, runner) = boot(host, network.clone(), clock);
     *network.service.borrow_mut() = Some(Rc::downgrade(&service));
@@ -384,7 +380,7 @@ pub(super) fn start(
 
 /// One host's way to the others.
 struct HostNetwork {
-    host: String,
+    host: Rc<str>,
     world: Rc<World>,
     wire: Rc<dyn Wire>,
     /// The host's own software, once it runs.

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+
 use super::journal::{Because, From, What};
 
 /// What is remembered of the records so far.
@@ -12,9 +15,15 @@ use super::journal::{Because, From, What};
 pub(super) struct Causes {
     /// The step that is being played.
     step: Option<usize>,
-    servers: BTreeMap<String, Server>,
+    servers: Servers,
     open: BTreeMap<u64, Open>,
 }
+
+/// By names, ids and other texts.
+type Table<V> = IndexMap<String, V, FixedState>;
+
+#[derive(Default)]
+struct Servers(Table<Server>);
 
 struct Open {
     endpoint: String,
@@ -26,19 +35,19 @@ struct Open {
 #[derive(Default)]
 struct Server {
     /// The request that last brought or named an event here.
-    brought: BTreeMap<String, u64>,
+    brought: Table<u64>,
     /// Why each event was taken.
-    taken: BTreeMap<String, Because>,
+    taken: Table<Because>,
     /// Why the last event was taken, or the last request arrived: what verdicts and new gaps follow from.
     last: Option<Because>,
     /// The last request from or to a peer that was heard of, by the peer and the endpoint.
-    exchanges: BTreeMap<(String, String), u64>,
+    exchanges: Table<Table<u64>>,
     /// The last transaction for each destination.
-    pushed: BTreeMap<String, u64>,
+    pushed: Table<u64>,
     /// The last request that this server made for a reason, such as `gap at $…`.
-    asked: BTreeMap<String, u64>,
+    asked: Table<u64>,
     /// Why each event is missed.
-    wanted: BTreeMap<String, Because>,
+    wanted: Table<Because>,
     /// The step that last told this server to do something that takes time, by the cause of its requests.
     doing: BTreeMap<&'static str, usize>,
 }
@@ -56,7 +65,7 @@ impl Causes {
                 self.step = Some(*step);
                 let doing = server.zip(lasting_deed(action));
                 if let Some((server, cause)) = doing {
-                    self.server(server).doing.insert(cause, *step);
+                    self.servers.named(server).doing.insert(cause, *step);
                 }
                 None
             }
@@ -65,16 +74,9 @@ impl Causes {
             What::Labelled { .. } | What::Crafted { .. } | What::KeyRotated { .. } => step,
             _ => {
                 let server = server?;
-                self.take_traffic(server, what).or_else(|| self.server(server).take(step, what))
+                self.take_traffic(server, what).or_else(|| self.servers.named(server).take(step, what))
             }
         }
-    }
-
-    fn server(&mut self, name: &str) -> &mut Server {
-        if !self.servers.contains_key(name) {
-            self.servers.insert(name.to_owned(), Server::default());
-        }
-        self.servers.get_mut(name).expect("it was just put there")
     }
 
     fn take_traffic(&mut self, server: &str, what: &What) -> Option<Because> {
@@ -83,28 +85,42 @@ impl Causes {
                 let (endpoint, from) = (endpoint.clone(), server.to_owned());
                 let open = Open { endpoint, from, to: to.clone(), events: events.clone() };
                 self.open.insert(*id, open);
-                let because = self.server(server).reason(cause, events);
-                let own = self.server(server);
-                own.asked.insert(cause.clone(), *id);
+                let own = self.servers.named(server);
+                let because = own.reason(cause, events);
+                set(&mut own.asked, cause, *id);
                 if cause == "push" {
-                    own.pushed.insert(to.clone(), *id);
+                    set(&mut own.pushed, to, *id);
                 }
                 because
             }
             What::Arrived { id } => {
                 let open = self.open.get(id)?;
-                let (events, peer) = (open.events.clone(), (open.from.clone(), open.endpoint.clone()));
-                self.server(server).hear(*id, &events, peer);
+                self.servers.named(server).hear(*id, &open.events, &open.from, &open.endpoint);
                 None
             }
             What::Answer { id, events, auth_chain, .. } => {
                 let Open { to, endpoint, .. } = self.open.remove(id)?;
-                let brought: Vec<String> = events.iter().chain(auth_chain).cloned().collect();
-                self.server(server).hear(*id, &brought, (to, endpoint));
+                self.servers.named(server).hear(*id, events.iter().chain(auth_chain), &to, &endpoint);
                 None
             }
             _ => None,
         }
+    }
+}
+
+/// Most texts are known already, and then needn't be copied.
+fn set<V>(table: &mut Table<V>, text: &str, value: V) {
+    match table.get_mut(text) {
+        Some(known) => *known = value,
+        None => drop(table.insert(text.to_owned(), value)),
+    }
+}
+
+impl Servers {
+    fn named(&mut self, name: &str) -> &mut Server {
+        let place = self.0.get_index_of(name);
+        let place = place.unwrap_or_else(|| self.0.insert_full(name.to_owned(), Server::default()).0);
+        &mut self.0[place]
     }
 }
 
@@ -122,11 +138,20 @@ fn lasting_deed(action: &str) -> Option<&'static str> {
 
 impl Server {
     /// A request or an answer reached this server.
-    fn hear(&mut self, id: u64, events: &[String], peer: (String, String)) {
+    fn hear<'a>(
+        &mut self,
+        id: u64,
+        events: impl IntoIterator<Item = &'a String>,
+        peer: &str,
+        endpoint: &str,
+    ) {
         for event in events {
-            self.brought.insert(event.clone(), id);
+            set(&mut self.brought, event, id);
         }
-        self.exchanges.insert(peer, id);
+        if !self.exchanges.contains_key(peer) {
+            self.exchanges.insert(peer.to_owned(), Table::default());
+        }
+        set(&mut self.exchanges[peer], endpoint, id);
         self.last = Some(Because::Request(id));
     }
 
@@ -154,7 +179,7 @@ impl Server {
             What::Received { event, from, .. } => {
                 let because = self.source(Some(event.as_str()), from, step);
                 if let Some(because) = because {
-                    self.taken.insert(event.to_string(), because);
+                    set(&mut self.taken, event.as_str(), because);
                 }
                 self.last = because;
                 because
@@ -170,7 +195,7 @@ impl Server {
             What::GapOpened { missing, wanted_by } => {
                 let because = self.taken.get(wanted_by.as_str()).copied().or(self.last);
                 if let Some(because) = because {
-                    self.wanted.insert(missing.to_string(), because);
+                    set(&mut self.wanted, missing.as_str(), because);
                 }
                 because
             }
@@ -200,7 +225,7 @@ impl Server {
             From::Import => None,
             From::Peer { server, endpoint } => {
                 let brought = event.and_then(|event| self.brought.get(event));
-                let exchange = || self.exchanges.get(&(server.clone(), endpoint.clone()));
+                let exchange = || self.exchanges.get(server)?.get(endpoint);
                 brought.or_else(exchange).copied().map(Because::Request)
             }
         }

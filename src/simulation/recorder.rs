@@ -2,12 +2,14 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     rc::Rc,
 };
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 use http::{Request, Response};
+use indexmap::IndexSet;
 use ruma_common::OwnedEventId;
 use serde_json::{Value, value::RawValue};
 
@@ -22,6 +24,7 @@ use crate::{
         ports::{Cause, Observer},
     },
     matrix::{
+        canonical::Carried,
         pdu::{Pdu, Road},
         reader::EventReader,
         version::RoomVersion,
@@ -42,7 +45,7 @@ pub struct Recorder {
     version: Cell<RoomVersion>,
     /// Names in the scenario by Matrix names.
     names: BTreeMap<String, String>,
-    seen_events: RefCell<BTreeSet<OwnedEventId>>,
+    seen_events: RefCell<IndexSet<OwnedEventId, FixedState>>,
     /// The current state of the room on each server, as recorded.
     states: RefCell<BTreeMap<String, State>>,
     requests: RefCell<BTreeMap<RequestId, OpenRequest>>,
@@ -115,8 +118,12 @@ impl Recorder {
 
     /// The event itself, if this run has not seen it before.
     pub(super) fn first_sight(&self, pdu: &Pdu) -> Option<Box<RawValue>> {
-        let first = self.seen_events.borrow_mut().insert(pdu.event_id().clone());
-        first.then(|| pdu.json().to_owned())
+        let is_known = self.seen_events.borrow().contains(pdu.event_id());
+        if is_known {
+            return None;
+        }
+        self.seen_events.borrow_mut().insert(pdu.event_id().clone());
+        Some(pdu.json().to_owned())
     }
 
     /// A server's name in the scenario.
@@ -226,13 +233,13 @@ impl Traffic for Recorder {
 
     fn answered(&self, id: RequestId, response: &Response<Bytes>) {
         let Some(open) = self.requests.borrow_mut().remove(&id) else { return };
-        let answer = EventsOfAnswer::read(response.body(), open.pushed, |pdu| self.sight(pdu));
+        let answer = AnswerRead::read(response.body(), open.pushed, |pdu| self.sight(pdu));
         self.record(
             Some(&open.from),
             What::Answer {
                 id,
                 status: response.status().as_u16(),
-                errcode: errcode(response.body()),
+                errcode: answer.errcode,
                 events: answer.events,
                 auth_chain: answer.auth_chain,
                 redacted: answer.redacted,
@@ -287,7 +294,11 @@ impl Asked {
             #[serde(borrow)]
             pdus: Vec<&'a RawValue>,
         }
-        let body: Body<'_> = serde_json::from_slice(request.body()).unwrap_or_default();
+        let carried = Carried::by(request);
+        let body: Body<'_> = match carried {
+            Some(carried) => Body { pdus: carried.texts().collect(), ..Body::default() },
+            None => serde_json::from_slice(request.body()).unwrap_or_default(),
+        };
         let query = request.uri().query().unwrap_or_default();
         let query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let parameter = |name: &'static str| {
@@ -305,7 +316,7 @@ impl Asked {
     }
 }
 
-/// The `errcode` of an answer that is an error.
+/// The `errcode` of an answer whose other fields can't be read.
 fn errcode(body: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Error {
@@ -317,14 +328,15 @@ fn errcode(body: &[u8]) -> Option<String> {
 
 /// What an answer says of events.
 #[derive(Default)]
-struct EventsOfAnswer {
+struct AnswerRead {
+    errcode: Option<String>,
     events: Vec<String>,
     auth_chain: Vec<String>,
     redacted: Vec<String>,
     refused: Vec<String>,
 }
 
-impl EventsOfAnswer {
+impl AnswerRead {
     fn read(body: &[u8], pushed: Vec<String>, sight: impl Fn(&RawValue) -> Sight) -> Self {
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
@@ -339,9 +351,18 @@ impl EventsOfAnswer {
             #[serde(borrow)]
             auth_chain: Option<&'a RawValue>,
             auth_chain_ids: Vec<String>,
+            #[serde(borrow)]
+            errcode: Option<&'a RawValue>,
         }
-        let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
-        let mut answer = Self::default();
+        let read: Result<Body<'_>, _> = serde_json::from_slice(body);
+        let errcode = match &read {
+            Ok(Body { errcode, .. }) if body.starts_with(b"{") => {
+                errcode.and_then(|errcode| serde_json::from_str::<String>(errcode.get()).ok())
+            }
+            _ => errcode(body),
+        };
+        let body = read.unwrap_or_default();
+        let mut answer = Self { errcode, ..Self::default() };
         let mut ids = |list: Option<&RawValue>, named: Vec<String>| -> Vec<String> {
             let pdus: Vec<&RawValue> =
                 list.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
@@ -359,6 +380,9 @@ impl EventsOfAnswer {
 
 /// The events that were pushed and that the answer, an object of results, does not say were taken.
 fn refused(results: Option<&RawValue>, mut pushed: Vec<String>) -> Vec<String> {
+    if pushed.is_empty() {
+        return pushed;
+    }
     let results: BTreeMap<String, Value> =
         results.and_then(|results| serde_json::from_str(results.get()).ok()).unwrap_or_default();
     pushed.retain(|id| results.get(id).is_none_or(|result| result.get("error").is_some()));

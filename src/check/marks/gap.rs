@@ -119,13 +119,17 @@ impl<'a> Sights<'a> {
         let mut waiting: BTreeMap<&str, BTreeSet<&EventId>> = BTreeMap::new();
         self.records.iter().any(|record| {
             let Some(server) = record.server.as_deref() else { return false };
-            let own = waiting.entry(server).or_default();
             match &record.what {
-                What::Waits { event, .. } => own.insert(event),
-                What::Judged { event, .. } => own.remove(&**event),
+                What::Waits { event, .. } => {
+                    let own = waiting.entry(server).or_default();
+                    own.insert(event);
+                    own.len() >= number
+                }
+                What::Judged { event, .. } => {
+                    waiting.get_mut(server).is_some_and(|own| own.remove(&**event) && own.len() >= number)
+                }
                 _ => false,
-            };
-            own.len() >= number
+            }
         })
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 use ruma_common::EventId;
 
 use super::Sights;
 use crate::{
-    check::evidence::Evidence,
+    check::evidence::{Evidence, Host, Receipt},
     matrix::pdu::Pdu,
     room::graph::Standing,
     simulation::journal::{From, What},
@@ -65,7 +67,7 @@ impl<'a> Sights<'a> {
     }
 
     pub(super) fn soft_failed_tip(self) -> bool {
-        self.evidence.hosts.values().any(|host| {
+        self.with_soft_failed().any(|host| {
             let history: BTreeSet<&EventId> =
                 host.history().flat_map(|id| self.evidence.parents(id)).map(|id| &**id).collect();
             let mut soft = host.held.iter().filter(|(_, standing)| **standing == Standing::SoftFailed);
@@ -74,7 +76,7 @@ impl<'a> Sights<'a> {
     }
 
     pub(super) fn on_soft_failed(self) -> bool {
-        self.evidence.hosts.values().any(|host| {
+        self.with_soft_failed().any(|host| {
             let is = |id: &EventId, wanted| host.held.get(id) == Some(&wanted);
             host.held.keys().any(|id| {
                 let mut parents = self.evidence.parents(id).iter();
@@ -84,18 +86,19 @@ impl<'a> Sights<'a> {
     }
 
     pub(super) fn judged_differently(self) -> bool {
-        let mut standings: BTreeMap<&EventId, BTreeSet<Standing>> = BTreeMap::new();
-        for host in self.evidence.hosts.values() {
-            for (id, standing) in &host.held {
-                standings.entry(id).or_default().insert(*standing);
-            }
-        }
-        let both = [Standing::Accepted, Standing::SoftFailed];
-        standings.values().any(|standings| both.iter().all(|one| standings.contains(one)))
+        let held = self.with_soft_failed().flat_map(|host| &host.held);
+        held.filter(|(_, standing)| **standing == Standing::SoftFailed).any(|(id, _)| self.is_accepted(id))
+    }
+
+    /// The servers that hold soft-failed events at the end.
+    fn with_soft_failed(self) -> impl Iterator<Item = &'a Host<'a>> {
+        let evidence: &'a Evidence<'a> = self.evidence;
+        let soft = |host: &&Host<'_>| host.held.values().any(|standing| *standing == Standing::SoftFailed);
+        evidence.hosts.values().filter(soft)
     }
 
     pub(super) fn judged_anew(self) -> bool {
-        let mut before = BTreeMap::new();
+        let mut before = IndexMap::<_, _, FixedState>::default();
         self.evidence.judged.iter().any(|judged| {
             let earlier = before.insert((judged.server, judged.event), judged.verdict);
             earlier.is_some_and(|earlier| earlier != judged.verdict)
@@ -104,13 +107,13 @@ impl<'a> Sights<'a> {
 
     pub(super) fn child_before_parent(self) -> bool {
         self.evidence.hosts.values().any(|host| {
-            let pushed = |id: &EventId| match host.received.get(id) {
-                Some((t, From::Peer { endpoint, .. })) if endpoint == "send" => Some(*t),
+            let pushed = |place: usize| match host.receipt(place)? {
+                Receipt { t, from: From::Peer { endpoint, .. }, .. } if endpoint == "send" => Some(t),
                 _ => None,
             };
-            host.received.keys().any(|id| {
-                let mut parents = self.evidence.parents(id).iter().filter_map(|parent| pushed(parent));
-                pushed(id).is_some_and(|t| parents.any(|parent| parent > t))
+            self.evidence.edges().iter().enumerate().any(|(place, parents)| {
+                let mut parents = parents.iter().filter_map(|parent| pushed(*parent));
+                pushed(place).is_some_and(|t| parents.any(|parent| parent > t))
             })
         })
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::fast::FixedState;
+use indexmap::IndexSet;
 use serde_json::Value;
 
 use super::Sights;
@@ -152,7 +154,7 @@ impl<'a> Sights<'a> {
     }
 
     pub(super) fn transaction_repeated(self) -> bool {
-        let mut taken = BTreeSet::new();
+        let mut taken = IndexSet::<_, FixedState>::default();
         self.records.iter().any(|record| {
             let What::Arrived { id } = record.what else { return false };
             let Some(asked) = self.evidence.requests.get(&id) else { return false };

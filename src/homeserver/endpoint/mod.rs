@@ -29,6 +29,7 @@ use serde_json::{
 use super::{Homeserver, store::Durable};
 use crate::{
     matrix::{
+        canonical::Carried,
         error::{MatrixError, json_response},
         request_auth::Credentials,
     },
@@ -79,8 +80,12 @@ struct Events<'a> {
 }
 
 /// The fields of a body, unread: an event in it is read as an event, and only once.
-#[derive(Default, Serialize)]
-struct Body(BTreeMap<String, Box<RawValue>>);
+#[derive(Default)]
+struct Body {
+    fields: BTreeMap<String, Box<RawValue>>,
+    /// The events of a body that needn't be read for them, and then is not.
+    carried: Option<Carried>,
+}
 
 impl Route {
     fn find(method: &Method, path: &str) -> Result<Self, MatrixError> {
@@ -178,16 +183,28 @@ impl Body {
         if !takes_body {
             return Ok(Self::default());
         }
-        serde_json::from_slice(request.body()).map(Self).map_err(|_| {
-            match serde_json::from_slice::<&RawValue>(request.body()) {
+        if let Some(carried) = Carried::by(request) {
+            return Ok(Self { carried: Some(carried.clone()), ..Self::default() });
+        }
+        match serde_json::from_slice(request.body()) {
+            Ok(fields) => Ok(Self { fields, carried: None }),
+            Err(_) => Err(match serde_json::from_slice::<&RawValue>(request.body()) {
                 Ok(_) => MatrixError::bad_json("the body must be an object"),
                 Err(error) => MatrixError::not_json(error.to_string()),
-            }
-        })
+            }),
+        }
+    }
+
+    /// The events that it carries.
+    fn pdus(&self) -> Result<Vec<&RawValue>, MatrixError> {
+        match &self.carried {
+            Some(carried) => Ok(carried.texts().collect()),
+            None => self.list("pdus"),
+        }
     }
 
     fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.get(name).map(|value| &**value)
+        self.fields.get(name).map(|value| &**value)
     }
 
     fn required(&self, name: &str) -> Result<&RawValue, MatrixError> {

@@ -5,8 +5,7 @@
 
 use std::rc::Rc;
 
-use ruma_common::{OwnedEventId, OwnedRoomId, ServerName};
-use serde::Deserialize;
+use ruma_common::{OwnedEventId, ServerName};
 use serde_json::{
     Map, Value, json,
     value::{RawValue, to_raw_value},
@@ -30,7 +29,7 @@ impl Homeserver {
         if let Some(answer) = taken {
             return Ok(answer);
         }
-        let pdus: Vec<&RawValue> = asked.body.list("pdus")?;
+        let pdus: Vec<&RawValue> = asked.body.pdus()?;
         if pdus.len() > TRANSACTION_PDUS_MAX {
             return Err(MatrixError::bad_json(format!(
                 "{} events, the limit is {TRANSACTION_PDUS_MAX}",
@@ -59,11 +58,12 @@ impl Homeserver {
         let drop = |reason: &str| {
             self.see(Happening::Dropped { event_id: None, source: source.clone(), reason: reason.into() });
         };
-        let Ok(InRoom { room_id }) = serde_json::from_str(text.get()) else {
+        let Some(room_id) = self.reader.room_of(text.get()) else {
             drop("of no room");
             return None;
         };
-        let room = self.store.read().rooms.get(&room_id).map(|room| (room.version(), room.acl_allows(origin)));
+        let room =
+            self.store.read().rooms.get(&room_id).map(|room| (room.version(), room.acl_allows(origin)));
         // Without a known room the version is unknown, and with it the id under which to answer.
         let Some((version, is_let_in)) = room else {
             if !self.keep_for_join(&room_id, text, source) {
@@ -90,10 +90,4 @@ impl Homeserver {
             Err(error) => Some((id, json!({ "error": error.to_string() }))),
         }
     }
-}
-
-/// What of an event must be known before it can be read.
-#[derive(Deserialize)]
-struct InRoom {
-    room_id: OwnedRoomId,
 }

@@ -28,7 +28,7 @@ impl Homeserver {
             room.version()
         };
         let invalid = |reason: String| MatrixError::invalid_param(reason);
-        let event = to_raw_value(&asked.body).expect("it was JSON");
+        let event = to_raw_value(&asked.body.fields).expect("it was JSON");
         let unverified = UnverifiedPdu::parse(event.get(), version, Road::Ordinary)
             .map_err(|error| invalid(error.to_string()))?;
         check_is_join(&unverified, id).map_err(invalid)?;

@@ -184,7 +184,7 @@ fn joins_of_strangers(draft: &mut Draft, dice: &mut Dice) {
 /// words are said, so that nobody leads others to it.
 fn numbers(draft: &mut Draft, dice: &mut Dice) {
     let Some((liar, some_time, to)) = cast(draft, dice) else { return };
-    let at = if dice.percent(50) { some_time } else { draft.end + AFTER_ALL_WORDS_MS };
+    let at = if dice.percent(30) { some_time } else { draft.end + AFTER_ALL_WORDS_MS };
     let number = dice.pick(&[json!(1.5), json!(-0.25), json!(1_234.5), json!(1e20), json!(1_u64 << 60)]);
     let missing = Craft { keep: true, ..lie::crafted(&liar) };
     let missing = draft.labelled(at, Action::Craft(missing), "held");
