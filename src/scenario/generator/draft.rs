@@ -121,6 +121,12 @@ impl Draft {
         self.speakers().split_off(1)
     }
 
+    /// Speakers that are in the room to the end, as far as it is written; without the creator's.
+    pub(super) fn steady(&self) -> Vec<ServerName> {
+        let gone: BTreeSet<&str> = self.steps.iter().filter_map(|step| goes(&step.action)).collect();
+        self.other_speakers().into_iter().filter(|name| !gone.contains(name.as_str())).collect()
+    }
+
     /// The servers whose users say something, and that are in the room when the timeline begins.
     pub(super) fn voices(&self) -> Vec<ServerName> {
         self.forgers.iter().cloned().chain(self.speakers()).collect()
@@ -266,6 +272,16 @@ pub(super) fn say(server: &str, count: u64, every_ms: u64) -> Action {
         every: SimDuration::from_millis(every_ms),
         text: None,
     })
+}
+
+/// The user that a step takes out of the room.
+fn goes(action: &Action) -> Option<&str> {
+    match action {
+        Action::Leave(leave) => Some(leave.by.as_str()),
+        Action::Kick(kick) => Some(kick.user.as_str()),
+        Action::Ban(ban) => Some(ban.user.as_str()),
+        _ => None,
+    }
 }
 
 fn why(draft: &Draft, profile: Profile, seed: u64, told: &[&str]) -> String {

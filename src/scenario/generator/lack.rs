@@ -36,9 +36,12 @@ fn join(draft: &mut Draft, late: &str, at: u64) {
 }
 
 /// Settings change just before somebody joins and scrolls back a little. It needs the state there with the old ones; each server
-/// has all of them but one.
+/// has all of them but one, and two that stay and are honest not the same.
 fn torn_state(draft: &mut Draft, dice: &mut Dice) {
-    let Some((late, others)) = newcomer(draft, dice) else { return };
+    let Some((late, mut others)) = newcomer(draft, dice) else { return };
+    let Some(second) = dice.some(&draft.steady(), 1, 1).pop() else { return };
+    let honest = [draft.creator(), second];
+    others.sort_by_key(|name| !honest.contains(name));
     let settings = dice.between(2, 4);
     let (at, changed) = (dice.between(0, draft.end / 2), draft.end - dice.between(0, draft.end / 4));
     let old: Vec<String> = (1..=settings)
