@@ -2,7 +2,7 @@
 
 pub mod counters;
 
-/// A target by the type of its input. With `json`, its text is changed as JSON most of the time.
+/// A target by the type of its input. With a function that changes its text, that does it most of the time.
 #[macro_export]
 macro_rules! target {
     ($input:ty) => {
@@ -12,9 +12,11 @@ macro_rules! target {
             $crate::counters::count(reached, <$input as backfire::fuzz::Body>::USEFUL);
         });
     };
-    ($input:ty, json) => {
+    ($input:ty, $mutate:path, a byte one time in $bytes:literal) => {
         $crate::target!($input);
-        $crate::json_mutator!();
+        libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+            $crate::mutate_text(data, size, max_size, seed, $bytes, $mutate)
+        });
     };
 }
 
@@ -25,20 +27,17 @@ pub fn plant() {
     }
 }
 
-/// Lets [`mutate_json`] change the inputs.
-#[macro_export]
-macro_rules! json_mutator {
-    () => {
-        libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-            $crate::mutate_json(data, size, max_size, seed)
-        });
-    };
-}
-
-/// Changes a value of the JSON in an input, and one time in four a byte, as libFuzzer does by itself.
-pub fn mutate_json(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
-    if !seed.is_multiple_of(4)
-        && let Some(changed) = backfire::fuzz::json_mutator::mutate(&data[..size], seed)
+/// Changes an input with `mutate`, and now and then a byte of it, as libFuzzer does by itself.
+pub fn mutate_text(
+    data: &mut [u8],
+    size: usize,
+    max_size: usize,
+    seed: u32,
+    bytes: u32,
+    mutate: fn(&[u8], u32) -> Option<Vec<u8>>,
+) -> usize {
+    if !seed.is_multiple_of(bytes)
+        && let Some(changed) = mutate(&data[..size], seed)
         && changed.len() <= max_size
     {
         data[..changed.len()].copy_from_slice(&changed);

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::{
     planted,
-    world::{HOSTS, START, key_ring, memory, seed, server},
+    world::{HOSTS, START, key, key_ring, memory, seed, server},
 };
 use crate::{
     homeserver::{
@@ -33,6 +33,7 @@ use crate::{
     matrix::{
         crypto::{Crypto, SigningKey},
         memory::Memory,
+        request_auth,
     },
     room::{Room, graph::Standing},
 };
@@ -234,5 +235,10 @@ impl Belongings {
 
 /// Signs in the name of a host, for whatever is not under test.
 pub(super) fn sign_request(request: &mut Request<Bytes>, by: &str, crypto: &Crypto) {
-    crate::matrix::request_auth::sign(request, server(by), server(HOSTS[0]), &super::world::key(by), crypto);
+    request_auth::sign(request, server(by), server(HOSTS[0]), &key(by), crypto);
+}
+
+/// The same for a request without a body, or with one that is canonical JSON: what values are written as.
+pub(super) fn sign_canonical(request: &mut Request<Bytes>, by: &str, crypto: &Crypto) {
+    request_auth::sign_canonical(request, server(by), server(HOSTS[0]), &key(by), crypto);
 }

@@ -6,6 +6,7 @@
 
 pub mod auth_header;
 pub mod canary;
+mod decisions;
 mod host;
 pub mod journal_file;
 pub mod json_mutator;
@@ -14,9 +15,12 @@ mod plain_event;
 pub mod planted;
 pub mod receive;
 pub mod request;
+pub mod request_mutator;
 pub mod request_sequence;
 pub mod response;
+pub mod room_file;
 pub mod scenario_file;
+mod script;
 pub mod simulation;
 mod tape;
 pub mod twin;
@@ -68,6 +72,7 @@ pub const TARGETS: &[Target] = &[
     target::<request::RawRequest>("request", &[]),
     target::<request_sequence::Sequence>("request_sequence", request_sequence::WANTED),
     target::<response::LyingPeer>("response", response::WANTED),
+    target::<room_file::RoomFile>("room_file", &[]),
     target::<scenario_file::ScenarioFile>("scenario_file", &[]),
     target::<simulation::Tape>("simulation", simulation::WANTED),
     target::<walk::Walk>("walk", walk::WANTED),
@@ -112,6 +117,7 @@ mod tests {
             ("request", request::seeds()),
             ("request_sequence", request_sequence::seeds()),
             ("response", response::seeds()),
+            ("room_file", room_file::seeds()),
             ("scenario_file", scenario_file::seeds()),
             ("simulation", simulation::seeds()),
             ("walk", walk::seeds()),

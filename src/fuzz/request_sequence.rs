@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     Body, Reached,
-    host::{Host, durable, sign_request},
+    host::{Host, durable, sign_canonical},
     tape::{below, byte, pick, seldom},
     twin::{Event, Plain, Query},
     world::{HOSTS, Realm, place, sign, stand_in, user},
@@ -284,7 +284,7 @@ impl Stage {
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let mut request = Request::builder().method(method).uri(path).body(body).expect("it is well-formed");
         if asked.flaw != Flaw::Unsigned {
-            sign_request(&mut request, asked.by, &stand_in());
+            sign_canonical(&mut request, asked.by, &stand_in());
         }
         self.host.ask(request)
     }
@@ -400,18 +400,19 @@ impl Stage {
         let ids = |texts: &[String]| -> Vec<OwnedEventId> {
             texts.iter().filter_map(|text| text.as_str().try_into().ok()).collect()
         };
-        let list = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
-        let (name, served) = match asked.what {
+        let list = |key: &str| answer[key].as_array().map_or(&[][..], Vec::as_slice);
+        let (name, served, more) = match asked.what {
             What::Version => return,
-            What::Backfill => ("backfill", list("pdus")),
-            What::MissingEvents => ("get_missing_events", list("events")),
-            What::Event => ("event", list("pdus")),
-            What::EventAuth => ("event_auth", list("auth_chain")),
-            What::State => ("state", [list("pdus"), list("auth_chain")].concat()),
-            _ => ("state_ids", Vec::new()),
+            What::Backfill => ("backfill", list("pdus"), &[][..]),
+            What::MissingEvents => ("get_missing_events", list("events"), &[][..]),
+            What::Event => ("event", list("pdus"), &[][..]),
+            What::EventAuth => ("event_auth", list("auth_chain"), &[][..]),
+            What::State => ("state", list("pdus"), list("auth_chain")),
+            _ => ("state_ids", &[][..], &[][..]),
         };
         self.reached.insert(name.into());
-        let served: Vec<OwnedEventId> = served.iter().map(|event| self.served(asked, event)).collect();
+        let served: Vec<OwnedEventId> =
+            served.iter().chain(more).map(|event| self.served(asked, event)).collect();
         let served_ids: Vec<&EventId> = served.iter().map(|id| &**id).collect();
         match asked.what {
             What::Backfill => {

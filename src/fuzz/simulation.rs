@@ -11,13 +11,18 @@
 use std::{borrow::Cow, fmt};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Body, Reached, planted};
+use super::{
+    Body, Reached,
+    decisions::{Draft, STEP},
+    planted, script,
+};
 use crate::{
     check::verdict::judge_run,
     matrix::crypto::Scheme,
-    scenario::Scenario,
+    room::answer_order::AnswerOrder,
+    scenario::{Scenario, SimDuration},
     simulation::{
         Fabric, Options,
         journal::{Journal, What},
@@ -41,13 +46,14 @@ pub(super) const WANTED: &[&str] = &[
 /// Something was missed: without that nothing is recovered.
 const GAP_OPENED: &str = "gap opened";
 
+/// A tape that begins with such a byte begins with a scenario of the repository, which its second byte names; the rest of its
+/// head means nothing then, and its steps are laid over the scenario's.
+const SCRIPTED: u8 = 192;
 const HEAD: usize = 6;
-const STEP: usize = 4;
 /// Longer tapes are cut: what they show, shorter ones show.
 const STEPS_MAX: usize = 64;
-/// A step comes so many milliseconds after the one before, times its byte.
-const PACE_MS: u64 = 25;
-const LAST_WORDS_EVERY_MS: u64 = 700;
+/// A few rounds of the longest pauses between attempts.
+const SETTLE: SimDuration = SimDuration::from_millis(180_000);
 
 /// A tape.
 pub struct Tape(pub(super) Vec<u8>);
@@ -58,18 +64,6 @@ impl<'a> Arbitrary<'a> for Tape {
     }
 }
 
-/// What steps are written with.
-struct Draft {
-    servers: Vec<String>,
-    liar: Option<String>,
-    at: u64,
-    /// When the last fault with a duration is over.
-    until: u64,
-    /// Until when each server is down.
-    down: Vec<u64>,
-    steps: Vec<(u64, Value)>,
-}
-
 impl Tape {
     /// The scenario that the tape says.
     ///
@@ -77,149 +71,67 @@ impl Tape {
     ///
     /// If it is none: every tape is one.
     pub fn scenario(&self, planted: Option<&str>) -> Scenario {
-        let text = self.json(planted).to_string();
+        let script = self.0.first().filter(|first| **first >= SCRIPTED);
+        let scenario = match script.and_then(|_| script::at(*self.0.get(1)?)) {
+            Some(script) => self.laid_over(script, planted),
+            None => self.own(planted),
+        };
+        let text = scenario.to_json();
         Scenario::parse(&text, "tape.json").unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
 
-    fn json(&self, planted: Option<&str>) -> Value {
+    /// Without the steps of the tape a scenario of the repository is played as it is.
+    fn laid_over(&self, mut script: Scenario, planted: Option<&str>) -> Scenario {
+        script::plant(&mut script, planted);
+        let mut draft = Draft::over(&script);
+        self.write(&mut draft);
+        if !draft.is_empty() {
+            script.settle = script.settle.max(SETTLE);
+        }
+        draft.finish(&mut script);
+        script
+    }
+
+    fn own(&self, planted: Option<&str>) -> Scenario {
         let head: [u8; HEAD] = std::array::from_fn(|at| self.0.get(at).copied().unwrap_or(0));
         let choose = |at: usize, from: &[&'static str]| from[usize::from(head[at]) % from.len()];
         let count = [3, 2, 4, 5][usize::from(head[0]) % 4];
-        let servers: Vec<String> = (0..count).map(|nth| char::from(b'a' + nth as u8).to_string()).collect();
-        let liar = (head[1] % 4 == 3 && count > 2).then(|| servers[count - 1].clone());
-        let mut draft = Draft { down: vec![0; count], at: 0, until: 0, steps: Vec::new(), servers, liar };
+        let names: Vec<String> = (0..count).map(|nth| char::from(b'a' + nth as u8).to_string()).collect();
+        let liar = (head[1] % 4 == 3 && count > 2).then(|| names[count - 1].clone());
+        let server = |(nth, name): (usize, &String)| {
+            let planted: Vec<&str> = planted.into_iter().collect();
+            (name.clone(), json!({ "planted": planted, "answer_order": order(head[1] / 4, nth) }))
+        };
+        let scenario = json!({
+            "why": "A tape of the fuzzer.",
+            "room_version": choose(2, &["11", "12", "10", "6", "2", "11", "9", "3"]),
+            "servers": serde_json::Map::from_iter(names.iter().enumerate().map(server)),
+            "links": { "default": { "latency": choose(3, &["50ms", "10ms", "200ms", "500ms"]), "jitter": choose(4, &["0ms", "20ms", "150ms"]) } },
+            "room": { "created_by": "a", "history_visibility": choose(5, &["shared", "joined", "invited", "world_readable"]) },
+            "timeline": [],
+            "settle": SETTLE,
+        });
+        let mut scenario: Scenario = serde_json::from_value(scenario).expect("a head is a scenario");
+        let forges = head[5] / 4 % 2 == 1;
+        let mut draft = Draft::new(names, liar, forges);
+        self.write(&mut draft);
+        draft.last_words();
+        draft.finish(&mut scenario);
+        scenario
+    }
+
+    fn write(&self, draft: &mut Draft) {
         for step in self.0.get(HEAD..).unwrap_or_default().chunks_exact(STEP).take(STEPS_MAX) {
             draft.step([step[0], step[1], step[2], step[3]]);
         }
-        draft.last_words();
-        let entry =
-            |name: &String| (name.clone(), planted.map_or(json!({}), |bug| json!({ "planted": [bug] })));
-        let timeline = draft.timeline();
-        json!({
-            "why": "A tape of the fuzzer.",
-            "room_version": choose(2, &["11", "12", "10", "6", "2", "11", "9", "3"]),
-            "servers": serde_json::Map::from_iter(draft.servers.iter().map(entry)),
-            "links": { "default": { "latency": choose(3, &["50ms", "10ms", "200ms", "500ms"]), "jitter": choose(4, &["0ms", "20ms", "150ms"]) } },
-            "room": { "created_by": "a", "history_visibility": choose(5, &["shared", "joined", "invited", "world_readable"]) },
-            "timeline": timeline,
-            "settle": "3min",
-        })
     }
 }
 
-impl Draft {
-    fn step(&mut self, [what, wait, who, how]: [u8; STEP]) {
-        self.at += u64::from(wait) * PACE_MS;
-        let (n, how_much) = (self.servers.len(), u64::from(how));
-        let server = usize::from(who) % n;
-        let other = (server + 1 + usize::from(who) / n % (n - 1)) % n;
-        let name = |nth: usize| self.servers[nth].clone();
-        let (from, to, lasting) = (name(server), name(other), 500 + how_much * 60);
-        let speaker = self.speaker(server);
-        let ms = |ms: u64| format!("{ms}ms");
-        match what % 32 {
-            0..=9 => {
-                let every = [50, 200, 10, 1_000][usize::from(how) / 64];
-                self.add(json!({ "message": { "by": speaker, "count": 1 + how_much % 24, "every": ms(every) } }));
-            }
-            10 | 11 => self.add(json!({ "topic": { "by": "a", "text": format!("{how}") } })),
-            12 => self.add(json!({ "profile": { "by": speaker, "displayname": format!("{how}") } })),
-            13 => {
-                let level = [50, 0, 100, 75][usize::from(how) % 4];
-                let users = if from == "a" { json!({}) } else { json!({ from: level }) };
-                self.add(json!({ "power_levels": { "by": "a", "users": users, "content": { "events_default": 0 } } }));
-            }
-            14 => {
-                let to = ["shared", "joined", "invited", "world_readable"][usize::from(how) % 4];
-                self.add(json!({ "history_visibility": { "by": "a", "to": to } }));
-            }
-            15 => self.add(json!({ "page_back": { "server": from, "limit": 1 + how_much % 100, "pages": 1 + how_much % 5 } })),
-            16..=18 => {
-                let side: Vec<String> = (0..n).filter(|nth| usize::from(who) >> nth & 1 == 1).map(name).collect();
-                let side = if side.is_empty() || side.len() == n { vec![from] } else { side };
-                self.fault(lasting, json!({ "partition": { "groups": [side], "for": ms(lasting) } }));
-            }
-            19 | 20 => self.fault(lasting, json!({ "cut": { "from": from, "to": to, "for": ms(lasting) } })),
-            21 => self.fault(lasting, json!({ "silence": { "from": from, "to": to, "both": how % 2 == 1, "for": ms(lasting) } })),
-            22 => {
-                let latency = json!({ "from": from, "to": to, "latency": ms(10 + how_much * 8), "for": ms(lasting) });
-                self.fault(lasting, json!({ "latency": latency }));
-            }
-            23 => {
-                let jump = (i64::from(how) - 128) * 500;
-                self.add(json!({ "clock": { "server": from, "jump": format!("{jump}ms") } }));
-            }
-            24..=26 => self.crash(server, lasting / 2, (what % 32 == 26).then_some(1 + how_much % 20)),
-            _ => self.lie(who, how),
-        }
-    }
-
-    /// Who speaks for a server: itself, unless it lies.
-    fn speaker(&self, server: usize) -> String {
-        let name = &self.servers[server];
-        if self.liar.as_ref() == Some(name) { self.servers[0].clone() } else { name.clone() }
-    }
-
-    fn add(&mut self, action: Value) {
-        self.steps.push((self.at, action));
-    }
-
-    fn fault(&mut self, lasting: u64, action: Value) {
-        self.until = self.until.max(self.at + lasting);
-        self.add(action);
-    }
-
-    fn crash(&mut self, server: usize, lasting: u64, after_writes: Option<u64>) {
-        if self.down[server] >= self.at && self.down[server] > 0 {
-            return;
-        }
-        let up = self.at + lasting;
-        self.down[server] = up;
-        self.until = self.until.max(up);
-        let mut crash = json!({ "server": self.servers[server] });
-        if let Some(writes) = after_writes {
-            crash["after_writes"] = writes.into();
-        }
-        self.add(json!({ "crash": crash }));
-        self.steps.push((up, json!({ "restart": { "server": self.servers[server] } })));
-    }
-
-    /// The liar gives told answers for a while; without a liar, nothing.
-    fn lie(&mut self, which: u8, how: u8) {
-        const ENDPOINTS: [&str; 6] =
-            ["get_missing_events", "backfill", "event", "state_ids", "state", "event_auth"];
-        let Some(liar) = self.liar.clone() else { return };
-        let endpoint = ENDPOINTS[usize::from(which) % ENDPOINTS.len()];
-        let mut answer = json!({ "server": liar, "endpoint": endpoint, "times": 1 + how / 8 });
-        match how % 8 {
-            0 | 1 if endpoint != "event" => answer["events"] = json!([]),
-            2 => answer["hang"] = true.into(),
-            3 => answer["body"] = json!("no object"),
-            4 => answer["body"] = json!({ "events": 7, "pdus": {}, "auth_chain": null }),
-            other => answer["status"] = [500, 404, 403, 429][usize::from(other) % 4].into(),
-        }
-        self.add(json!({ "answer": answer }));
-    }
-
-    fn last_words(&mut self) {
-        let last = self.steps.iter().map(|(at, _)| *at).max().unwrap_or(0);
-        self.at = last.max(self.until) + 1_000;
-        for server in 0..self.servers.len() {
-            if self.liar.as_ref() != Some(&self.servers[server]) {
-                self.add(json!({ "message": { "by": self.servers[server] } }));
-                self.at += LAST_WORDS_EVERY_MS;
-            }
-        }
-    }
-
-    fn timeline(&mut self) -> Vec<Value> {
-        self.steps.sort_by_key(|(at, _)| *at);
-        let step = |(at, mut action): (u64, Value)| {
-            action["at"] = format!("{at}ms").into();
-            action
-        };
-        std::mem::take(&mut self.steps).into_iter().map(step).collect()
-    }
+/// In which order a server answers: all in one, or each in another.
+fn order(choice: u8, nth: usize) -> AnswerOrder {
+    let orders = AnswerOrder::ALL;
+    let choice = usize::from(choice) % (orders.len() + 3);
+    orders.get(choice).copied().unwrap_or(orders[(choice + nth) % orders.len()])
 }
 
 impl Body for Tape {
@@ -295,6 +207,13 @@ impl fmt::Debug for Tape {
 
 #[cfg(test)]
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let scripted = script::names().zip(0..).map(|(name, place)| (name, vec![SCRIPTED, place, 0, 0, 0, 0]));
+    written().into_iter().chain(scripted).collect()
+}
+
+/// Tapes that were written by hand.
+#[cfg(test)]
+pub(super) fn written() -> Vec<(&'static str, Vec<u8>)> {
     // Servers, whether one lies, version, latency, jitter, visibility; then what, after how long, who, how much.
     let tape = |head: [u8; HEAD], steps: &[[u8; STEP]]| [&head[..], &steps.concat()].concat();
     vec![
@@ -325,12 +244,51 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             "clocks-and-rights",
             tape([3, 0, 4, 0, 0, 2], &[[23, 9, 1, 255], [13, 5, 2, 0], [12, 9, 3, 1], [14, 9, 0, 1]]),
         ),
+        (
+            "second-users-come-and-go",
+            tape(
+                [0; HEAD],
+                &[
+                    [202, 4, 0, 1],
+                    [192, 9, 0, 0],
+                    [193, 20, 1, 0],
+                    [195, 20, 1, 3],
+                    [198, 9, 1, 0],
+                    [200, 40, 2, 60],
+                ],
+            ),
+        ),
+        (
+            "every-order",
+            tape([3, 20, 0, 0, 1, 0], &[[16, 10, 6, 120], [0, 4, 0, 23], [0, 4, 1, 23], [15, 200, 2, 9]]),
+        ),
+        ("one-by-one-deeper", tape([2, 8, 0, 0, 0, 0], &[[16, 10, 2, 120], [0, 4, 0, 23], [0, 80, 3, 23]])),
+        (
+            "forger",
+            tape(
+                [0, 3, 0, 0, 0, 4],
+                &[[27, 9, 0, 0], [27, 9, 3, 0], [28, 9, 4, 64], [29, 9, 6, 65], [0, 9, 0, 5]],
+            ),
+        ),
+        (
+            "said-and-redacted",
+            tape([0, 0, 3, 0, 0, 0], &[[204, 9, 1, 40], [205, 9, 2, 0], [206, 9, 4, 27], [0, 4, 0, 9]]),
+        ),
     ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::{Action, Step};
+
+    #[test]
+    fn every_planted_bug_has_its_scenario_among_the_seeds() {
+        let names: Vec<&str> = script::names().collect();
+        for bug in crate::homeserver::planted::ALL {
+            assert!(names.contains(&bug.id), "{} is in no seed", bug.id);
+        }
+    }
 
     #[test]
     fn an_empty_tape_is_a_run_without_faults() {
@@ -342,9 +300,9 @@ mod tests {
     fn what_is_appended_leaves_the_earlier_steps_as_they_were() {
         let tape: Vec<u8> = (0..70_u8).map(|n| n.wrapping_mul(37)).collect();
         let steps = |length: usize| {
-            let timeline =
-                Tape(tape[..length].to_vec()).json(None)["timeline"].as_array().cloned().unwrap_or_default();
-            timeline.into_iter().filter(|step| step["message"]["count"].is_u64()).collect::<Vec<_>>()
+            let timeline = Tape(tape[..length].to_vec()).scenario(None).timeline;
+            let counts = |step: &Step| matches!(&step.action, Action::Message(message) if message.count > 1);
+            timeline.into_iter().filter(counts).collect::<Vec<_>>()
         };
         let whole = steps(tape.len());
         for length in HEAD..tape.len() {

@@ -1,0 +1,179 @@
+//! The text of a room dump and of its keys, as people bring them: what can't be read is refused with a place in the file,
+//! every line of the rest is accounted for, and what was read can be written and is the same again.
+//!
+//! The dump ends at the first empty line; what follows is the file of keys.
+
+use std::{collections::BTreeSet, fmt};
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use ruma_common::OwnedEventId;
+
+use super::{Body, Reached};
+use crate::room::dump::{Dump, DumpError, Invalid, Verified, read_keys};
+
+/// The bytes of both files.
+pub struct RoomFile(Vec<u8>);
+
+impl<'a> Arbitrary<'a> for RoomFile {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(Self(u.bytes(u.len())?.to_vec()))
+    }
+}
+
+/// Events of the dump were judged.
+const JUDGED: &str = "judged";
+
+impl Body for RoomFile {
+    const USEFUL: &'static [&'static str] = &[JUDGED];
+
+    fn check(&self) -> Reached {
+        let text = String::from_utf8_lossy(&self.0);
+        let (events, keys) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let keys = read_keys("keys.json", keys).map_err(|error| check_place(&error, keys));
+        let dump = match Dump::parse("room.jsonl", events) {
+            Ok(dump) => dump,
+            Err(error) => return Reached::from([check_place(&error, events).into()]),
+        };
+        assert_eq!(dump.events().count() + dump.invalid().len(), dump.len(), "a line is lost");
+        let all = account_for(&dump, dump.clone().verify(None));
+        check_written(&all);
+        check_judged(&all);
+        let mut reached = Reached::from([JUDGED.into()]);
+        reached.extend(all.invalid.iter().map(|invalid| first_words(&invalid.reason).into()));
+        match keys {
+            Ok(keys) => {
+                let signed = account_for(&dump, dump.clone().verify(Some(&keys)));
+                assert!(
+                    ids(&signed).is_subset(&ids(&all)),
+                    "what is signed is refused without a look at that"
+                );
+                reached.insert(if signed.pdus.is_empty() { "none signed" } else { "signed" }.into());
+            }
+            Err(why) => drop(reached.insert(why.into())),
+        }
+        reached
+    }
+}
+
+/// What kind of mistake it is; its place must be in the file.
+fn check_place(error: &DumpError, text: &str) -> &'static str {
+    let lines = text.lines().count();
+    let (line, kind) = match error {
+        DumpError::Line { line, .. } => (*line, "no object"),
+        DumpError::Version { line, .. } => (*line, "no version"),
+        DumpError::Create { line, .. } => (*line, "no good create event"),
+        DumpError::Keys { line, .. } => {
+            return if *line <= lines + 1 { "no keys" } else { panic!("{error}") };
+        }
+        DumpError::NoCreate { .. } => return "no create event",
+        DumpError::Key { .. } => return "a bad key",
+    };
+    assert!((1..=lines).contains(&line), "{error}: there are {lines} lines");
+    kind
+}
+
+/// Each line of the dump is an event or is said to be none, and where.
+fn account_for(dump: &Dump, verified: Verified) -> Verified {
+    assert_eq!(verified.pdus.len() + verified.invalid.len(), dump.len(), "a line is lost");
+    let lines: BTreeSet<usize> = verified.invalid.iter().map(|invalid| invalid.line).collect();
+    assert_eq!(lines.len(), verified.invalid.len(), "a line is named twice");
+    for Invalid { reason, .. } in &verified.invalid {
+        assert!(!reason.is_empty(), "refused without a reason");
+    }
+    for pdu in &verified.pdus {
+        assert_eq!(pdu.room_id(), *dump.room_id(), "{} is of another room", pdu.event_id());
+    }
+    verified
+}
+
+fn ids(verified: &Verified) -> BTreeSet<OwnedEventId> {
+    verified.pdus.iter().map(|pdu| pdu.event_id().clone()).collect()
+}
+
+/// A dump of what was read is read as the same.
+fn check_written(verified: &Verified) {
+    let lines: Vec<&str> = verified.pdus.iter().map(|pdu| pdu.json().get()).collect();
+    let Ok(again) = Dump::parse("again.jsonl", &lines.join("\n")) else {
+        // The create event that was read may be one that its hash doesn't fit.
+        return assert!(
+            verified.pdus.iter().all(|pdu| !pdu.is_create()),
+            "the create event is not read again"
+        );
+    };
+    let again = again.verify(None);
+    assert_eq!(again.invalid, [], "what was read and written is not read");
+    assert!(again.pdus.iter().map(|pdu| pdu.event_id()).eq(verified.pdus.iter().map(|pdu| pdu.event_id())));
+}
+
+/// The room has every event, in its history or waiting, and is the same whoever judges.
+fn check_judged(verified: &Verified) {
+    let room = verified.judge();
+    let waiting: BTreeSet<&OwnedEventId> = room.waiting().map(|pdu| pdu.event_id()).collect();
+    for pdu in &verified.pdus {
+        let id = pdu.event_id();
+        assert!(room.event(id).is_some() || waiting.contains(id), "{id} is gone");
+    }
+    assert_eq!(verified.judge().forward_extremities(), room.forward_extremities(), "judged twice, two rooms");
+}
+
+fn first_words(reason: &str) -> String {
+    reason.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Debug for RoomFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+#[cfg(test)]
+pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    use serde_json::json;
+
+    use super::world::{HOSTS, Realm, key, sign};
+    use crate::matrix::{crypto::Crypto, keys::encode, version::RoomVersion};
+
+    let dump = |version| {
+        let realm = Realm::founded(version);
+        let signed = |pdu: &crate::matrix::pdu::Pdu| {
+            let object = serde_json::from_str(pdu.json().get()).expect("it is canonical");
+            let pdu = sign(object, version, &Crypto::default()).expect("it is well-formed");
+            let mut event: serde_json::Value = serde_json::from_str(pdu.json().get()).expect("it is JSON");
+            event["event_id"] = pdu.event_id().as_str().into();
+            event.to_string()
+        };
+        realm.pdus.iter().map(|pdu| signed(pdu)).collect::<Vec<_>>()
+    };
+    let public = |host: &str| json!({ "server_name": host, "verify_keys": { "ed25519:1": encode(&key(host).public()) }, "valid_until_ts": 1_700_000_000_000_u64 });
+    let keys = json!(HOSTS[..4].iter().map(|host| public(host)).collect::<Vec<_>>()).to_string();
+    let both = |lines: &[String], keys: &str| format!("{}\n\n{keys}", lines.join("\n")).into_bytes();
+    let (eleven, two) = (dump(RoomVersion::V11), dump("2".parse().expect("a version")));
+    let changed = eleven.iter().map(|line| line.replace("public", "invite")).collect::<Vec<_>>();
+    vec![
+        ("signed", both(&eleven, &keys)),
+        ("version-2", both(&two, &keys)),
+        ("without-keys", both(&eleven[..3], "")),
+        ("changed-after-the-hash", both(&changed, &keys)),
+        ("two-rooms", both(&[&eleven[..2], &two[..2]].concat(), "[]")),
+        ("with-a-hole", both(&[&eleven[..2], &eleven[6..]].concat(), &keys)),
+        ("no-create", both(&eleven[1..3], &keys)),
+        ("no-json", both(&["{}".to_owned(), "{".to_owned()], "[{}]")),
+        (
+            "a-key-that-is-none",
+            both(
+                &eleven[..1],
+                r#"[{"server_name":"a","verify_keys":{"ed25519:1":"AA"},"valid_until_ts":0}]"#,
+            ),
+        ),
+        (
+            "version-of-the-future",
+            b"{\"type\":\"m.room.create\",\"state_key\":\"\",\"content\":{\"room_version\":\"99\"}}\n\n[]"
+                .to_vec(),
+        ),
+        (
+            "version-that-is-no-text",
+            b"{\"type\":\"m.room.create\",\"state_key\":\"\",\"content\":{\"room_version\":11}}\n\n[]"
+                .to_vec(),
+        ),
+    ]
+}
