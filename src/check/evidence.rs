@@ -265,6 +265,8 @@ pub struct Host<'a> {
     /// The numbers of the records at which a user of it began to scroll back to the beginning of the room, and at which
     /// it gave up before it was there.
     pub scrolled_in_vain: Option<(usize, usize)>,
+    /// How often a user scrolled back in vain, until it gave up.
+    pub vain_scrolls: usize,
     /// The number of the record at which a user began to scroll back that far.
     scrolls: Option<usize>,
     lives: usize,
@@ -536,7 +538,9 @@ impl<'a> Evidence<'a> {
             {
                 host.scrolls = Some(at);
             }
-            What::PagedBack { complete, .. } => {
+            What::PagedBack { complete, events } => {
+                let to_the_beginning = host.scrolls.is_some();
+                host.vain_scrolls += usize::from(!complete && (*events == 0 || to_the_beginning));
                 let began = host.scrolls.take().filter(|_| !complete);
                 host.scrolled_in_vain = began.map(|began| (began, at));
             }

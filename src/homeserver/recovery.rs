@@ -65,6 +65,18 @@ struct Plan {
     interested: BTreeSet<OwnedServerName>,
 }
 
+/// Where there are more servers than an attempt asks, others come first in the next one: who alone has an event may be any of
+/// them. The order shifts by one each time round, since some ways are gone at every other attempt only.
+fn in_turn(mut servers: Vec<OwnedServerName>, failures: u32) -> Vec<OwnedServerName> {
+    if servers.len() > SERVERS_PER_ATTEMPT {
+        let asked = failures as usize * SERVERS_PER_ATTEMPT;
+        let turn = asked + asked / servers.len();
+        let first = turn % servers.len();
+        servers.rotate_left(first);
+    }
+    servers
+}
+
 impl Homeserver {
     pub(super) async fn recover_forever(self: Rc<Self>) {
         loop {
