@@ -271,6 +271,11 @@ pub struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
+    /// The servers on whose word it took a state.
+    fn words(&self) -> impl Iterator<Item = &'a str> {
+        self.states_taken.values().copied().chain(self.joined_via)
+    }
+
     /// The events that are part of its history at the end.
     pub fn history(&self) -> impl Iterator<Item = &'a EventId> + '_ {
         self.held.iter().filter(|(_, standing)| standing.is_history()).map(|(id, _)| *id)
@@ -726,8 +731,18 @@ impl<'a> Evidence<'a> {
 
     /// Whether what a server knows of the state may be the word of one that is not honest.
     pub fn may_be_deceived(&self, host: &Host<'_>) -> bool {
-        let words = host.states_taken.values().copied().chain(host.joined_via);
-        words.into_iter().any(|from| !self.is_honest(from))
+        let mut asked = BTreeSet::new();
+        let mut open: Vec<&str> = host.words().collect();
+        while let Some(server) = open.pop() {
+            if !self.is_honest(server) {
+                return true;
+            }
+            // Who was deceived deceives others and is honest.
+            if asked.insert(server) {
+                open.extend(self.hosts.get(server).into_iter().flat_map(Host::words));
+            }
+        }
+        false
     }
 
     /// What each server got of what it lacked.

@@ -208,7 +208,8 @@ impl Room {
                 judgements.extend(self.rejudge(above));
             }
             judgements.extend(self.recheck_claims_above(&id));
-            for woken in self.blocked.remove(&id).into_iter().flatten() {
+            let revived = self.revive_outliers_above(&id);
+            for woken in self.blocked.remove(&id).into_iter().flatten().chain(revived) {
                 push(self, &mut open, woken);
             }
         }
@@ -475,6 +476,27 @@ impl Room {
     fn recheck_claims_above(&mut self, id: &EventId) -> Vec<Judgement> {
         let idx = self.graph.get(id).expect("it was just placed");
         self.rejudge(self.claims_on(idx))
+    }
+
+    /// Lets outliers wait to be judged that stand on an event, have a peer's word for the state before them, and need it no
+    /// more. Gives them.
+    fn revive_outliers_above(&mut self, id: &EventId) -> Vec<OwnedEventId> {
+        let idx = self.graph.get(id).expect("it was just placed");
+        let claimed = |child: &EventIdx| {
+            self.graph.standing(*child) == Standing::Outlier
+                && self
+                    .held(*child)
+                    .is_some_and(|held| held.claimed && self.wants_of(&held.pdu) == Wants::default())
+        };
+        let outliers = self.graph.children(idx).iter().copied().filter(claimed);
+        let outliers: Vec<Arc<Pdu>> =
+            outliers.filter_map(|child| Some(self.held(child)?.pdu.clone())).collect();
+        let ids = outliers.iter().map(|pdu| pdu.event_id().clone()).collect();
+        for pdu in outliers {
+            let id = pdu.event_id().clone();
+            self.waiting.insert(id, Waiting { pdu, arrival: Arrival::Backfilled });
+        }
+        ids
     }
 
     /// The events behind another that have a peer's word for the state before them, and need it no more.
