@@ -158,6 +158,9 @@ pub struct OwnEvent<'e> {
     pub pdu: &'e Pdu,
 }
 
+/// Where servers tell states, and the events that they are made of.
+const STATE_ENDPOINTS: [&str; 5] = ["send_join", "state_ids", "state", "event_auth", "make_join"];
+
 /// A key that a server signs with.
 #[derive(Clone, Copy, Debug)]
 pub struct EventKey<'a> {
@@ -720,11 +723,6 @@ impl<'a> Evidence<'a> {
         self.guests.contains(server)
     }
 
-    /// Whether nobody tells a server what to answer. One with a bug is honest: its failures are failures.
-    pub fn is_honest(&self, server: &str) -> bool {
-        !self.scripted.iter().any(|(told, _)| *told == server)
-    }
-
     /// Whether a server gives an event out under its own name as it would by itself: where all else fails, `/event` is
     /// how it is to be had.
     pub fn is_honest_about(&self, server: &str, id: &EventId) -> bool {
@@ -733,12 +731,13 @@ impl<'a> Evidence<'a> {
         !self.told.iter().any(|(told, about)| *told == server && about.is_none_or(means))
     }
 
-    /// Whether what a server knows of the state may be the word of one that is not honest.
+    /// Whether what a server knows of the state may be the word of one that somebody tells what to say of states. One with a
+    /// bug is honest: its failures are failures.
     pub fn may_be_deceived(&self, host: &Host<'_>) -> bool {
         let mut asked = BTreeSet::new();
         let mut open: Vec<&str> = host.words().collect();
         while let Some(server) = open.pop() {
-            if !self.is_honest(server) {
+            if STATE_ENDPOINTS.iter().any(|endpoint| self.scripted.contains(&(server, *endpoint))) {
                 return true;
             }
             // Who was deceived deceives others and is honest.
