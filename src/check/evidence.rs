@@ -159,7 +159,7 @@ pub struct OwnEvent<'e> {
 }
 
 /// Where servers tell states, and the events that they are made of.
-const STATE_ENDPOINTS: [&str; 5] = ["send_join", "state_ids", "state", "event_auth", "make_join"];
+const STATE_ENDPOINTS: [&str; 4] = ["send_join", "state_ids", "state", "event_auth"];
 
 /// A key that a server signs with.
 #[derive(Clone, Copy, Debug)]
