@@ -38,8 +38,8 @@ struct Tally {
     marks: Reached,
 }
 
-/// Counts an input; it is useful if it reached one of those marks. With `BACKFIRE_TALLY` set, a line says so whenever
-/// libFuzzer gives its pulse: after 1, 2, 4, 8 inputs, and so on.
+/// Counts an input; it is useful if it reached one of those marks. With `BACKFIRE_TALLY` set, a line says so whenever there
+/// are new marks, and whenever libFuzzer gives its pulse: after 1, 2, 4, 8 inputs, and so on.
 pub fn count(reached: Reached, useful: &[&str]) {
     static TOLD: OnceLock<bool> = OnceLock::new();
     static TALLY: Mutex<Tally> = Mutex::new(Tally { inputs: 0, useful: 0, marks: Reached::new() });
@@ -49,8 +49,9 @@ pub fn count(reached: Reached, useful: &[&str]) {
     let mut tally = TALLY.lock().expect("nothing panics while it is held");
     tally.inputs += 1;
     tally.useful += u64::from(useful.is_empty() || useful.iter().any(|mark| reached.contains(*mark)));
+    let before = tally.marks.len();
     tally.marks.extend(reached);
-    if tally.inputs.is_power_of_two() {
+    if tally.inputs.is_power_of_two() || tally.marks.len() > before {
         let Tally { inputs, useful, marks } = &*tally;
         eprintln!("{inputs} inputs, {} % of them useful; {} marks", useful * 100 / inputs, marks.len());
     }

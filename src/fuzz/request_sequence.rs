@@ -158,6 +158,8 @@ type Forms = IndexMap<String, Form>;
 /// What is known of a room before the first request.
 struct Base {
     realm: Realm,
+    /// The ids that requests may name from the beginning.
+    known: Vec<OwnedEventId>,
     twin: Plain,
     forms: Forms,
     members: BTreeMap<&'static str, String>,
@@ -170,13 +172,34 @@ thread_local! {
 impl Base {
     fn of(version: RoomVersion) -> Rc<Self> {
         let make = || {
-            let realm = Realm::lived_in(version);
+            let mut realm = Realm::lived_in(version);
+            let newest = realm.pdus.iter().rev().take(3).rev().map(|pdu| pdu.event_id().clone()).collect();
+            let known = [odd_events(&mut realm), newest].concat();
             let forms = realm.pdus.iter().flat_map(|pdu| forms(&realm.room, pdu)).collect();
             let (twin, members) = (twin_of(&realm.room), memberships(&realm.room));
-            Rc::new(Self { realm, twin, forms, members })
+            Rc::new(Self { realm, known, twin, forms, members })
         };
         BASES.with(|bases| bases.borrow_mut().entry(version).or_insert_with(make).clone())
     }
+}
+
+/// An event that is not allowed, and one that nothing leads to: both are held, and at neither is there a state to tell.
+fn odd_events(realm: &mut Realm) -> Vec<OwnedEventId> {
+    let tips = realm.room.forward_extremities();
+    let mut make = |by: &str| {
+        let draft = Draft::message_like("m.room.message", &user(by), json!({ "body": "odd" }));
+        let object = realm.place(draft, &tips);
+        let pdu = sign(object, realm.version, &stand_in()).expect("they are well-formed");
+        match by {
+            "g" => realm.take(pdu.clone()),
+            _ => {
+                realm.room.add_outliers([pdu.clone()]);
+                realm.pdus.push(pdu.clone());
+            }
+        }
+        pdu.event_id().clone()
+    };
+    vec![make("b"), make("g")]
 }
 
 /// The texts in which an event may be served. Whoever may see it gets it whole, and everybody may get what is left of it.
@@ -212,10 +235,9 @@ impl Body for Sequence {
 
     fn check(&self) -> Reached {
         let base = Base::of(self.version);
-        let newest = base.realm.pdus.iter().rev().take(3);
         let mut stage = Stage {
             host: Host::start(durable("a", base.realm.room.clone())),
-            known: newest.map(|pdu| pdu.event_id().clone()).collect(),
+            known: base.known.clone(),
             events: base.realm.pdus.len(),
             members: base.members.clone(),
             twin: base.twin.clone(),
@@ -523,15 +545,19 @@ impl Stage {
         }
     }
 
-    /// `make_join` and `send_join`: whoever is not banned may come in.
+    /// `make_join` and `send_join`: whoever is not banned may come in, and each server speaks for its own users.
     fn join(&mut self, asked: &Asked) {
-        let (room, user_id) = (encode(self.room_id(asked).as_str()), user(asked.by));
+        // There is no event in the question that could be another: here it is a user of another server.
+        let of_another = asked.flaw == Flaw::NoSuchEvent;
+        let host = if of_another { if asked.by == "g" { "f" } else { "g" } } else { asked.by };
+        let (room, user_id) = (encode(self.room_id(asked).as_str()), user(host));
         let version = self.base.realm.version;
         let path = format!("/_matrix/federation/v1/make_join/{room}/{}?ver={version}", encode(&user_id));
         let (status, template) = self.ask(asked, Method::GET, path, None);
         let expected = match asked.flaw {
             Flaw::Unsigned => 401,
             Flaw::OtherRoom => 404,
+            _ if of_another => 403,
             _ if self.members.get(asked.by).is_some_and(|membership| membership == "ban") => 403,
             _ => 200,
         };
@@ -630,6 +656,11 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("reads-by-strangers", all(1, &[one(0, 2, 0), one(1, 3, 0), one(2, 5, 0), one(3, 2, 0)])),
         ("a-stranger-joins-and-reads", all(2, &[one(8, 5, 0), one(0, 5, 0), one(4, 5, 0)])),
         ("a-banned-user-joins", all(0, &[one(8, 3, 0), one(4, 3, 0), one(0, 0, 0)])),
+        (
+            "states-at-odd-events",
+            all(0, &[one(3, 0, 3), one(3, 0, 4), one(5, 1, 3), one(2, 0, 4), one(6, 0, 3)]),
+        ),
+        ("joins-of-anothers-user", all(0, &[vec![8, 5, 0, 9, 0, 0, 12], vec![8, 2, 0, 9, 0, 0, 12]])),
         ("messages-and-a-repeat", all(0, &[one(4, 0, 0), one(4, 1, 0), one(7, 0, 0), one(0, 4, 0)])),
     ]
 }
