@@ -123,6 +123,11 @@ fn is_told(evidence: &Evidence<'_>, host: &Host<'_>, id: &EventId) -> bool {
     if evidence.crafted.contains_key(id) || is_refused_join(evidence, id) {
         return false;
     }
+    // Who was lied to about the state does not know who is in the room.
+    let author = evidence.seen.get(id).and_then(|seen| evidence.hosts.get(seen.server));
+    if author.is_some_and(|author| evidence.may_be_deceived(author)) {
+        return false;
+    }
     let room = evidence.referee();
     let Some(state) = room.state_before(id) else { return true };
     room.members(state, "join").any(|user| user.server_name().as_str() == host.matrix_name)
@@ -192,7 +197,7 @@ fn pulled(host: &Host<'_>) -> usize {
 }
 
 /// Events that every peer that gave them to a server gave redacted.
-fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
+pub(super) fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
     let mut redacted: BTreeMap<&str, bool> = BTreeMap::new();
     for asked in evidence.requests.values().filter(|asked| asked.from == name) {
         let Some(answer) = asked.answer.as_ref().filter(|answer| !answer.redacted.is_empty()) else {
