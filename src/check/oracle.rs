@@ -208,10 +208,10 @@ pub(super) fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> 
             *redacted.entry(id).or_default() |= whole;
         }
     }
-    let pushed = evidence.requests.values().filter(|asked| asked.to == name && asked.endpoint == "send");
-    let pushed: BTreeSet<&str> = pushed.flat_map(|asked| asked.events).map(String::as_str).collect();
-    let only_redacted = redacted.into_iter().filter(|(id, whole)| !whole && !pushed.contains(id));
+    let only_redacted = redacted.into_iter().filter(|(_, whole)| !whole);
     let ids = only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok());
+    // Its first copy is the one that it keeps.
+    let ids = ids.filter(|id| host.received.get(id).is_some_and(|(_, from)| is_pulled(from)));
     // What somebody redacted is so for all.
     let ids = ids.filter(|id| evidence.referee().redacted_by(id).is_none());
     ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()
