@@ -235,6 +235,11 @@ impl Homeserver {
         })
     }
 
+    /// Whether an event is held, judged or waiting.
+    fn holds(&self, plan: &Plan, id: &EventId) -> bool {
+        self.store.read().rooms.get(&plan.room).is_some_and(|room| room.event(id).is_some())
+    }
+
     /// Whether a hole is still one.
     fn is_open(&self, plan: &Plan) -> bool {
         let durable = self.store.read();
@@ -477,6 +482,10 @@ impl Homeserver {
         } else {
             let mut fetched = Vec::new();
             for id in &unknown {
+                // While others were asked for, it may have come by itself.
+                if self.habits.fetches_only_unknown && self.holds(plan, id) {
+                    continue;
+                }
                 match self.fetch_event(plan, server, id).await {
                     Some((pdu, _)) => fetched.push(pdu),
                     None if self.habits.keeps_partial_fetches => {}
