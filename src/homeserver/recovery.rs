@@ -199,7 +199,7 @@ impl Homeserver {
             version: room.version(),
             missing: missing.clone(),
             earliest: room.forward_extremities().into_iter().take(NAMED_EVENTS_MAX).collect(),
-            servers: self.candidates(&tellers, &others),
+            servers: in_turn(self.candidates(&tellers, &others), hole.failures),
             wanted_as_auth,
             worth_filling: (self.habits.fills_gaps)(room.horizon()),
             goes_round: round_in_turn || backfilled || crowded,
