@@ -3,6 +3,10 @@
 //! Worked out from the journal and from the table of history visibility alone, once more and plainly: the servers'
 //! own judgement of who may see what is what is on trial here.
 
+use std::cell::RefCell;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 use ruma_common::{EventId, ServerName};
 use ruma_events::StateEventType;
 use serde_json::Value;
@@ -26,22 +30,23 @@ pub(super) const INVARIANT: Invariant = Invariant {
 const PROTECTED: [&str; 5] = ["backfill", "get_missing_events", "state", "state_ids", "event_auth"];
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let settings = Settings::default();
     let mut findings = Vec::new();
     for asked in evidence.requests.values() {
         if !evidence.answers_for_itself(asked.to, asked.endpoint) {
             continue;
         }
         findings.extend(match asked.endpoint {
-            "send" => pushed(evidence, asked),
-            _ => answered(evidence, asked),
+            "send" => pushed(evidence, &settings, asked),
+            _ => answered(evidence, &settings, asked),
         });
     }
     findings
 }
 
-fn answered(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
+fn answered<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Asked<'_>) -> Option<Finding> {
     let answer = asked.answer.as_ref().filter(|answer| answer.status == 200)?;
-    let reader = Reader::new(evidence, asked.from)?;
+    let reader = Reader::new(evidence, settings, asked.from)?;
     let host = evidence.hosts.get(asked.to)?;
     let moments = evidence.moments(asked);
     let said =
@@ -67,9 +72,10 @@ fn answered(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
 }
 
 /// A push goes to the servers that were in the room at the event.
-fn pushed(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
+fn pushed<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Asked<'_>) -> Option<Finding> {
     let by_script = asked.is_scripted();
-    let reader = Reader::new(evidence, asked.to).filter(|_| !by_script && !evidence.is_guest(asked.from))?;
+    let reader =
+        Reader::new(evidence, settings, asked.to).filter(|_| !by_script && !evidence.is_guest(asked.from))?;
     let host = evidence.hosts.get(asked.from)?;
     let mut ids = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
     let leaked = ids.find(|id| !reader.may_see(host, id, asked.at) && is_telling(evidence, id))?;
@@ -82,16 +88,21 @@ fn is_telling(evidence: &Evidence<'_>, id: &EventId) -> bool {
     evidence.pdu(id).is_some_and(|pdu| pdu.redacted_json().get() != pdu.json().get())
 }
 
+/// What the events that set the visibility of history say, each read once.
+#[derive(Default)]
+struct Settings<'a>(RefCell<IndexMap<&'a EventId, Option<String>, FixedState>>);
+
 /// A server that reads.
 struct Reader<'e, 'a> {
-    evidence: &'e Evidence<'a>,
+    evidence: &'a Evidence<'a>,
+    settings: &'e Settings<'a>,
     name: &'a ServerName,
 }
 
 impl<'e, 'a> Reader<'e, 'a> {
-    fn new(evidence: &'e Evidence<'a>, host: &str) -> Option<Self> {
+    fn new(evidence: &'a Evidence<'a>, settings: &'e Settings<'a>, host: &str) -> Option<Self> {
         let name = evidence.hosts.get(host)?.matrix_name;
-        Some(Self { evidence, name: <&ServerName>::try_from(name).ok()? })
+        Some(Self { evidence, settings, name: <&ServerName>::try_from(name).ok()? })
     }
 
     /// Whether it has a joined user in the current state of another server.
@@ -120,7 +131,7 @@ impl<'e, 'a> Reader<'e, 'a> {
         let after = room.graph().get(id).and_then(|idx| room.state_after(idx));
         [Some(before), after.as_ref()].into_iter().flatten().any(|state| {
             let was = |membership| room.members(state, membership).any(|user| self.owns(user.as_str()));
-            match visibility(room, state).as_deref() {
+            match self.settings.visibility(room, state).as_deref() {
                 Some("world_readable") => true,
                 Some("joined") => was("join"),
                 Some("invited") => was("join") || was("invite"),
@@ -148,9 +159,12 @@ impl<'e, 'a> Reader<'e, 'a> {
     }
 }
 
-fn visibility(room: &Room, state: &StateMap) -> Option<String> {
-    let event = room.state_event(state, &StateEventType::RoomHistoryVisibility, "")?;
-    event.content_str("history_visibility")
+impl<'a> Settings<'a> {
+    fn visibility(&self, room: &'a Room, state: &StateMap) -> Option<String> {
+        let event = room.state_event(state, &StateEventType::RoomHistoryVisibility, "")?;
+        let mut read = self.0.borrow_mut();
+        read.entry(event.event_id()).or_insert_with(|| event.content_str("history_visibility")).clone()
+    }
 }
 
 /// `*` stands for any text, `?` for one character; case is of no account.

@@ -158,6 +158,9 @@ pub struct OwnEvent<'e> {
     pub pdu: &'e Pdu,
 }
 
+/// Where servers tell states, and the events that they are made of.
+const STATE_ENDPOINTS: [&str; 4] = ["send_join", "state_ids", "state", "event_auth"];
+
 /// A key that a server signs with.
 #[derive(Clone, Copy, Debug)]
 pub struct EventKey<'a> {
@@ -265,6 +268,8 @@ pub struct Host<'a> {
     /// The numbers of the records at which a user of it began to scroll back to the beginning of the room, and at which
     /// it gave up before it was there.
     pub scrolled_in_vain: Option<(usize, usize)>,
+    /// How often a user scrolled back in vain, until it gave up.
+    pub vain_scrolls: usize,
     /// The number of the record at which a user began to scroll back that far.
     scrolls: Option<usize>,
     lives: usize,
@@ -536,7 +541,9 @@ impl<'a> Evidence<'a> {
             {
                 host.scrolls = Some(at);
             }
-            What::PagedBack { complete, .. } => {
+            What::PagedBack { complete, events } => {
+                let to_the_beginning = host.scrolls.is_some();
+                host.vain_scrolls += usize::from(!complete && (*events == 0 || to_the_beginning));
                 let began = host.scrolls.take().filter(|_| !complete);
                 host.scrolled_in_vain = began.map(|began| (began, at));
             }
@@ -716,11 +723,6 @@ impl<'a> Evidence<'a> {
         self.guests.contains(server)
     }
 
-    /// Whether nobody tells a server what to answer. One with a bug is honest: its failures are failures.
-    pub fn is_honest(&self, server: &str) -> bool {
-        !self.scripted.iter().any(|(told, _)| *told == server)
-    }
-
     /// Whether a server gives an event out under its own name as it would by itself: where all else fails, `/event` is
     /// how it is to be had.
     pub fn is_honest_about(&self, server: &str, id: &EventId) -> bool {
@@ -729,12 +731,13 @@ impl<'a> Evidence<'a> {
         !self.told.iter().any(|(told, about)| *told == server && about.is_none_or(means))
     }
 
-    /// Whether what a server knows of the state may be the word of one that is not honest.
+    /// Whether what a server knows of the state may be the word of one that somebody tells what to say of states. One with a
+    /// bug is honest: its failures are failures.
     pub fn may_be_deceived(&self, host: &Host<'_>) -> bool {
         let mut asked = BTreeSet::new();
         let mut open: Vec<&str> = host.words().collect();
         while let Some(server) = open.pop() {
-            if !self.is_honest(server) {
+            if STATE_ENDPOINTS.iter().any(|endpoint| self.scripted.contains(&(server, *endpoint))) {
                 return true;
             }
             // Who was deceived deceives others and is honest.

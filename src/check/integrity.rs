@@ -1,7 +1,5 @@
 //! Every event is what its author signed.
 
-use std::rc::Rc;
-
 use ruma_common::EventId;
 
 use super::{
@@ -9,7 +7,6 @@ use super::{
     evidence::{EventKey, Evidence},
 };
 use crate::matrix::{
-    crypto::Crypto,
     keys::{KeyRing, PublicKey, decode},
     pdu::{Pdu, PduError, UnverifiedPdu},
 };
@@ -34,19 +31,27 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
             Ok(pdu) if pdu.room_id() != evidence.referee().room_id() => {
                 Some(format!("it is of room {}", pdu.room_id()))
             }
-            Ok(pdu) => ring.as_ref().and_then(|ring| signature_problem(pdu, ring, &evidence.cryptos)),
+            Ok(pdu) => ring.as_ref().and_then(|ring| signature_problem(evidence, pdu, ring)),
         };
         if let Some(problem) = problem {
             let server = who_took_it(evidence, id, seen.server);
             findings.extend(server.map(|server| Finding::on(server, problem).about(id)));
         } else if let (Ok(pdu), Some(ring)) = (&seen.pdu, &in_time)
             && let Some(server) = who_knew_better(evidence, pdu)
-            && let Some(problem) = signature_problem(pdu, ring, &evidence.cryptos)
+            && let Some(problem) = signature_problem(evidence, pdu, ring)
         {
             findings.push(Finding::on(server, problem).about(id));
         }
     }
     findings
+}
+
+/// Up to room version 4 a key will do that its server says to have used once. The journal has only those that servers sign
+/// with, so what a script made a server sign can't be told from what anybody signed.
+fn may_be_by_an_old_key(evidence: &Evidence<'_>, pdu: &UnverifiedPdu) -> bool {
+    let crafter = evidence.crafted.get(pdu.event_id()).and_then(|crafter| evidence.hosts.get(crafter));
+    !evidence.version.rules().enforce_key_validity
+        && crafter.is_some_and(|crafter| crafter.matrix_name == pdu.sender_server().as_str())
 }
 
 /// Who should not have stored an event: the first that did. A server that a script made sign it does not count.
@@ -94,11 +99,12 @@ fn key_ring(evidence: &Evidence<'_>, valid_until: impl Fn(&EventKey<'_>) -> Opti
     (!evidence.keys.is_empty()).then_some(ring)
 }
 
-fn signature_problem(pdu: &UnverifiedPdu, ring: &KeyRing, cryptos: &[Rc<Crypto>]) -> Option<String> {
-    let mut results = cryptos.iter().map(|crypto| pdu.verify(ring, crypto));
+fn signature_problem(evidence: &Evidence<'_>, pdu: &UnverifiedPdu, ring: &KeyRing) -> Option<String> {
+    let mut results = evidence.cryptos.iter().map(|crypto| pdu.verify(ring, crypto));
     let verified = results.find(|result| !matches!(result, Err(PduError::Signature { .. })));
     match verified {
         None => Some(format!("the signature of {} does not match", pdu.sender_server())),
+        Some(Err(PduError::UnknownKey { .. })) if may_be_by_an_old_key(evidence, pdu) => None,
         Some(Err(error)) => Some(error.to_string()),
         Some(Ok(verified)) => (verified.is_redacted() && !is_redacted_form(pdu.claims()))
             .then(|| "its content is not what was hashed, and it was stored whole".to_owned()),

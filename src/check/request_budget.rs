@@ -19,11 +19,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     check,
 };
 
-/// What a server may ask without lacking anything: a user's pages that turn out empty, a state that it holds already.
+/// What a server may ask without lacking anything: a state that it holds already, a page that turns out empty.
 const FREE: usize = 16;
 /// One round at one hole: four servers, each asked for the gap, the event and the state. A real server asks no more
 /// of them before it backs off.
 const ROUND: usize = 12;
+/// How often a page that brings nothing is tried, with each of the others.
+const PAGE_TRIES: usize = 5;
 /// Back-off keeps rounds at least so far apart, in milliseconds, once the first few are over: half of the 20 s that
 /// servers wait at most.
 const ROUND_EVERY_MS: i64 = 10_000;
@@ -71,7 +73,8 @@ fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 fn budget(evidence: &Evidence<'_>, server: &str) -> usize {
     let Some(host) = evidence.hosts.get(server) else { return FREE };
-    FREE + pulled(host) + rounds(evidence, server, FIRST_ROUNDS) * ROUND
+    let scrolls = host.vain_scrolls * PAGE_TRIES * (evidence.hosts.len() - 1);
+    FREE + pulled(host) + rounds(evidence, server, FIRST_ROUNDS) * ROUND + scrolls
 }
 
 /// How many events a server asked for and got.

@@ -191,6 +191,9 @@ impl Homeserver {
         let durable = self.store.read();
         let mut told = self.told_states.borrow_mut();
         for (id, room) in &durable.rooms {
+            if told.get(id).is_some_and(|known| known.ptr_eq(room.current_state())) {
+                continue;
+            }
             let known = told.entry(id.clone()).or_default();
             changes.extend(room.state_changes_since(known));
             known.clone_from(room.current_state());

@@ -30,7 +30,7 @@ impl Homeserver {
         let mut events = 0;
         let mut failures = 0;
         let mut left = pages.unwrap_or(u32::MAX);
-        while left > 0 && failures < ATTEMPTS {
+        while left > 0 && failures < ATTEMPTS && self.is_in(room) {
             let turn = if self.habits.tries_other_points { failures } else { 0 };
             let mut points = self.points(room, turn);
             if points.is_empty() && self.habits.stops_at_creation {
@@ -51,6 +51,11 @@ impl Homeserver {
         }
         self.recovery_wanted.notify_one();
         self.see(Happening::PagedBack { events, complete: self.points(room, 0).is_empty() });
+    }
+
+    /// Whether anybody would answer: to who has left, nobody does.
+    fn is_in(&self, room: &RoomId) -> bool {
+        self.store.read().rooms.get(room).is_some_and(|room| room.is_joined(&self.name))
     }
 
     /// Where history breaks off, the newest breaks first: below what earlier pages brought, or else below all. After

@@ -65,6 +65,18 @@ struct Plan {
     interested: BTreeSet<OwnedServerName>,
 }
 
+/// Where there are more servers than an attempt asks, others come first in the next one: who alone has an event may be any of
+/// them. The order shifts by one each time round, since some ways are gone at every other attempt only.
+fn in_turn(mut servers: Vec<OwnedServerName>, failures: u32) -> Vec<OwnedServerName> {
+    if servers.len() > SERVERS_PER_ATTEMPT {
+        let asked = failures as usize * SERVERS_PER_ATTEMPT;
+        let turn = asked + asked / servers.len();
+        let first = turn % servers.len();
+        servers.rotate_left(first);
+    }
+    servers
+}
+
 impl Homeserver {
     pub(super) async fn recover_forever(self: Rc<Self>) {
         loop {
@@ -187,7 +199,7 @@ impl Homeserver {
             version: room.version(),
             missing: missing.clone(),
             earliest: room.forward_extremities().into_iter().take(NAMED_EVENTS_MAX).collect(),
-            servers: self.candidates(&tellers, &others),
+            servers: in_turn(self.candidates(&tellers, &others), hole.failures),
             wanted_as_auth,
             worth_filling: (self.habits.fills_gaps)(room.horizon()),
             goes_round: round_in_turn || backfilled || crowded,
@@ -470,7 +482,7 @@ impl Homeserver {
             new.push(edge);
         }
         self.add_outliers(plan, new, &source);
-        self.claim(plan, server, at, &ids.pdu_ids)
+        self.claim(plan, server, &ids.pdu_ids)
     }
 
     /// Takes the missing event as history if all before it is held: then nobody's word on the state is needed.
@@ -482,7 +494,7 @@ impl Homeserver {
         self.take(&plan.room, edge, Arrival::Live, source)
     }
 
-    fn claim(&self, plan: &Plan, server: &OwnedServerName, at: &EventId, state: &[OwnedEventId]) -> bool {
+    fn claim(&self, plan: &Plan, server: &OwnedServerName, state: &[OwnedEventId]) -> bool {
         let judgements = self.store.write(|durable| {
             let room = durable.rooms.get_mut(&plan.room)?;
             let held = |id: &OwnedEventId| room.graph().get(id).is_some_and(|i| room.event_at(i).is_some());
@@ -493,7 +505,7 @@ impl Homeserver {
         });
         let Some(judgements) = judgements else { return false };
         self.see(Happening::StateTaken {
-            event_id: at.to_owned(),
+            event_id: plan.missing.clone(),
             from: server.clone(),
             events: state.len(),
         });

@@ -19,7 +19,7 @@ use crate::{
         pdu::{MAX_PREV_EVENTS, Pdu, Road},
         version::RoomVersion,
     },
-    room::{Arrival, Room},
+    room::{Arrival, Room, state::StateMap},
 };
 
 /// What a new room starts with.
@@ -93,12 +93,14 @@ impl Homeserver {
     ///
     /// When this server is not in the room, or the rules don't allow the event.
     pub fn send(self: &Rc<Self>, room_id: &RoomId, draft: Draft) -> Result<Arc<Pdu>, String> {
-        let before = self.servers_in(room_id);
+        let state_before = self.state_of(room_id);
+        let mut told = self.servers_in(room_id);
         let pdu = self.author(room_id, draft)?;
         self.take(room_id, pdu.clone(), Arrival::Live, &Source::OwnUser);
-        let after = self.servers_in(room_id);
-        let both: std::collections::BTreeSet<_> = before.into_iter().chain(after).collect();
-        self.enqueue(room_id, pdu.event_id(), both);
+        if !self.state_of(room_id).ptr_eq(&state_before) {
+            told.extend(self.servers_in(room_id));
+        }
+        self.enqueue(room_id, pdu.event_id(), told);
         Ok(pdu)
     }
 
@@ -170,6 +172,11 @@ impl Homeserver {
         let pdu = unverified.verify(&keys, &self.crypto).map_err(|error| error.to_string())?;
         self.take(room_id, pdu, Arrival::Live, &Source::OwnUser);
         Ok(())
+    }
+
+    fn state_of(&self, room_id: &RoomId) -> StateMap {
+        let durable = self.store.read();
+        durable.rooms.get(room_id).map(|room| room.current_state().clone()).unwrap_or_default()
     }
 
     fn servers_in(&self, room_id: &RoomId) -> std::collections::BTreeSet<ruma_common::OwnedServerName> {

@@ -125,7 +125,9 @@ pub(super) fn signed(
         .map_err(|error| PduError::Field { field: "content", problem: error.to_string() })?;
     event.entry("signatures".to_owned()).or_insert_with(|| CanonicalJsonObject::new().into());
     add_signature(&mut event, version, server, key, crypto)?;
-    UnverifiedPdu::from_object(event, version, Road::Ordinary)
+    let own = UnverifiedPdu::from_object(event, version, Road::Ordinary)?;
+    own.note_made(server, key, crypto);
+    Ok(own)
 }
 
 /// Hashes and signs what is not a well-formed event, for those who test how others take it.

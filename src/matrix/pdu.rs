@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 use super::{
     by_rules::ByRules,
-    crypto::{Crypto, Scheme},
+    crypto::{Crypto, Scheme, SigningKey},
     keys::{KeyRing, decode},
     version::RoomVersion,
 };
@@ -254,6 +254,13 @@ impl UnverifiedPdu {
             Ok(Arc::new(pdu))
         });
         checked.clone()
+    }
+
+    /// Notes what whoever has just hashed and signed an event needn't find out: that both are right.
+    pub(super) fn note_made(&self, server: &ServerName, key: &SigningKey, crypto: &Crypto) {
+        let by = (crypto.scheme(), server.to_owned(), key.id().to_string(), key.public().to_vec());
+        self.0.good_by.borrow_mut().push(by);
+        let _ = self.0.hash_holds.set(true);
     }
 
     /// An event that this server has just signed itself, which needs no verifying.

@@ -64,9 +64,12 @@ pub struct World {
     inboxes: BTreeMap<String, Inbox>,
     flights: RefCell<BTreeMap<RequestId, Flight>>,
     /// How many messages each link has carried.
-    numbers: RefCell<BTreeMap<(Rc<str>, Rc<str>), u64>>,
+    numbers: RefCell<BTreeMap<Way, u64>>,
     skew_ms: RefCell<BTreeMap<String, i64>>,
 }
+
+/// From which host to which.
+type Way = (Rc<str>, Rc<str>);
 
 /// A request on its way.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@
 //! built on it is judged again if it differs.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -246,12 +247,15 @@ impl Room {
     }
 
     fn missing_auth(&self, pdu: &Pdu) -> impl Iterator<Item = OwnedEventId> {
-        self.auth_events_with_implied(pdu)
-            .filter(|id| self.held_by_id(id).is_none() && !self.foreign.contains(id))
+        let missing = self
+            .auth_events_with_implied(pdu)
+            .filter(|id| self.held_by_id(id).is_none() && !self.foreign.contains(&**id));
+        missing.map(Cow::into_owned)
     }
 
-    fn auth_events_with_implied(&self, pdu: &Pdu) -> impl Iterator<Item = OwnedEventId> {
-        pdu.auth_events().iter().cloned().chain(self.implied_create(pdu))
+    fn auth_events_with_implied<'p>(&self, pdu: &'p Pdu) -> impl Iterator<Item = Cow<'p, EventId>> {
+        let listed = pdu.auth_events().iter().map(|id| Cow::Borrowed(&**id));
+        listed.chain(self.implied_create(pdu).map(Cow::Owned))
     }
 
     /// In room version 12 the create event allows every other, without being listed (MSC4291).
@@ -289,6 +293,12 @@ impl Room {
 
     /// The state after several events; resolution runs only where their states may differ.
     fn state_after_heads(&mut self, heads: &[EventIdx]) -> NamedState {
+        if let [only] = heads
+            && let Some(name) = self.held(*only).and_then(|held| held.after)
+            && let Some(state) = self.state_after(*only)
+        {
+            return NamedState { name, state };
+        }
         let name = |idx: &EventIdx| Some((self.held(*idx)?.after?, *idx));
         let branches: BTreeMap<StateName, EventIdx> = heads.iter().filter_map(name).collect();
         let names: Vec<StateName> = branches.keys().copied().collect();
@@ -345,9 +355,9 @@ impl Room {
         let auth: Vec<&Held> =
             self.auth_events_with_implied(pdu).filter_map(|id| self.held_by_id(&id)).collect();
         let find = |kind: &StateEventType, key: &str| {
-            let fills = |held: &&&Held| {
-                held.pdu.state_key() == Some(key) && held.pdu.kind().to_string() == kind.to_string()
-            };
+            let name = kind.to_string();
+            let fills =
+                |held: &&&Held| held.pdu.state_key() == Some(key) && held.pdu.kind().to_string() == name;
             auth.iter().find(fills).map(|held| held.judged()).or_else(|| self.default_for(kind))
         };
         self.check_rules(pdu, find).map_err(|reason| format!("not allowed by its auth events: {reason}"))
@@ -363,8 +373,8 @@ impl Room {
         let needs = pdu.needs().iter();
         let fills = needs.filter_map(|(kind, key)| state.get(&self.slots.find(kind, key)?));
         let fills: Vec<&EventId> = fills.map(|idx| self.graph.id(*idx)).collect();
-        let cited: Vec<OwnedEventId> = self.auth_events_with_implied(pdu).collect();
-        fills.len() == cited.len() && fills.iter().all(|id| cited.iter().any(|auth| auth == id))
+        let cited: Vec<Cow<'_, EventId>> = self.auth_events_with_implied(pdu).collect();
+        fills.len() == cited.len() && fills.iter().all(|id| cited.iter().any(|auth| **auth == **id))
     }
 
     /// Steps 5 and 6: against a state.

@@ -67,6 +67,10 @@ pub struct Scenario {
     /// Whether all faults of the network end, and crashed servers restart, after the last step.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub heal_at_end: bool,
+    /// Whether scripted steps that can't be played, since what they name is not there, are left out, as those of users are.
+    /// Otherwise they are mistakes. Who writes without knowing what the faults will leave can't promise more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lenient: bool,
     /// The seed that it is played with, unless another is asked for.
     #[serde(default, skip_serializing_if = "is_default")]
     pub seed: u64,

@@ -83,6 +83,11 @@ impl Disturbances {
         self.0.borrow_mut().clear();
     }
 
+    /// Whether nothing is disturbed now.
+    pub(super) fn are_over(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
     /// What becomes of a message to or from an endpoint, with the word for each effect.
     pub(super) fn strike(
         &self,

@@ -64,6 +64,9 @@ impl Scripts {
     }
 
     fn twisted(&self, server: &str, asker: &str, path: &str, truth: &Response<Bytes>) -> Option<Twisted> {
+        if self.liars.are_silent() {
+            return None;
+        }
         let room = self.room.borrow().clone()?;
         let liar = self.running.get(server)?.upgrade()?.borrow().clone()?;
         self.liars.twist((server, &liar), asker, &room, path, truth)
@@ -116,6 +119,9 @@ impl Script for Scripts {
         (asker, server): (&str, &str),
         path: &str,
     ) -> Vec<Disturbance> {
+        if self.disturbances.are_over() {
+            return Vec::new();
+        }
         let effects = self.disturbances.strike(side, (asker, server), endpoint(path));
         let host = if side == Side::Request { asker } else { server };
         for (how, _) in &effects {

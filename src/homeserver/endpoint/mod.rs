@@ -89,11 +89,11 @@ struct Body {
 
 impl Route {
     fn find(method: &Method, path: &str) -> Result<Self, MatrixError> {
-        let decode = |segment: &str| percent_decode_str(segment).decode_utf8().map(|text| text.into_owned());
-        let segments = path.trim_start_matches('/').split('/').map(decode).collect::<Result<Vec<_>, _>>();
+        let decoded = path.trim_start_matches('/').split('/').map(|it| percent_decode_str(it).decode_utf8());
+        let segments = decoded.collect::<Result<Vec<_>, _>>();
         let segments =
             segments.map_err(|_| MatrixError::invalid_param("the path is not UTF-8 once decoded"))?;
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
         let text = |segment: &&str| (*segment).to_owned();
         let (expected, route) = match &segments[..] {
             ["_matrix", "key", "v2", "server"] => (Method::GET, Self::Key),

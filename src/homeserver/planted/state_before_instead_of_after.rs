@@ -6,6 +6,6 @@ pub(super) const BUG: Planted = Planted {
     year: "2018",
     does: "takes the state before an event, which a peer tells, for the state after it",
     caught_by: "same-state",
-    follows: &[],
+    follows: &["explained-state"],
     plant: |habits| habits.room.counts_the_told_event = false,
 };

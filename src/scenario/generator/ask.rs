@@ -15,7 +15,7 @@ pub(super) const KINDS: &[Kind] = &[
 ];
 
 /// When questions are asked, after the end: between the two rounds of last words.
-const ASKED_MS: std::ops::RangeInclusive<u64> = 20_000..=50_000;
+pub(super) const ASKED_MS: std::ops::RangeInclusive<u64> = 20_000..=50_000;
 
 fn questions(draft: &mut Draft, dice: &mut Dice) {
     for _ in 0..dice.between(3, 20) {

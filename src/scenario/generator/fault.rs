@@ -1,6 +1,9 @@
 //! What fails. Each fault lasts long enough to matter and is over before the end.
 
-use super::{Dice, Draft, Family, Kind, draft::say};
+use super::{
+    Dice, Draft, Family, Kind,
+    draft::{STABLE_MS, say},
+};
 use crate::scenario::{
     Action, Clock, Cut, Latency, Partition, RotateKey, ServerName, Servers, SignedDuration, Silence,
     SimDuration,
@@ -27,9 +30,6 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "clock-jumps", told: "clocks that jump", family: Family::Clocks, write: clock_jumps },
 ];
 
-/// The shortest fault of a link that is more than a hiccup.
-const LEAST_MS: u64 = 1_000;
-
 fn lasting(ms: u64) -> Option<SimDuration> {
     Some(SimDuration::from_millis(ms))
 }
@@ -37,7 +37,7 @@ fn lasting(ms: u64) -> Option<SimDuration> {
 /// The servers in two or three groups.
 fn partitions(draft: &mut Draft, dice: &mut Dice) {
     for _ in 0..dice.between(1, 3) {
-        let (at, ms) = draft.span(dice, LEAST_MS);
+        let (at, ms) = draft.storm(dice);
         let all = draft.servers.len();
         let mut groups = vec![dice.some(&draft.servers, 1, all - 1)];
         let rest: Vec<_> = draft.servers.iter().filter(|name| !groups[0].contains(name)).cloned().collect();
@@ -50,7 +50,7 @@ fn partitions(draft: &mut Draft, dice: &mut Dice) {
 
 /// One server alone, and both sides go on talking: the classic gap.
 fn lonely(draft: &mut Draft, dice: &mut Dice) {
-    let (at, ms) = draft.span(dice, LEAST_MS);
+    let (at, ms) = draft.storm(dice);
     let alone = dice.pick(&draft.speakers());
     draft.step(at, Action::Partition(Partition { groups: vec![vec![alone.clone()]], lasting: lasting(ms) }));
     let other = dice.pick(&draft.speakers());
@@ -73,14 +73,14 @@ pub(super) fn ends(draft: &Draft, dice: &mut Dice) -> (Servers, Servers) {
 
 fn cuts(draft: &mut Draft, dice: &mut Dice) {
     for _ in 0..dice.between(1, 3) {
-        let ((at, ms), (from, to)) = (draft.span(dice, LEAST_MS), ends(draft, dice));
+        let ((at, ms), (from, to)) = (draft.storm(dice), ends(draft, dice));
         draft.step(at, Action::Cut(Cut { from, to, lasting: lasting(ms) }));
     }
 }
 
 fn silences(draft: &mut Draft, dice: &mut Dice) {
     for _ in 0..dice.between(1, 3) {
-        let ((at, ms), (from, to)) = (draft.span(dice, LEAST_MS), ends(draft, dice));
+        let ((at, ms), (from, to)) = (draft.storm(dice), ends(draft, dice));
         let both = dice.percent(50);
         draft.step(at, Action::Silence(Silence { from, to, both, lasting: lasting(ms) }));
     }
@@ -102,7 +102,7 @@ fn flapping(draft: &mut Draft, dice: &mut Dice) {
 
 fn slow(draft: &mut Draft, dice: &mut Dice) {
     for _ in 0..dice.between(1, 3) {
-        let ((at, ms), (from, to)) = (draft.span(dice, LEAST_MS), ends(draft, dice));
+        let ((at, ms), (from, to)) = (draft.span(dice, STABLE_MS), ends(draft, dice));
         let latency = SimDuration::from_millis(dice.skewed(100, 6_000));
         let jitter = SimDuration::from_millis(dice.skewed(1, 2_000));
         draft.step(at, Action::Latency(Latency { from, to, latency, jitter, lasting: lasting(ms) }));
@@ -118,7 +118,7 @@ fn crashes(draft: &mut Draft, dice: &mut Dice) {
 
 fn fuses(draft: &mut Draft, dice: &mut Dice) {
     for server in dice.some(&draft.servers, 1, 3) {
-        let (at, ms) = draft.span(dice, LEAST_MS);
+        let (at, ms) = draft.span(dice, STABLE_MS);
         let writes = u32::try_from(dice.skewed(1, 40)).unwrap_or(1);
         draft.crash(server, at, ms, Some(writes));
     }
@@ -132,7 +132,7 @@ fn crash_loops(draft: &mut Draft, dice: &mut Dice) {
         if at + ms > draft.end {
             return;
         }
-        draft.crash(server.clone(), at, ms, None);
+        draft.crash_again(server.clone(), at, ms, None, 1);
         at += ms + dice.skewed(10, 2_000);
     }
 }

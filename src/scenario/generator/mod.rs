@@ -13,6 +13,7 @@ mod dice;
 mod disturb;
 mod draft;
 mod fault;
+mod lack;
 mod lie;
 mod member;
 mod profile;
@@ -20,6 +21,7 @@ mod read;
 mod rights;
 mod scheme;
 mod talk;
+mod told_state;
 
 pub use profile::{Profile, UnknownProfile};
 
@@ -58,8 +60,9 @@ enum Family {
 /// All kinds, in the order in which they are written.
 fn kinds() -> impl Iterator<Item = &'static Kind> {
     let before = [talk::KINDS, rights::KINDS, member::KINDS, read::KINDS, fault::KINDS, disturb::KINDS];
+    let lies = [lie::KINDS, scheme::KINDS, told_state::KINDS, lack::KINDS];
     // Questions are asked about what all the others have made.
-    before.into_iter().chain([lie::KINDS, scheme::KINDS, ask::KINDS]).flatten()
+    before.into_iter().chain(lies).chain([ask::KINDS]).flatten()
 }
 
 /// The scenario of a profile and a seed. The same ones, the same scenario.

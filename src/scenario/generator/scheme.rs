@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Dice, Draft, Family, Kind, lie};
+use super::{Dice, Draft, Family, Kind, ask::ASKED_MS, lie, told_state};
 use crate::scenario::{Action, Answer, Ask, Content, Craft, Push, Servers, UserRef};
 
 pub(super) const KINDS: &[Kind] = &[
@@ -31,26 +31,15 @@ pub(super) const KINDS: &[Kind] = &[
         family: Family::Lies,
         write: joins_of_strangers,
     },
-    Kind { name: "fractions", told: "events with fractions in them", family: Family::Lies, write: fractions },
-    Kind {
-        name: "power-grab",
-        told: "a state without power levels",
-        family: Family::Lies,
-        write: power_grab,
-    },
-    Kind {
-        name: "false-kick",
-        told: "a state with a rejected kick",
-        family: Family::Lies,
-        write: false_kick,
-    },
+    Kind { name: "numbers", told: "events with impossible numbers", family: Family::Lies, write: numbers },
+    Kind { name: "circles", told: "redactions that name each other", family: Family::Lies, write: circles },
 ];
 
-/// For so many questions of each server an event is not given out: so long honest servers look for another way.
-const REFUSALS: u32 = 2;
+/// By then the last of the last words are said, and heard.
+const AFTER_ALL_WORDS_MS: u64 = 80_000;
 
 /// A forger and those whom it wants to deceive; nothing if there is none.
-fn cast(draft: &mut Draft, dice: &mut Dice) -> Option<(String, u64, Servers)> {
+pub(super) fn cast(draft: &mut Draft, dice: &mut Dice) -> Option<(String, u64, Servers)> {
     if draft.forgers.is_empty() {
         return None;
     }
@@ -59,31 +48,31 @@ fn cast(draft: &mut Draft, dice: &mut Dice) -> Option<(String, u64, Servers)> {
     Some((liar, at, Servers::Many(dice.some(&draft.speakers(), 1, draft.servers.len()))))
 }
 
-fn push(draft: &mut Draft, at: u64, from: &str, to: Servers, event: &str) {
+pub(super) fn push(draft: &mut Draft, at: u64, from: &str, to: Servers, event: &str) {
     let events = vec![event.to_owned()];
     draft.step(at, Action::Push(Push { from: from.to_owned(), to, events, id: None, expect: None }));
 }
 
 /// What a server says to questions about one event.
-fn about(server: &str, endpoint: &str, event: &str) -> Answer {
+pub(super) fn about(server: &str, endpoint: &str, event: &str) -> Answer {
     let (server, endpoint, about) = (server.to_owned(), endpoint.to_owned(), Some(event.to_owned()));
     Answer { server, endpoint, about, ..lie::answer() }
 }
 
-fn events(refs: &[&str]) -> Option<Vec<String>> {
+pub(super) fn events(refs: &[&str]) -> Option<Vec<String>> {
     Some(refs.iter().map(|reference| (*reference).to_owned()).collect())
 }
 
-fn object(value: &Value) -> Content {
+pub(super) fn object(value: &Value) -> Content {
     value.as_object().cloned().unwrap_or_default()
 }
 
-fn member_of(user: &str) -> String {
+pub(super) fn member_of(user: &str) -> String {
     format!("state:m.room.member/@user:{user}")
 }
 
 /// What allows an event of a member's, as the rules select it, and more.
-fn allowed_by(draft: &Draft, user: &str, more: &[&str]) -> Option<Vec<String>> {
+pub(super) fn allowed_by(draft: &Draft, user: &str, more: &[&str]) -> Option<Vec<String>> {
     let mut refs = vec!["state:m.room.power_levels".to_owned(), member_of(user)];
     if draft.cites_create() {
         refs.push("state:m.room.create".to_owned());
@@ -163,7 +152,7 @@ fn hole_in_chain(draft: &mut Draft, dice: &mut Dice) {
     draft.step(at, Action::Answer(whole));
     let holed = Answer {
         events: events(&[second, third]),
-        times: Some(REFUSALS),
+        times: Some(told_state::REFUSALS),
         ..about(&liar, "event_auth", &message)
     };
     draft.step(at, Action::Answer(holed));
@@ -191,12 +180,15 @@ fn joins_of_strangers(draft: &mut Draft, dice: &mut Dice) {
     draft.step(at, Action::Ask(Ask { events: vec![join], ..lie::question(&liar, &to, "send_join") }));
 }
 
-/// With the event that was asked for comes another that has a fraction in it, which no event may have.
-fn fractions(draft: &mut Draft, dice: &mut Dice) {
-    let Some((liar, at, to)) = cast(draft, dice) else { return };
+/// With the event that was asked for comes another that has a number in it which no event may have; at some time, or when all
+/// words are said, so that nobody leads others to it.
+fn numbers(draft: &mut Draft, dice: &mut Dice) {
+    let Some((liar, some_time, to)) = cast(draft, dice) else { return };
+    let at = if dice.percent(30) { some_time } else { draft.end + AFTER_ALL_WORDS_MS };
+    let number = dice.pick(&[json!(1.5), json!(-0.25), json!(1_234.5), json!(1e20), json!(1_u64 << 60)]);
     let missing = Craft { keep: true, ..lie::crafted(&liar) };
     let missing = draft.labelled(at, Action::Craft(missing), "held");
-    let content = json!({ "msgtype": "m.text", "body": "a half", "number": 1.5 });
+    let content = json!({ "msgtype": "m.text", "body": "a number", "number": number });
     let tamper = Content::from_iter([("content".to_owned(), content)]);
     let half = draft.labelled(at, Action::Craft(Craft { tamper, ..lie::crafted(&liar) }), "lie");
     let pushed = Craft { prev: events(&[&missing]), keep: true, ..lie::crafted(&liar) };
@@ -206,83 +198,29 @@ fn fractions(draft: &mut Draft, dice: &mut Dice) {
     push(draft, at, &liar, to, &pushed);
 }
 
-/// The forger tells a state without power levels at the edge of a gap, and sets its own on top of it.
-fn power_grab(draft: &mut Draft, dice: &mut Dice) {
-    let Some((liar, at, to)) = cast(draft, dice) else { return };
-    let mut auth = vec![member_of(&liar)];
-    auth.extend(draft.cites_create().then(|| "state:m.room.create".to_owned()));
-    let grab = Craft {
-        event_type: "m.room.power_levels".to_owned(),
-        state_key: Some(String::new()),
-        content: object(&json!({ "users": { format!("@user:{liar}"): 100 } })),
-        auth: Some(auth.clone()),
-        ..lie::crafted(&liar)
-    };
-    // A state must have what allows the event that it is told of; so that one cites no power levels.
-    let edge = Craft { auth: Some(auth), ..lie::crafted(&liar) };
-    let state = members(draft).collect();
-    told_state(draft, (&liar, at, to), [edge, grab], state);
-}
-
-/// The forger tells a state at the edge of a gap in which another member was kicked, by an event that all must reject.
-fn false_kick(draft: &mut Draft, dice: &mut Dice) {
+/// Two redactions that name each other, which takes ids that servers choose. Somebody asks for one of them.
+fn circles(draft: &mut Draft, dice: &mut Dice) {
     let speakers = draft.speakers();
+    if !draft.chooses_ids() || speakers.len() < 2 {
+        return;
+    }
     let Some((liar, at, to)) = cast(draft, dice) else { return };
-    let victim = dice.pick(&speakers);
-    let kick = Craft {
-        event_type: "m.room.member".to_owned(),
-        state_key: Some(format!("@user:{victim}")),
-        content: object(&json!({ "membership": "leave" })),
-        auth: allowed_by(draft, &liar, &[&member_of(&liar), &member_of(&victim)]),
+    let ids = ["one", "other"].map(|which| format!("${which}-{at}:{liar}"));
+    let redaction = |own: usize, prev: Option<Vec<String>>| Craft {
+        event_type: "m.room.redaction".to_owned(),
+        content: Content::new(),
+        prev,
+        fields: object(&json!({ "event_id": ids[own], "redacts": ids[1 - own] })),
+        keep: true,
         ..lie::crafted(&liar)
     };
-    let kick = draft.labelled(at, Action::Craft(kick), "lie");
-    draft.step(at, Action::Answer(Answer { events: events(&[&kick]), ..about(&liar, "event", &kick) }));
-    let mut state: Vec<String> = members(draft).filter(|member| *member != member_of(&victim)).collect();
-    state.push("state:m.room.power_levels".to_owned());
-    state.push(kick);
-    let [edge, built] = [lie::crafted(&liar), lie::crafted(&liar)];
-    told_state(draft, (&liar, at, to), [edge, built], state);
-}
-
-fn members(draft: &Draft) -> impl Iterator<Item = String> + use<> {
-    let speakers = draft.speakers().into_iter();
-    speakers.chain(draft.forgers.clone()).chain(draft.deniers.clone()).map(|name| member_of(&name))
-}
-
-/// Three events: the last is pushed, the one before it is given to who asks for what is missing, and the first, the edge of
-/// the gap, is kept back until the state there has been asked for, which is the one that is told.
-fn told_state(
-    draft: &mut Draft,
-    (liar, at, to): (&str, u64, Servers),
-    [edge, built]: [Craft; 2],
-    state: Vec<String>,
-) {
-    let edge = draft.labelled(at, Action::Craft(edge), "edge");
-    let built = Craft { prev: events(&[&edge]), ..built };
-    let built = draft.labelled(at, Action::Craft(built), "built");
-    let tip = Craft { prev: events(&[&built]), ..lie::crafted(liar) };
-    let tip = draft.labelled(at, Action::Craft(tip), "told");
-    let basis = ["state:m.room.create", "state:m.room.join_rules", "state:m.room.history_visibility"];
-    let state = basis.into_iter().map(str::to_owned).chain(state).collect();
-    let refusal = |to: &str| Answer {
-        to: Some(to.to_owned()),
-        status: Some(404),
-        times: Some(REFUSALS),
-        ..about(liar, "event", &edge)
-    };
-    let answers = [
-        Answer { events: events(&[&built]), ..about(liar, "get_missing_events", &tip) },
-        Answer { events: events(&[]), ..about(liar, "get_missing_events", &built) },
-        Answer { events: events(&[&edge]), ..about(liar, "event", &edge) },
-        Answer {
-            events: Some(state),
-            auth: events(&["state:m.room.create", "state:m.room.power_levels"]).unwrap_or_default(),
-            ..about(liar, "state_ids", &edge)
-        },
-    ];
-    for answer in answers.into_iter().chain(to.iter().map(refusal).collect::<Vec<_>>()) {
-        draft.step(at, Action::Answer(answer));
+    let one = draft.labelled(at, Action::Craft(redaction(0, None)), "circle");
+    let other = draft.labelled(at, Action::Craft(redaction(1, events(&[&one]))), "circle");
+    let events = vec![one.clone(), other];
+    for asked in to.iter() {
+        let others: Vec<String> = speakers.iter().filter(|name| *name != asked).cloned().collect();
+        let ask = Ask { events: vec![one.clone()], ..lie::question(&dice.pick(&others), asked, "event") };
+        draft.step(draft.end + dice.between(*ASKED_MS.start(), *ASKED_MS.end()), Action::Ask(ask));
     }
-    push(draft, at, liar, to, &tip);
+    draft.step(at, Action::Push(Push { from: liar, to, events, id: None, expect: None }));
 }

@@ -61,6 +61,11 @@ impl Liars {
         self.0.borrow_mut().retain(|active| active.step != step);
     }
 
+    /// Whether nobody lies now.
+    pub(super) fn are_silent(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
     /// What a server says in place of the truth; nothing if it says the truth.
     pub(super) fn twist(
         &self,
