@@ -374,6 +374,10 @@ impl Homeserver {
         let mut wanted = vec![id.to_owned()];
         let mut fetched = Vec::new();
         while let Some(id) = wanted.pop() {
+            // While others were asked for, it may have come by itself.
+            if self.holds(plan, &id) {
+                continue;
+            }
             if *left == 0 {
                 return;
             }
