@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{
     Finding, Invariant, When,
     evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
+    oracle::withheld,
 };
 use crate::room::{Room, graph::Standing, state::StateMap};
 
@@ -143,19 +144,16 @@ impl<'e, 'a> Reader<'e, 'a> {
     fn is_let_in(&self, server: &str, host: &Host<'_>, at: usize) -> bool {
         let acl = host.slot_at("m.room.server_acl", "", at).and_then(|id| self.evidence.pdu(id));
         let Some(acl) = acl else { return true };
-        // Of an ACL that was withheld from it a server knows only that there is one.
-        let recoveries = self.evidence.recoveries().iter();
-        let mut own = recoveries.filter(|recovery| recovery.server == server);
-        if own.any(|recovery| recovery.withheld.contains(acl.event_id())) {
-            return true;
-        }
+        let acl_id = acl.event_id();
         let acl: Value = serde_json::from_str(acl.content().get()).unwrap_or_default();
         let lists = |key: &str| {
             let globs = acl[key].as_array().into_iter().flatten().filter_map(Value::as_str);
             globs.into_iter().any(|glob| matches(glob.as_bytes(), self.name.host().as_bytes()))
         };
         let is_literal = self.name.is_ip_literal() && acl["allow_ip_literals"] == false;
-        !is_literal && !lists("deny") && lists("allow")
+        let allows = !is_literal && !lists("deny") && lists("allow");
+        // Of an ACL that was withheld from it a server knows only that there is one.
+        allows || withheld(self.evidence, server, host).iter().any(|id| id == acl_id)
     }
 }
 

@@ -53,11 +53,12 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
         if own.clone().eq(there) {
             continue;
         }
-        // Nor can one put into the state what it was told and could not verify, or what that allows, until it has it.
+        // Nor can one put into the state what it was told and could not verify, or what that allows, before it has all.
+        let knows_all = !host.dropped.is_empty() && tips.iter().all(|id| evidence.knows_all_before(host, id, at));
         let lacks = |id: &EventId| {
             let auth = evidence.pdu(id).map_or(&[][..], |pdu| pdu.auth_events());
             let unverified = host.dropped.contains(id) || auth.iter().any(|id| host.dropped.contains(&**id));
-            unverified && !evidence.standing_at(host, id, at).is_some_and(Standing::is_judged)
+            unverified && !knows_all
         };
         let (lacked, right): (State, State) = right.clone().into_iter().partition(|(_, id)| lacks(id));
         let own: State = own

@@ -123,6 +123,11 @@ fn is_told(evidence: &Evidence<'_>, host: &Host<'_>, id: &EventId) -> bool {
     if evidence.crafted.contains_key(id) || is_refused_join(evidence, id) {
         return false;
     }
+    // Who was lied to about the state does not know who is in the room.
+    let author = evidence.seen.get(id).and_then(|seen| evidence.hosts.get(seen.server));
+    if author.is_some_and(|author| evidence.may_be_deceived(author)) {
+        return false;
+    }
     let room = evidence.referee();
     let Some(state) = room.state_before(id) else { return true };
     room.members(state, "join").any(|user| user.server_name().as_str() == host.matrix_name)
@@ -192,7 +197,7 @@ fn pulled(host: &Host<'_>) -> usize {
 }
 
 /// Events that every peer that gave them to a server gave redacted.
-fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
+pub(super) fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
     let mut redacted: BTreeMap<&str, bool> = BTreeMap::new();
     for asked in evidence.requests.values().filter(|asked| asked.from == name) {
         let Some(answer) = asked.answer.as_ref().filter(|answer| !answer.redacted.is_empty()) else {
@@ -203,10 +208,10 @@ fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEv
             *redacted.entry(id).or_default() |= whole;
         }
     }
-    let pushed = evidence.requests.values().filter(|asked| asked.to == name && asked.endpoint == "send");
-    let pushed: BTreeSet<&str> = pushed.flat_map(|asked| asked.events).map(String::as_str).collect();
-    let only_redacted = redacted.into_iter().filter(|(id, whole)| !whole && !pushed.contains(id));
+    let only_redacted = redacted.into_iter().filter(|(_, whole)| !whole);
     let ids = only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok());
+    // Its first copy is the one that it keeps.
+    let ids = ids.filter(|id| host.received.get(id).is_some_and(|(_, from)| is_pulled(from)));
     // What somebody redacted is so for all.
     let ids = ids.filter(|id| evidence.referee().redacted_by(id).is_none());
     ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()

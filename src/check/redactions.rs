@@ -11,6 +11,7 @@ use ruma_events::TimelineEventType;
 use super::{
     Finding, Invariant, When,
     evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
+    oracle::withheld,
 };
 use crate::{matrix::pdu::Pdu, room::graph::Standing, simulation::journal::From};
 
@@ -66,7 +67,9 @@ impl<'e, 'a> Redactions<'e, 'a> {
                     .then(|| "redacted by what has no right to".to_owned())
             } else {
                 let applying = moments.first().and_then(|at| self.applying(host, target, *at));
-                applying.map(|by| format!("whole, which {} redacts", super::short(by.event_id())))
+                // The outline of a redaction does not say what it redacts.
+                let knows = |by: &&Pdu| !withheld(self.evidence, asked.to, host).contains(by.event_id());
+                applying.filter(knows).map(|by| format!("whole, which {} redacts", super::short(by.event_id())))
             };
             if let Some(problem) = problem {
                 let message = format!("{} gave {} to {} {problem}", asked.to, super::short(id), asked.from);

@@ -21,9 +21,9 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 /// What a server may ask without lacking anything: a state that it holds already, a page that turns out empty.
 const FREE: usize = 16;
-/// One round at one hole: four servers, each asked for the gap, the event and the state. A real server asks no more
-/// of them before it backs off.
-const ROUND: usize = 12;
+/// One round at one hole: four servers, each asked for the gap, the event and the state, and where it is wanted for what
+/// it allows as well, for that and the event before. A real server asks no more of them before it backs off.
+const ROUND: usize = 20;
 /// How often a page that brings nothing is tried, with each of the others.
 const PAGE_TRIES: usize = 5;
 /// Back-off keeps rounds at least so far apart, in milliseconds, once the first few are over: half of the 20 s that

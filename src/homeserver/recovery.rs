@@ -235,6 +235,11 @@ impl Homeserver {
         })
     }
 
+    /// Whether an event is held, judged or waiting.
+    fn holds(&self, plan: &Plan, id: &EventId) -> bool {
+        self.store.read().rooms.get(&plan.room).is_some_and(|room| room.event(id).is_some())
+    }
+
     /// Whether a hole is still one.
     fn is_open(&self, plan: &Plan) -> bool {
         let durable = self.store.read();
@@ -413,10 +418,11 @@ impl Homeserver {
         let pulled = self.pulled_waiters(plan);
         let trusted = pulled.len() == plan.waiters.len();
         let servers: Vec<_> = others.chain(own_word.filter(|_| trusted)).take(SERVERS_PER_ATTEMPT).collect();
+        let mut without_edge = BTreeSet::new();
         // Where nobody knows the missing event, somebody may know the state at the one that waits for it.
         for at in [plan.missing.clone()].into_iter().chain(pulled).take(STATES_PER_ATTEMPT) {
             for server in &servers {
-                if self.take_state_from(plan, server, &at).await || !self.is_open(plan) {
+                if self.take_state_from(plan, server, &at, &mut without_edge).await || !self.is_open(plan) {
                     return;
                 }
             }
@@ -438,7 +444,18 @@ impl Homeserver {
         self.store.read().rooms.get(&plan.room)?.event(&plan.missing).cloned()
     }
 
-    async fn take_state_from(&self, plan: &Plan, server: &OwnedServerName, at: &EventId) -> bool {
+    /// The state at an event, by a server's word. `without_edge` are those that have no good copy of the missing event,
+    /// without which a state is of no use.
+    async fn take_state_from(
+        &self,
+        plan: &Plan,
+        server: &OwnedServerName,
+        at: &EventId,
+        without_edge: &mut BTreeSet<OwnedServerName>,
+    ) -> bool {
+        if without_edge.contains(server) && self.own_copy(plan).is_none() {
+            return false;
+        }
         let cause = format!("state at {at}");
         if let Some(own) = self.own_copy(plan).filter(|_| *at == *plan.missing)
             && self.take_if_judgeable(plan, own, &Source::OwnStore)
@@ -465,6 +482,10 @@ impl Homeserver {
         } else {
             let mut fetched = Vec::new();
             for id in &unknown {
+                // While others were asked for, it may have come by itself.
+                if self.habits.fetches_only_unknown && self.holds(plan, id) {
+                    continue;
+                }
                 match self.fetch_event(plan, server, id).await {
                     Some((pdu, _)) => fetched.push(pdu),
                     None if self.habits.keeps_partial_fetches => {}
@@ -473,16 +494,19 @@ impl Homeserver {
             }
             fetched
         };
-        let held = self.store.read().rooms.get(&plan.room).is_some_and(|room| room.event(at).is_some());
-        if !held {
-            let Some((edge, source)) = self.fetch_event(plan, server, at).await else { return false };
+        if self.own_copy(plan).is_none() {
+            let edge = self.fetch_event(plan, server, &plan.missing).await;
+            let Some((edge, source)) = edge else {
+                without_edge.insert(server.clone());
+                return false;
+            };
             if self.take_if_judgeable(plan, edge.clone(), &source) {
                 return true;
             }
             new.push(edge);
         }
         self.add_outliers(plan, new, &source);
-        self.claim(plan, server, &ids.pdu_ids)
+        self.claim(plan, server, at, &ids.pdu_ids)
     }
 
     /// Takes the missing event as history if all before it is held: then nobody's word on the state is needed.
@@ -494,14 +518,14 @@ impl Homeserver {
         self.take(&plan.room, edge, Arrival::Live, source)
     }
 
-    fn claim(&self, plan: &Plan, server: &OwnedServerName, state: &[OwnedEventId]) -> bool {
+    /// Believes that the state at an event, the missing one or one that waits for it, is that before the missing one.
+    fn claim(&self, plan: &Plan, server: &OwnedServerName, at: &EventId, state: &[OwnedEventId]) -> bool {
         let judgements = self.store.write(|durable| {
             let room = durable.rooms.get_mut(&plan.room)?;
             let held = |id: &OwnedEventId| room.graph().get(id).is_some_and(|i| room.event_at(i).is_some());
             // A state with holes would be another state: then rather none.
             let whole = held(&plan.missing) && state.iter().all(held);
-            (whole && room.is_plausible_state(&plan.missing, state))
-                .then(|| room.claim_state(&plan.missing, state))
+            (whole && room.is_plausible_state(at, state)).then(|| room.claim_state(&plan.missing, state))
         });
         let Some(judgements) = judgements else { return false };
         self.see(Happening::StateTaken {

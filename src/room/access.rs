@@ -37,11 +37,20 @@ impl Room {
 
     /// The event as `server` may have it: whole, or redacted so that the graph stays walkable.
     pub fn json_for(&self, idx: EventIdx, server: &ServerName) -> Option<Cow<'_, RawValue>> {
-        let held = self.held(idx)?;
-        if (self.habits.is_redacted)(self, self.graph.id(idx)) || !self.may_see(idx, server) {
-            return Some(Cow::Owned(held.pdu.redacted_json()));
+        if !self.may_see(idx, server) {
+            return Some(Cow::Owned(self.held(idx)?.pdu.redacted_json()));
         }
-        Some(Cow::Borrowed(held.pdu.json()))
+        self.json_of_state(idx)
+    }
+
+    /// The event as a part of the current state, which all who are in the room may have, whoever was in it when the event
+    /// was made: whole, unless it was redacted.
+    pub fn json_of_state(&self, idx: EventIdx) -> Option<Cow<'_, RawValue>> {
+        let held = self.held(idx)?;
+        Some(match (self.habits.is_redacted)(self, self.graph.id(idx)) {
+            true => Cow::Owned(held.pdu.redacted_json()),
+            false => Cow::Borrowed(held.pdu.json()),
+        })
     }
 
     /// Whether the room's server ACL lets a server in (SS-API, "Server Access Control Lists").

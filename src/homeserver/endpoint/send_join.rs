@@ -55,7 +55,7 @@ impl Homeserver {
         }
         let state = room.state_before(join.event_id()).expect("accepted events have a state");
         let servers = room.joined_servers(state);
-        let json = |idx| room.json_for(idx, &asked.origin);
+        let json = |idx| room.json_of_state(idx);
         let chain = room.auth_chain(state.values().copied().chain(room.graph().get(join.event_id())));
         let answer = answer(&Joined {
             auth_chain: chain.into_iter().filter_map(json).collect(),
