@@ -548,16 +548,16 @@ impl Stage {
     /// `make_join` and `send_join`: whoever is not banned may come in, and each server speaks for its own users.
     fn join(&mut self, asked: &Asked) {
         // There is no event in the question that could be another: here it is a user of another server.
-        let of_another = asked.flaw == Flaw::NoSuchEvent;
-        let host = if of_another { if asked.by == "g" { "f" } else { "g" } } else { asked.by };
-        let (room, user_id) = (encode(self.room_id(asked).as_str()), user(host));
+        if asked.flaw == Flaw::NoSuchEvent {
+            return self.join_for_another(asked);
+        }
+        let (room, user_id) = (encode(self.room_id(asked).as_str()), user(asked.by));
         let version = self.base.realm.version;
         let path = format!("/_matrix/federation/v1/make_join/{room}/{}?ver={version}", encode(&user_id));
         let (status, template) = self.ask(asked, Method::GET, path, None);
         let expected = match asked.flaw {
             Flaw::Unsigned => 401,
             Flaw::OtherRoom => 404,
-            _ if of_another => 403,
             _ if self.members.get(asked.by).is_some_and(|membership| membership == "ban") => 403,
             _ => 200,
         };
@@ -583,6 +583,23 @@ impl Stage {
         self.note(&join, Standing::Accepted);
         self.reached.insert("join".into());
         self.compare();
+    }
+
+    /// A join that its server has signed, but that another asks for.
+    fn join_for_another(&self, asked: &Asked) {
+        let of = user(if asked.by == "g" { "f" } else { "g" });
+        let object = {
+            let durable = self.host.server.store().read();
+            let room = &durable.rooms[self.room_under_test()];
+            let draft = Draft::member(&of, &of, json!({ "membership": "join" }));
+            place(room, self.events, draft, &room.forward_extremities())
+        };
+        let Ok(join) = sign(object, self.base.realm.version, &stand_in()) else { return };
+        let (room, id) = (encode(self.room_under_test().as_str()), encode(join.event_id().as_str()));
+        let body: Value = serde_json::from_str(join.json().get()).expect("it is JSON");
+        let path = format!("/_matrix/federation/v2/send_join/{room}/{id}");
+        let (status, answer) = self.ask(asked, Method::PUT, path, Some(&body));
+        assert_eq!(status, 400, "{asked:?}: the join of {of}: {answer}");
     }
 
     /// Notes an event that the server has got, and what it must have made of it.
@@ -663,4 +680,28 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("joins-of-anothers-user", all(0, &[vec![8, 5, 0, 9, 0, 0, 12], vec![8, 2, 0, 9, 0, 0, 12]])),
         ("messages-and-a-repeat", all(0, &[one(4, 0, 0), one(4, 1, 0), one(7, 0, 0), one(0, 4, 0)])),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    /// What a seed was written for, it shows.
+    #[test]
+    fn seeds_show_the_bugs_that_they_were_written_for() {
+        let bugs = [
+            ("state-served-for-rejected", "states-at-odd-events"),
+            ("state-served-for-outlier", "states-at-odd-events"),
+            ("send-join-unsigned", "joins-of-anothers-user"),
+        ];
+        for (bug, name) in bugs {
+            crate::fuzz::planted::plant(bug);
+            let (_, seed) = seeds().into_iter().find(|(seed, _)| *seed == name).unwrap();
+            let target =
+                crate::fuzz::TARGETS.iter().find(|target| target.name == "request_sequence").unwrap();
+            assert!(catch_unwind(|| (target.run)(&seed)).is_err(), "{bug}");
+        }
+    }
 }
