@@ -132,9 +132,12 @@ impl Draft {
         self.forgers.iter().cloned().chain(self.speakers()).collect()
     }
 
-    /// The names of the events that liars make.
+    /// The names of the events that liars make before things come to an end.
     pub(super) fn crafted(&self) -> Vec<String> {
-        let crafted = self.steps.iter().filter(|step| matches!(step.action, Action::Craft(_)));
+        let crafted = self
+            .steps
+            .iter()
+            .filter(|step| step.at.as_millis() <= self.end && matches!(step.action, Action::Craft(_)));
         crafted.filter_map(|step| step.label.clone()).collect()
     }
 
