@@ -50,6 +50,12 @@ fn without_soft_failed<'a>(evidence: &Evidence<'a>) -> Vec<BTreeSet<&'a EventId>
         .filter(|(_, standing)| **standing == Standing::SoftFailed)
         .map(|(id, _)| *id)
         .collect();
+    // Who was lied to about the state may have rejected what others stand on.
+    let deceived = evidence.agreeing().filter(|(_, host)| evidence.may_be_deceived(host));
+    out.extend(deceived.flat_map(|(_, host)| {
+        let rejected = host.held.iter().filter(|(_, standing)| **standing == Standing::Rejected);
+        rejected.map(|(id, _)| *id).filter(|id| !evidence.knows_all_before(host, id, evidence.last))
+    }));
     let excused = evidence
         .recoveries()
         .iter()

@@ -1,6 +1,6 @@
 //! How events from others enter: parsed, verified (fetching keys where they are missing), given to the room.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
 
 use http::Method;
 use ruma_common::{CanonicalJsonObject, OwnedEventId, OwnedServerName, RoomId, ServerName};
@@ -9,14 +9,19 @@ use serde_json::value::RawValue;
 use super::{
     Homeserver,
     happening::{Happening, Source},
+    store::Durable,
 };
 use crate::{
     matrix::{
         pdu::{Pdu, PduError, Road, UnverifiedPdu},
         version::RoomVersion,
     },
-    room::{Arrival, Judgement},
+    room::{Arrival, Judgement, Room, state::StateMap},
 };
+
+/// How long a server waits before it asks anew for keys that a state needs: a server that can't be reached for longer
+/// may not keep others out of the room.
+const KEY_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 impl Homeserver {
     /// Verifies events of an answer; those that fail are dropped and spoil no other. Events of another room are
@@ -28,13 +33,41 @@ impl Homeserver {
         pdus: &[Box<RawValue>],
         source: &Source,
     ) -> Vec<Arc<Pdu>> {
-        let mut verified = Vec::with_capacity(pdus.len());
-        for text in pdus {
-            if let Ok(pdu) = self.verify_one(room, version, text, source).await {
-                verified.push(pdu);
+        let results = self.verify_each(room, version, pdus, source).await;
+        results.into_iter().filter_map(Result::ok).collect()
+    }
+
+    /// The same, and tries again for want of keys: for a state, which with holes would be another.
+    pub(super) async fn verify_patiently(
+        &self,
+        room: &RoomId,
+        version: RoomVersion,
+        pdus: &[Box<RawValue>],
+        source: &Source,
+    ) -> Vec<Arc<Pdu>> {
+        let mut results = self.verify_each(room, version, pdus, source).await;
+        for pause in KEY_PAUSES {
+            if !results.iter().any(|result| matches!(result, Err(PduError::UnknownKey { .. }))) {
+                break;
             }
+            self.clock.sleep(pause).await;
+            results = self.verify_each(room, version, pdus, source).await;
         }
-        verified
+        results.into_iter().filter_map(Result::ok).collect()
+    }
+
+    async fn verify_each(
+        &self,
+        room: &RoomId,
+        version: RoomVersion,
+        pdus: &[Box<RawValue>],
+        source: &Source,
+    ) -> Vec<Result<Arc<Pdu>, PduError>> {
+        let mut results = Vec::with_capacity(pdus.len());
+        for text in pdus {
+            results.push(self.verify_one(room, version, text, source).await);
+        }
+        results
     }
 
     /// Verifies one event (steps 1 to 3 of the checks on receipt), fetching keys that are missing.
@@ -153,13 +186,59 @@ impl Homeserver {
 
     /// Gives a verified event to its room and tells what came of it.
     pub(super) fn take(&self, room: &RoomId, pdu: Arc<Pdu>, arrival: Arrival, source: &Source) -> bool {
-        let id = pdu.event_id().clone();
-        let judgements = self.store.write(|durable| {
-            let room = durable.rooms.get_mut(room)?;
-            let is_new = !room.is_settled(&id) && (self.habits.keeps)(room, &pdu, arrival);
-            is_new.then(|| room.receive(pdu.clone(), arrival))
+        let judgements = self.store.write(|durable| self.receive(durable, room, &pdu, arrival));
+        judgements.is_some_and(|judgements| self.tell_of_receipt(room, pdu, source, judgements))
+    }
+
+    /// The same, and puts the event into the queues of some servers, in one transaction: a crash in between would leave an
+    /// event that nobody is told of. `to` gets the state before the event and the room with it.
+    pub(super) fn take_and_queue(
+        self: &Rc<Self>,
+        room: &RoomId,
+        pdu: Arc<Pdu>,
+        source: &Source,
+        to: impl FnOnce(&StateMap, &Room) -> BTreeSet<OwnedServerName>,
+    ) -> bool {
+        let taken = self.store.write(|durable| {
+            let before = durable.rooms.get(room)?.current_state().clone();
+            let judgements = self.receive(durable, room, &pdu, Arrival::Live)?;
+            let mut to = to(&before, &durable.rooms[room]);
+            to.remove(&self.name);
+            for server in &to {
+                let outbox = durable.outboxes.entry(server.clone()).or_default();
+                outbox.queue.push_back((room.to_owned(), pdu.event_id().clone()));
+            }
+            Some((judgements, to))
         });
-        let Some(judgements) = judgements else { return false };
+        let Some((judgements, to)) = taken else { return false };
+        self.tell_of_receipt(room, pdu, source, judgements);
+        for server in &to {
+            self.wake_queue(server);
+        }
+        true
+    }
+
+    /// Gives an event to its room; nothing comes of one that it has.
+    fn receive(
+        &self,
+        durable: &mut Durable,
+        room: &RoomId,
+        pdu: &Arc<Pdu>,
+        arrival: Arrival,
+    ) -> Option<Vec<Judgement>> {
+        let room = durable.rooms.get_mut(room)?;
+        let is_new = !room.is_settled(pdu.event_id()) && (self.habits.keeps)(room, pdu, arrival);
+        is_new.then(|| room.receive(pdu.clone(), arrival))
+    }
+
+    fn tell_of_receipt(
+        &self,
+        room: &RoomId,
+        pdu: Arc<Pdu>,
+        source: &Source,
+        judgements: Vec<Judgement>,
+    ) -> bool {
+        let id = pdu.event_id().clone();
         self.see(Happening::Received { pdu, source: source.clone() });
         if let Source::Peer { server, endpoint } = source {
             self.remember_teller(&id, server);

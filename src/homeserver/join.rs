@@ -152,8 +152,8 @@ impl Homeserver {
             .ok()
             .filter(|signed| signed.event_id() == join.event_id())
             .ok_or_else(|| format!("send_join by {via}: it gave back another event"))?;
-        let state = self.verify_all(room_id, version, &answer.pdus, &source).await;
-        let chain = self.verify_all(room_id, version, &answer.auth_chain, &source).await;
+        let state = self.verify_patiently(room_id, version, &answer.pdus, &source).await;
+        let chain = self.verify_patiently(room_id, version, &answer.auth_chain, &source).await;
         if !state.iter().any(|pdu| pdu.is_create()) {
             return Err(format!("send_join by {via}: the state has no create event"));
         }

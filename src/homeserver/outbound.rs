@@ -7,7 +7,7 @@ use std::{rc::Rc, time::Duration};
 
 use futures_util::future::select;
 use http::Method;
-use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
+use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -38,25 +38,6 @@ pub(super) struct Queue {
 }
 
 impl Homeserver {
-    /// Puts an event into the queues of these servers.
-    pub(super) fn enqueue(
-        self: &Rc<Self>,
-        room: &RoomId,
-        event: &OwnedEventId,
-        to: impl IntoIterator<Item = OwnedServerName>,
-    ) {
-        let to: Vec<_> = to.into_iter().filter(|server| *server != self.name).collect();
-        self.store.write(|durable| {
-            for server in &to {
-                let outbox = durable.outboxes.entry(server.clone()).or_default();
-                outbox.queue.push_back((room.to_owned(), event.clone()));
-            }
-        });
-        for server in &to {
-            self.wake_queue(server);
-        }
-    }
-
     pub(super) fn wake_queue(self: &Rc<Self>, destination: &ServerName) {
         let known = self.queues.borrow().get(destination).cloned();
         let queue = known.unwrap_or_else(|| {

@@ -35,6 +35,8 @@ const CHAIN_FETCHES_MAX: usize = 10;
 const HOLE_RETRY_MS: (u64, u64) = (500, 20_000);
 /// How long a hole below backfilled events rests first: the user's next page may fill it.
 const BACKFILLED_HOLE_RESTS_MS: u64 = 1_000;
+/// After so many failures, servers are asked that are not in the room.
+const FAILURES_BEFORE_OTHERS: u32 = 2;
 /// After so many failures, what waits for a hole is forgotten if too much waits: the hole is most likely a lie.
 const FAILURES_BEFORE_FORGETTING: u32 = 8;
 
@@ -184,7 +186,14 @@ impl Homeserver {
         let senders: BTreeSet<OwnedServerName> = senders.collect();
         // Who wrote what waits has what is before it, in the room or not; after a restart nobody remembers who told of it.
         let others = match self.habits.asks_around {
-            true => &room.joined_servers(room.current_state()) | &senders,
+            true if hole.failures < FAILURES_BEFORE_OTHERS => {
+                &room.joined_servers(room.current_state()) | &senders
+            }
+            // Then also whoever wrote anything that waits: they know the history that this server lacks.
+            true => {
+                let writers = room.waiting().map(|pdu| pdu.sender().server_name().to_owned());
+                &room.joined_servers(room.current_state()) | &writers.collect()
+            }
             false => BTreeSet::new(),
         };
         let wanted_as_auth =
@@ -374,6 +383,10 @@ impl Homeserver {
         let mut wanted = vec![id.to_owned()];
         let mut fetched = Vec::new();
         while let Some(id) = wanted.pop() {
+            // While others were asked for, it may have come by itself.
+            if self.holds(plan, &id) {
+                continue;
+            }
             if *left == 0 {
                 return;
             }

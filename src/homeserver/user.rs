@@ -19,7 +19,7 @@ use crate::{
         pdu::{MAX_PREV_EVENTS, Pdu, Road},
         version::RoomVersion,
     },
-    room::{Arrival, Room, state::StateMap},
+    room::{Arrival, Room},
 };
 
 /// What a new room starts with.
@@ -93,14 +93,14 @@ impl Homeserver {
     ///
     /// When this server is not in the room, or the rules don't allow the event.
     pub fn send(self: &Rc<Self>, room_id: &RoomId, draft: Draft) -> Result<Arc<Pdu>, String> {
-        let state_before = self.state_of(room_id);
-        let mut told = self.servers_in(room_id);
         let pdu = self.author(room_id, draft)?;
-        self.take(room_id, pdu.clone(), Arrival::Live, &Source::OwnUser);
-        if !self.state_of(room_id).ptr_eq(&state_before) {
-            told.extend(self.servers_in(room_id));
-        }
-        self.enqueue(room_id, pdu.event_id(), told);
+        self.take_and_queue(room_id, pdu.clone(), &Source::OwnUser, |before, room| {
+            let mut told = room.joined_servers(before);
+            if !room.current_state().ptr_eq(before) {
+                told.extend(room.joined_servers(room.current_state()));
+            }
+            told
+        });
         Ok(pdu)
     }
 
@@ -151,8 +151,7 @@ impl Homeserver {
         let source = Source::Peer { server: to.to_owned(), endpoint: "invite" };
         let pdu =
             self.verify_one(room_id, version, &text, &source).await.map_err(|error| error.to_string())?;
-        self.take(room_id, pdu.clone(), Arrival::Live, &Source::OwnUser);
-        self.enqueue(room_id, pdu.event_id(), self.servers_in(room_id));
+        self.take_and_queue(room_id, pdu, &Source::OwnUser, |_, room| room.joined_servers(room.current_state()));
         Ok(())
     }
 
@@ -172,11 +171,6 @@ impl Homeserver {
         let pdu = unverified.verify(&keys, &self.crypto).map_err(|error| error.to_string())?;
         self.take(room_id, pdu, Arrival::Live, &Source::OwnUser);
         Ok(())
-    }
-
-    fn state_of(&self, room_id: &RoomId) -> StateMap {
-        let durable = self.store.read();
-        durable.rooms.get(room_id).map(|room| room.current_state().clone()).unwrap_or_default()
     }
 
     fn servers_in(&self, room_id: &RoomId) -> std::collections::BTreeSet<ruma_common::OwnedServerName> {

@@ -89,7 +89,11 @@ impl EventReader {
             room_id: OwnedRoomId,
         }
         let read = self.0.borrow();
-        match read.get(&InAnyVersion(text)).filter(|known| known.object().contains_key("room_id")) {
+        // What was not written in the one canonical way may say it twice, and then says nothing.
+        let says = |known: &&UnverifiedPdu| {
+            known.object().contains_key("room_id") && known.claims().json().get() == text
+        };
+        match read.get(&InAnyVersion(text)).filter(says) {
             Some(known) => Some(known.room_id().to_owned()),
             None => serde_json::from_str::<InRoom>(text).ok().map(|it| it.room_id),
         }

@@ -14,7 +14,7 @@ use crate::{
         error::MatrixError,
         pdu::{Road, UnverifiedPdu},
     },
-    room::{Arrival, Wants, graph::Standing},
+    room::{Wants, graph::Standing},
 };
 
 impl Homeserver {
@@ -45,7 +45,14 @@ impl Homeserver {
         if self.store.read().rooms[&room_id].wants_of(&join) != Wants::default() {
             return Err(MatrixError::forbidden("it cites events that are not known here"));
         }
-        self.take(&room_id, join.clone(), Arrival::Live, &source);
+        // The joining server does not know yet who is in the room: the resident tells the others.
+        self.take_and_queue(&room_id, join.clone(), &source, |_, room| {
+            let is_in = room.standing(join.event_id()) == Some(Standing::Accepted);
+            let state = room.state_before(join.event_id()).filter(|_| is_in);
+            let mut others = state.map(|state| room.joined_servers(state)).unwrap_or_default();
+            others.remove(&asked.origin);
+            others
+        });
 
         let durable = self.store.read();
         let room = &durable.rooms[&room_id];
@@ -57,18 +64,14 @@ impl Homeserver {
         let servers = room.joined_servers(state);
         let json = |idx| room.json_of_state(idx);
         let chain = room.auth_chain(state.values().copied().chain(room.graph().get(join.event_id())));
-        let answer = answer(&Joined {
+        answer(&Joined {
             auth_chain: chain.into_iter().filter_map(json).collect(),
             event: join.json(),
             members_omitted: false,
             origin: &self.name,
             servers_in_room: &servers,
             state: state.values().copied().filter_map(json).collect(),
-        });
-        drop(durable);
-        // The joining server does not know yet who is in the room: the resident tells the others.
-        self.enqueue(&room_id, join.event_id(), servers.into_iter().filter(|server| *server != asked.origin));
-        answer
+        })
     }
 
     /// A restricted join needs the signature of the server whose user allowed it (room version 8 on).

@@ -254,8 +254,11 @@ fn too_large(draft: &mut Draft, dice: &mut Dice) {
     let (speaker, at) = (dice.pick(&draft.forgers), draft.moment(dice));
     for server in dice.some(&draft.deniers, 1, 1) {
         let event = draft.labelled(at, say(&speaker, 1, 0), "refused");
-        let status = Some(dice.pick(&[400, 403, 413]));
-        let refusal = Answer { server, endpoint: "send".to_owned(), about: Some(event), status, ..answer() };
+        let status = dice.pick(&[400, 403, 413]);
+        // Who is forbidden something tries again, and would for ever.
+        let times = (status == 403).then(|| dice.between(1, 4) as u32);
+        let (about, status) = (Some(event), Some(status));
+        let refusal = Answer { server, endpoint: "send".to_owned(), about, status, times, ..answer() };
         // Nothing arrives in the millisecond in which it leaves.
         draft.step(at, Action::Answer(refusal));
     }
