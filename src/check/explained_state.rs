@@ -54,7 +54,8 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
             continue;
         }
         // Nor can one put into the state what it was told and could not verify, or what that allows, before it has all.
-        let knows_all = !host.dropped.is_empty() && tips.iter().all(|id| evidence.knows_all_before(host, id, at));
+        let knows_all =
+            !host.dropped.is_empty() && tips.iter().all(|id| evidence.knows_all_before(host, id, at));
         let lacks = |id: &EventId| {
             let auth = evidence.pdu(id).map_or(&[][..], |pdu| pdu.auth_events());
             let unverified = host.dropped.contains(id) || auth.iter().any(|id| host.dropped.contains(&**id));

@@ -69,7 +69,9 @@ impl<'e, 'a> Redactions<'e, 'a> {
                 let applying = moments.first().and_then(|at| self.applying(host, target, *at));
                 // The outline of a redaction does not say what it redacts.
                 let knows = |by: &&Pdu| !withheld(self.evidence, asked.to, host).contains(by.event_id());
-                applying.filter(knows).map(|by| format!("whole, which {} redacts", super::short(by.event_id())))
+                applying
+                    .filter(knows)
+                    .map(|by| format!("whole, which {} redacts", super::short(by.event_id())))
             };
             if let Some(problem) = problem {
                 let message = format!("{} gave {} to {} {problem}", asked.to, super::short(id), asked.from);

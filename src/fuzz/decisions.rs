@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scenario::{Action, Scenario};
+use crate::scenario::{Action, Scenario, Step};
 
 pub(super) const STEP: usize = 4;
 /// Steps that begin with such a byte are of a second kind, which came later: tapes that were kept before keep their meaning.
@@ -57,10 +57,16 @@ impl Draft {
         Self { servers, liar, silent, forges, may_differ: false, at: 0, until: 0, down, steps: Vec::new() }
     }
 
-    /// Over a scenario's own steps: what crashes there doesn't crash once more, and who plays a part there says no more.
+    /// Over a scenario's own steps: what crashes there doesn't crash once more, and who plays a part there says no more. Where
+    /// steps build on each other nobody crashes: a step of a server that is down would not be taken.
     pub(super) fn over(scenario: &Scenario) -> Self {
         let mut draft = Self::new(scenario.servers.keys().cloned().collect(), None, false);
         draft.silent.clone_from(&scenario.expect.differ);
+        let builds =
+            |step: &Step| step.label.is_some() || matches!(step.action, Action::Ask(_) | Action::Push(_));
+        if scenario.timeline.iter().any(builds) {
+            draft.down.fill(u64::MAX);
+        }
         for step in &scenario.timeline {
             match &step.action {
                 Action::Crash(crash) => {

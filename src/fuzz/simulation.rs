@@ -87,6 +87,7 @@ impl Tape {
         self.write(&mut draft);
         if !draft.is_empty() {
             script.settle = script.settle.max(SETTLE);
+            script::expect_less(&mut script);
         }
         draft.finish(&mut script);
         script
