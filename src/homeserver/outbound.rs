@@ -3,7 +3,7 @@
 //! A destination that was away too long gets only the newest own event of each room and pulls the rest itself, as
 //! Synapse's catch-up does: this is what makes recovery necessary after a long partition.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures_util::future::select;
 use http::Method;
@@ -19,7 +19,10 @@ use super::{
     peers::backoff_ms,
     store::{Outbox, Transaction},
 };
-use crate::{matrix::canonical::CanonicalBody, room::graph::Standing};
+use crate::{
+    matrix::canonical::CanonicalBody,
+    room::{Room, graph::Standing},
+};
 
 /// The most events of a transaction (SS-API /send).
 pub(super) const TRANSACTION_PDUS_MAX: usize = 50;
@@ -130,32 +133,19 @@ impl Homeserver {
         });
     }
 
-    /// A destination that can't be reached for long gets the newest event of each room only, which leads to the others; and
-    /// those that were soft-failed here, since nothing will lead there.
+    /// A destination that can't be reached for long gets only the events that lead to all others.
     fn fall_behind(&self, destination: &ServerName) {
         let now = self.now();
         let dropped = self.store.write(|durable| {
-            let rooms = &durable.rooms;
-            let leads_nowhere = |room: &OwnedRoomId, event: &EventId| {
-                rooms.get(room).and_then(|room| room.standing(event)) == Some(Standing::SoftFailed)
-            };
             let outbox = durable.outboxes.get_mut(destination)?;
             let since = *outbox.failing_since.get_or_insert(now);
             if now.saturating_sub(since) < CATCH_UP_AFTER_MS {
                 return None;
             }
-            let mut newest = indexmap::IndexMap::new();
-            let mut alone = Vec::new();
             let unsent = outbox.in_flight.take().map(|transaction| transaction.events).unwrap_or_default();
-            let mut dropped = Vec::new();
-            for (room, event) in unsent.into_iter().chain(outbox.queue.drain(..)) {
-                if leads_nowhere(&room, &event) {
-                    alone.push((room, event));
-                } else {
-                    dropped.extend(newest.insert(room, event));
-                }
-            }
-            outbox.queue.extend(alone.into_iter().chain(newest));
+            let waiting: Vec<_> = unsent.into_iter().chain(outbox.queue.drain(..)).collect();
+            let (kept, dropped) = leading(waiting, &durable.rooms);
+            outbox.queue.extend(kept);
             Some(dropped).filter(|dropped| !dropped.is_empty())
         });
         if let Some(dropped) = dropped {
@@ -186,4 +176,31 @@ impl Homeserver {
             });
         }
     }
+}
+
+/// Of events that wait to be sent, those that lead to all others of their rooms, and the others' ids: the tips, or else the newest;
+/// and those that were soft-failed here, since nothing will lead there.
+fn leading(
+    waiting: Vec<(OwnedRoomId, OwnedEventId)>,
+    rooms: &BTreeMap<OwnedRoomId, Room>,
+) -> (Vec<(OwnedRoomId, OwnedEventId)>, Vec<OwnedEventId>) {
+    let leads_nowhere = |room: &Room, event: &EventId| room.standing(event) == Some(Standing::SoftFailed);
+    let is_tip = |room: &Room, event: &EventId| {
+        let graph = room.graph();
+        graph.forward_extremities().any(|tip| graph.id(tip) == event)
+    };
+    let leads = |(id, event): &(OwnedRoomId, OwnedEventId)| {
+        let Some(room) = rooms.get(id) else { return true };
+        let mut siblings = waiting.iter().filter(|(other, _)| other == id).map(|(_, event)| event);
+        leads_nowhere(room, event)
+            || is_tip(room, event)
+            || (!siblings.clone().any(|event| is_tip(room, event))
+                && siblings.rfind(|event| !leads_nowhere(room, event)) == Some(event))
+    };
+    let leading: Vec<bool> = waiting.iter().map(leads).collect();
+    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+    for (entry, leads) in waiting.into_iter().zip(leading) {
+        if leads { kept.push(entry) } else { dropped.push(entry.1) }
+    }
+    (kept, dropped)
 }

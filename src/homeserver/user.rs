@@ -151,7 +151,9 @@ impl Homeserver {
         let source = Source::Peer { server: to.to_owned(), endpoint: "invite" };
         let pdu =
             self.verify_one(room_id, version, &text, &source).await.map_err(|error| error.to_string())?;
-        self.take_and_queue(room_id, pdu, &Source::OwnUser, |_, room| room.joined_servers(room.current_state()));
+        self.take_and_queue(room_id, pdu, &Source::OwnUser, |_, room| {
+            room.joined_servers(room.current_state())
+        });
         Ok(())
     }
 
