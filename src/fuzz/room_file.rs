@@ -94,9 +94,9 @@ fn ids(verified: &Verified) -> BTreeSet<OwnedEventId> {
 fn check_written(verified: &Verified) {
     let lines: Vec<&str> = verified.pdus.iter().map(|pdu| pdu.json().get()).collect();
     let Ok(again) = Dump::parse("again.jsonl", &lines.join("\n")) else {
-        // The create event that was read may be one that its hash doesn't fit.
+        // The create event that was read may be one that its hash doesn't fit: redacted, it can lack the room's version.
         return assert!(
-            verified.pdus.iter().all(|pdu| !pdu.is_create()),
+            verified.pdus.iter().all(|pdu| !pdu.is_create() || pdu.is_redacted()),
             "the create event is not read again"
         );
     };

@@ -6,6 +6,6 @@ pub(super) const BUG: Planted = Planted {
     year: "2018",
     does: "lets anybody set power levels where a state has none",
     caught_by: "auth-rules",
-    follows: &["verdicts-agree"],
+    follows: &[],
     plant: |habits| habits.room.guards_first_power_levels = false,
 };
