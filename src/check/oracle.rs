@@ -211,7 +211,7 @@ pub(super) fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> 
     let only_redacted = redacted.into_iter().filter(|(_, whole)| !whole);
     let ids = only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok());
     // Its first copy is the one that it keeps.
-    let ids = ids.filter(|id| host.received.get(id).is_some_and(|(_, from)| is_pulled(from)));
+    let ids = ids.filter(|id| host.received.get(id).is_none_or(|(_, from)| is_pulled(from)));
     // What somebody redacted is so for all.
     let ids = ids.filter(|id| evidence.referee().redacted_by(id).is_none());
     ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()

@@ -65,6 +65,7 @@ scripts! {
     "regressions/pages-of-two-users",
     "regressions/what-stood-on-a-claimed-outlier-is-judged-anew",
     "regressions/who-pages-back-asks-at-every-break",
+    "redactions-by-right",
 }
 
 /// The scenario at a place; nothing if there are not so many.
