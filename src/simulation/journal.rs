@@ -492,7 +492,7 @@ impl Journal {
         let mut records = Vec::new();
         for (index, line) in input.lines().enumerate() {
             let record: Record = serde_json::from_str(&line?)
-                .map_err(|error| JournalError::Line { line: index + 1, problem: error.to_string() })?;
+                .map_err(|error| JournalError::Line { line: index + 1, problem: problem(&error) })?;
             records.push(record);
         }
         match records.first() {
@@ -509,5 +509,13 @@ impl Journal {
         let mut bytes = Vec::new();
         self.write(&mut bytes).expect("writing to memory does not fail");
         Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn problem(error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        "the record breaks off: the file was cut, or the run did not come to its end".to_owned()
+    } else {
+        error.to_string()
     }
 }
