@@ -158,38 +158,46 @@ fn stop_on_ctrl_c() -> Arc<AtomicBool> {
     stop
 }
 
-/// Shows how far the campaign is; on a terminal only.
+/// Shows how far the campaign is, by its seeds or by its time, whichever ends first; on a terminal only.
 struct Progress {
     bar: ProgressBar,
+    seeds: u64,
     time: Option<Duration>,
 }
 
 impl Progress {
     fn of(campaign: &Campaign) -> Self {
-        let style = ProgressStyle::with_template("{bar:20} {pos} runs, {per_sec} · {msg}");
-        let bar = ProgressBar::new(campaign.seeds.count());
+        const THOUSANDTHS: u64 = 1_000;
+        let style = ProgressStyle::with_template("{bar:20} {msg}");
+        let bar = ProgressBar::new(THOUSANDTHS);
         bar.set_style(style.expect("the template is constant"));
-        Self { bar, time: campaign.time }
+        Self { bar, seeds: campaign.seeds.count(), time: campaign.time }
     }
 
     fn show(&self, so_far: &Tally, outcome: &Outcome) {
         const EVERY: u64 = 16;
-        self.bar.inc(1);
-        if outcome.failure.is_none() && !so_far.runs.is_multiple_of(EVERY) {
+        if so_far.runs == 0 || outcome.failure.is_none() && !so_far.runs.is_multiple_of(EVERY) {
             return;
         }
         let by_invariant = so_far.by_invariant().into_iter().map(|(name, runs)| format!("{name} {runs}"));
         let failures = by_invariant.collect::<Vec<_>>().join(", ");
         let failures = if failures.is_empty() { "no failure".to_owned() } else { failures };
-        let left = self.time.map(|time| time.saturating_sub(self.bar.elapsed()));
-        let left = left.unwrap_or_else(|| self.bar.eta()).as_secs();
+        let (runs, elapsed) = (so_far.runs, self.bar.elapsed().as_secs_f64());
+        let done_by_seeds = runs as f64 / self.seeds as f64;
+        let done = match self.time {
+            Some(time) => done_by_seeds.max(elapsed / time.as_secs_f64()).min(1.0),
+            None => done_by_seeds,
+        };
+        let left = (elapsed / done - elapsed) as u64;
         self.bar.set_message(format!(
-            "{failures} · {} of {} marks · {}m {:02}s left",
+            "{runs} runs, {:.0} a second · {failures} · {} of {} marks · {}m {:02}s left",
+            runs as f64 / elapsed,
             so_far.marks.len(),
             Mark::ALL.len(),
             left / 60,
             left % 60
         ));
+        self.bar.set_position((done * 1_000.0) as u64);
     }
 }
 
