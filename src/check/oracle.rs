@@ -123,6 +123,12 @@ fn is_told(evidence: &Evidence<'_>, host: &Host<'_>, id: &EventId) -> bool {
     if evidence.crafted.contains_key(id) || is_refused_join(evidence, id) {
         return false;
     }
+    // Others may take a server for a member whose join it knows nothing of, since the answer was lost.
+    let is_before_its_join =
+        |joined| evidence.seen.get(id).is_some_and(|seen| seen.t >= 0 && seen.t <= joined);
+    if host.joined.is_some_and(is_before_its_join) {
+        return false;
+    }
     // Who was lied to about the state does not know who is in the room.
     let author = evidence.seen.get(id).and_then(|seen| evidence.hosts.get(seen.server));
     if author.is_some_and(|author| evidence.may_be_deceived(author)) {
