@@ -110,6 +110,7 @@ impl Tape {
             "links": { "default": { "latency": choose(3, &["50ms", "10ms", "200ms", "500ms"]), "jitter": choose(4, &["0ms", "20ms", "150ms"]) } },
             "room": { "created_by": "a", "history_visibility": choose(5, &["shared", "joined", "invited", "world_readable"]) },
             "timeline": [],
+            "lenient": true,
             "settle": SETTLE,
         });
         let mut scenario: Scenario = serde_json::from_value(scenario).expect("a head is a scenario");
