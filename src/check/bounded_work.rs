@@ -7,7 +7,7 @@ use super::{
     evidence::{Answered, Asked, Evidence, Host},
     request_budget::{pulled, rounds},
 };
-use crate::{room::walk::MISSING_EVENTS_LIMIT_MAX, scenario::RECOVERY_ENDPOINTS};
+use crate::room::walk::MISSING_EVENTS_LIMIT_MAX;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "bounded-work",
@@ -36,14 +36,9 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         findings.extend(given_too_much(evidence, name, host));
         findings.extend(looked_at_too_much(evidence, name, host));
     }
-    let own = evidence.requests.values().filter(|asked| is_own(asked));
+    let own = evidence.requests.values().filter(|asked| asked.is_own_recovery());
     findings.extend(own.filter_map(|asked| too_many_bytes(evidence, asked)));
     findings
-}
-
-/// What a step asks is the scenario's doing, not the server's.
-fn is_own(asked: &Asked<'_>) -> bool {
-    !asked.is_scripted() && RECOVERY_ENDPOINTS.contains(&asked.endpoint)
 }
 
 /// An answer that the server which gave it is to blame for: nobody can keep a liar from sending much.
@@ -53,7 +48,7 @@ fn honest<'e, 'a>(evidence: &Evidence<'_>, asked: &'e Asked<'a>) -> Option<&'e A
 }
 
 fn given_too_much(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
-    let own = evidence.requests.values().filter(|asked| asked.from == name && is_own(asked));
+    let own = evidence.requests.values().filter(|asked| asked.from == name && asked.is_own_recovery());
     let answers = own.filter_map(|asked| honest(evidence, asked));
     let given: usize = answers.map(|answer| answer.events.len() + answer.auth_chain.len()).sum();
     // Where a gap can't be filled, the state on its far side is told, and what allows it.

@@ -95,6 +95,11 @@ impl Asked<'_> {
     pub fn is_scripted(&self) -> bool {
         self.cause.starts_with("script")
     }
+
+    /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the server's.
+    pub fn is_own_recovery(&self) -> bool {
+        !self.is_scripted() && RECOVERY_ENDPOINTS.contains(&self.endpoint)
+    }
 }
 
 /// Whether an event came because the server asked for what it lacks.

@@ -8,7 +8,6 @@ use super::{
     Finding, Invariant, When, count,
     evidence::{Asked, Evidence, Host, is_pulled},
 };
-use crate::scenario::RECOVERY_ENDPOINTS;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "request-budget",
@@ -53,9 +52,7 @@ fn within_limits(evidence: &Evidence<'_>, limits: &[(&'static str, u32)]) -> Vec
 /// Asking for each event by itself is the most that is still work: more than that is asking for what is held or
 /// not to be had. Requests without an answer count too, but holes that stay open may be tried again and again.
 fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
-    // What a step asks is the scenario's doing, not the server's.
-    let own = evidence.requests.values().filter(|asked| !asked.is_scripted());
-    let asked = own.filter(|asked| RECOVERY_ENDPOINTS.contains(&asked.endpoint));
+    let asked = evidence.requests.values().filter(|asked| asked.is_own_recovery());
     let mut made: BTreeMap<&str, usize> = BTreeMap::new();
     for asked in asked {
         *made.entry(asked.from).or_default() += 1;
