@@ -19,55 +19,34 @@ use crate::{
     room::{Arrival, Judgement, Room, state::StateMap},
 };
 
-/// How long a server waits before it asks anew for keys that a state needs: a server that can't be reached for longer
-/// may not keep others out of the room.
-const KEY_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// How long a server waits before it asks anew for keys that a state needs, which with holes would be another: a server
+/// that can't be reached for longer may not keep others out of the room.
+pub(super) const KEY_PAUSES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 impl Homeserver {
     /// Verifies events of an answer; those that fail are dropped and spoil no other. Events of another room are
-    /// dropped too.
+    /// dropped too. Where keys are missing it tries again after each of the pauses.
     pub(super) async fn verify_all(
         &self,
         room: &RoomId,
         version: RoomVersion,
         pdus: &[Box<RawValue>],
         source: &Source,
+        pauses: &[Duration],
     ) -> Vec<Arc<Pdu>> {
-        let results = self.verify_each(room, version, pdus, source).await;
-        results.into_iter().filter_map(Result::ok).collect()
-    }
-
-    /// The same, and tries again for want of keys: for a state, which with holes would be another.
-    pub(super) async fn verify_patiently(
-        &self,
-        room: &RoomId,
-        version: RoomVersion,
-        pdus: &[Box<RawValue>],
-        source: &Source,
-    ) -> Vec<Arc<Pdu>> {
-        let mut results = self.verify_each(room, version, pdus, source).await;
-        for pause in KEY_PAUSES {
-            if !results.iter().any(|result| matches!(result, Err(PduError::UnknownKey { .. }))) {
-                break;
+        let mut pauses = pauses.iter();
+        loop {
+            let mut results = Vec::with_capacity(pdus.len());
+            for text in pdus {
+                results.push(self.verify_one(room, version, text, source).await);
             }
-            self.clock.sleep(pause).await;
-            results = self.verify_each(room, version, pdus, source).await;
+            let lacks_keys = results.iter().any(|result| matches!(result, Err(PduError::UnknownKey { .. })));
+            match pauses.next().filter(|_| lacks_keys) {
+                Some(pause) => self.clock.sleep(*pause).await,
+                None => return results.into_iter().filter_map(Result::ok).collect(),
+            }
         }
-        results.into_iter().filter_map(Result::ok).collect()
-    }
-
-    async fn verify_each(
-        &self,
-        room: &RoomId,
-        version: RoomVersion,
-        pdus: &[Box<RawValue>],
-        source: &Source,
-    ) -> Vec<Result<Arc<Pdu>, PduError>> {
-        let mut results = Vec::with_capacity(pdus.len());
-        for text in pdus {
-            results.push(self.verify_one(room, version, text, source).await);
-        }
-        results
     }
 
     /// Verifies one event (steps 1 to 3 of the checks on receipt), fetching keys that are missing.

@@ -14,6 +14,7 @@ use super::{
     Homeserver,
     client::{AskError, JoinTemplate, StatePdus, encode},
     happening::{Happening, Source},
+    intake::KEY_PAUSES,
 };
 use crate::{
     matrix::{canonical::CanonicalBody, draft::Draft, error::MatrixError, version::RoomVersion},
@@ -152,8 +153,8 @@ impl Homeserver {
             .ok()
             .filter(|signed| signed.event_id() == join.event_id())
             .ok_or_else(|| format!("send_join by {via}: it gave back another event"))?;
-        let state = self.verify_patiently(room_id, version, &answer.pdus, &source).await;
-        let chain = self.verify_patiently(room_id, version, &answer.auth_chain, &source).await;
+        let state = self.verify_all(room_id, version, &answer.pdus, &source, &KEY_PAUSES).await;
+        let chain = self.verify_all(room_id, version, &answer.auth_chain, &source, &KEY_PAUSES).await;
         if !state.iter().any(|pdu| pdu.is_create()) {
             return Err(format!("send_join by {via}: the state has no create event"));
         }

@@ -492,15 +492,9 @@ impl Room {
     /// more. Gives them.
     fn revive_outliers_above(&mut self, id: &EventId) -> Vec<OwnedEventId> {
         let idx = self.graph.get(id).expect("it was just placed");
-        let claimed = |child: &EventIdx| {
-            self.graph.standing(*child) == Standing::Outlier
-                && self
-                    .held(*child)
-                    .is_some_and(|held| held.claimed && self.wants_of(&held.pdu) == Wants::default())
-        };
-        let outliers = self.graph.children(idx).iter().copied().filter(claimed);
+        let outliers = self.needless_claims_on(idx).filter(|(_, standing)| *standing == Standing::Outlier);
         let outliers: Vec<Arc<Pdu>> =
-            outliers.filter_map(|child| Some(self.held(child)?.pdu.clone())).collect();
+            outliers.filter_map(|(child, _)| Some(self.held(child)?.pdu.clone())).collect();
         let ids = outliers.iter().map(|pdu| pdu.event_id().clone()).collect();
         for pdu in outliers {
             let id = pdu.event_id().clone();
@@ -509,15 +503,19 @@ impl Room {
         ids
     }
 
-    /// The events behind another that have a peer's word for the state before them, and need it no more.
+    /// The judged events behind another that have a peer's word for the state before them, and need it no more.
     fn claims_on(&self, idx: EventIdx) -> Vec<EventIdx> {
-        let needless = |child: &EventIdx| {
-            self.graph.standing(*child) != Standing::Outlier
-                && self
-                    .held(*child)
-                    .is_some_and(|held| held.claimed && self.wants_of(&held.pdu) == Wants::default())
-        };
-        self.graph.children(idx).iter().copied().filter(needless).collect()
+        let judged = self.needless_claims_on(idx).filter(|(_, standing)| *standing != Standing::Outlier);
+        judged.map(|(child, _)| child).collect()
+    }
+
+    /// The events behind another that have a peer's word for the state before them, and need it no more.
+    fn needless_claims_on(&self, idx: EventIdx) -> impl Iterator<Item = (EventIdx, Standing)> {
+        let needless = |held: &Held| held.claimed && self.wants_of(&held.pdu) == Wants::default();
+        let children = self.graph.children(idx).iter().copied();
+        children
+            .filter(move |child| self.held(*child).is_some_and(needless))
+            .map(|child| (child, self.graph.standing(child)))
     }
 
     /// The state after an event that has a peer's word for the one before it.
