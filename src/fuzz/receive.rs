@@ -281,7 +281,9 @@ fn ordered(made: &[Arc<Pdu>], order: usize) -> Vec<Arc<Pdu>> {
 
 impl Made {
     fn object(&self, realm: &Realm) -> CanonicalJsonObject {
-        let back = |steps: &usize| realm.pdus[realm.pdus.len() - 1 - steps].event_id().clone();
+        // Some of those made before may have been malformed.
+        let newest = realm.pdus.len() - 1;
+        let back = |steps: &usize| realm.pdus[newest - steps.min(&newest)].event_id().clone();
         let mut parents: Vec<OwnedEventId> = Vec::new();
         for parent in self.behind.iter().map(back) {
             if !parents.contains(&parent) {

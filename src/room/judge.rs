@@ -25,6 +25,10 @@ use crate::matrix::pdu::{JudgedPdu, Pdu};
 /// How many resolutions a room remembers before it starts over: the events of one moment cite the same branches.
 const REMEMBERED_RESOLUTIONS: usize = 256;
 
+/// How often an event may change sides in one go. Depths may lie, and then what is below comes later; but ids that servers
+/// choose (room versions 1 and 2) can make events that allow each other, and for these there is no end.
+const TURNS_MAX: usize = 16;
+
 impl Room {
     /// Takes a verified event of this room, in any order. Gives the verdicts that it leads to, in the order in
     /// which they were reached: none while the event waits for others, several when others waited for it.
@@ -199,13 +203,11 @@ impl Room {
             }
             let Waiting { pdu, arrival } = self.waiting.remove(&id).expect("it was just seen");
             let arrival = if past.contains(&id) { Arrival::Backfilled } else { arrival };
-            let claimed = self.claimed_after(&id);
+            let before = self.held_before(&id);
             let verdict = self.judge(pdu, arrival);
             judgements.push(Judgement { event_id: id.clone(), verdict });
-            if let Some((idx, claimed)) = claimed
-                && self.state_after(idx) != Some(claimed)
-            {
-                let above = self.judged_on(idx);
+            if let Some(before) = before {
+                let above = self.built_on(before);
                 judgements.extend(self.rejudge(above));
             }
             judgements.extend(self.recheck_claims_above(&id));
@@ -443,9 +445,7 @@ impl Room {
         if standing == Standing::Accepted {
             self.update_current(self.graph.get(&id).expect("it was just stored"));
         }
-        if standing.is_history() {
-            self.apply_redactions(&id);
-        }
+        self.apply_redactions(&id);
     }
 
     fn store(&mut self, pdu: Arc<Pdu>, standing: Standing, fill: impl FnOnce(&mut Held)) {
@@ -518,10 +518,40 @@ impl Room {
             .map(|child| (child, self.graph.standing(child)))
     }
 
-    /// The state after an event that has a peer's word for the one before it.
-    fn claimed_after(&self, id: &EventId) -> Option<(EventIdx, StateMap)> {
-        let idx = self.graph.get(id).filter(|idx| self.held(*idx).is_some_and(|held| held.claimed))?;
-        Some((idx, self.state_after(idx)?))
+    /// What others may have been judged by of an event that is about to be judged: it was an outlier so far.
+    fn held_before(&self, id: &EventId) -> Option<Before> {
+        let idx = self.graph.get(id)?;
+        let held = self.held(idx)?;
+        Some(Before { idx, rejected: held.rejected.is_some(), state_after: self.state_after(idx) })
+    }
+
+    fn is_rejected(&self, idx: EventIdx) -> bool {
+        self.held(idx).is_some_and(|held| held.rejected.is_some())
+    }
+
+    /// What was built on what an event was taken for, as far as that was wrong.
+    fn built_on(&mut self, before: Before) -> Vec<EventIdx> {
+        let Before { idx, rejected, state_after } = before;
+        let mut built = Vec::new();
+        if rejected != self.is_rejected(idx) {
+            built.extend(self.swayed_by(idx));
+        }
+        if state_after.is_some() && state_after != self.state_after(idx) {
+            built.extend(self.judged_on(idx));
+        }
+        built
+    }
+
+    /// The events that may come out otherwise now that an event is rejected or no longer so: those that cite it for what
+    /// allows them, and those before which states were resolved, with what may be its auth chain.
+    fn swayed_by(&mut self, idx: EventIdx) -> Vec<EventIdx> {
+        self.resolutions.clear();
+        let sways = |other: &EventIdx| {
+            let Some(held) = self.held(*other) else { return false };
+            let resolved = self.graph.parents(*other).len() > 1 && held.state_before.is_some();
+            resolved || held.auth_events.contains(&idx)
+        };
+        self.graph.iter().filter(sways).collect()
     }
 
     /// The events behind another whose states were computed from the one after it.
@@ -532,71 +562,114 @@ impl Room {
         self.graph.children(idx).iter().copied().filter(computed).collect()
     }
 
-    /// Computes the states before events anew, judges them again where that differs, and so on upwards.
+    /// Computes the states before events anew, judges them again where that or the verdict on what they cite differs, and
+    /// so on upwards.
     fn rejudge(&mut self, events: impl IntoIterator<Item = EventIdx>) -> Vec<Judgement> {
         let mut judgements = Vec::new();
         let mut open: BTreeSet<(u64, EventIdx)> =
             events.into_iter().map(|idx| (self.graph.depth(idx), idx)).collect();
         let Some((_, from)) = open.first().copied() else { return judgements };
+        let mut turns: BTreeMap<EventIdx, usize> = BTreeMap::new();
         while let Some((_, idx)) = open.pop_first() {
-            let held = self.held(idx).expect("only held events are queued");
-            let (pdu, old, was) = (held.pdu.clone(), held.state_before.clone(), held.rejected.clone());
-            let new = self.state_before_of(&pdu);
-            self.held[idx.index()].as_mut().expect("held").claimed = false;
-            if old.as_ref() == Some(&new.state) {
-                open.extend(self.claims_on(idx).into_iter().map(|claim| (self.graph.depth(claim), claim)));
-                continue;
+            let before = self.held_before(self.graph.id(idx)).expect("only held events are queued");
+            let was = before.rejected;
+            if let Some(judgement) = self.judge_again(idx) {
+                judgements.push(judgement);
             }
-            let rejected =
-                self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &new.state)).err();
-            let verdict = match (&rejected, &self.held(idx).expect("held").soft_failed) {
-                (Some(reason), _) => Verdict::Rejected(reason.clone()),
-                (None, Some(reason)) => Verdict::SoftFailed(reason.clone()),
-                (None, None) => Verdict::Accepted,
-            };
-            self.place(pdu.clone(), new, &verdict, false);
-            if rejected.is_some() != was.is_some() {
-                judgements.push(Judgement { event_id: pdu.event_id().clone(), verdict });
+            let mut built = self.claims_on(idx);
+            let turned = was != self.is_rejected(idx);
+            let times = turns.entry(idx).or_default();
+            *times += usize::from(turned);
+            if *times <= TURNS_MAX {
+                built.extend(self.built_on(before));
             }
-            let above = self.judged_on(idx).into_iter().chain(self.claims_on(idx));
-            open.extend(above.map(|child| (self.graph.depth(child), child)).collect::<Vec<_>>());
+            open.extend(built.into_iter().map(|idx| (self.graph.depth(idx), idx)));
         }
         self.update_current(from);
         judgements
     }
 
+    /// Judges an event once more by what is known now. Gives the verdict on history, if that changes.
+    fn judge_again(&mut self, idx: EventIdx) -> Option<Judgement> {
+        let held = self.held(idx).expect("only held events are judged again");
+        let (pdu, was, soft_failed) = (held.pdu.clone(), held.rejected.is_some(), held.soft_failed.clone());
+        let (old, claimed) = (held.state_before.clone(), held.claimed);
+        if old.is_none() || self.graph.standing(idx) == Standing::Outlier || claimed && was {
+            self.judge_outlier_again(idx, pdu);
+            return None;
+        }
+        let stays_claimed = claimed && self.wants_of(&pdu) != Wants::default();
+        let new = match old.clone() {
+            Some(state) if stays_claimed => NamedState { name: self.name_state(), state },
+            _ => self.state_before_of(&pdu),
+        };
+        let rejected = self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &new.state)).err();
+        if old.as_ref() == Some(&new.state) && rejected.is_some() == was {
+            self.held[idx.index()].as_mut().expect("held").claimed = stays_claimed;
+            return None;
+        }
+        let is = rejected.is_some();
+        let verdict = match (rejected, soft_failed) {
+            (Some(reason), _) => Verdict::Rejected(reason),
+            (None, Some(reason)) => Verdict::SoftFailed(reason),
+            (None, None) => Verdict::Accepted,
+        };
+        self.place(pdu.clone(), new, &verdict, stays_claimed);
+        (is != was).then(|| Judgement { event_id: pdu.event_id().clone(), verdict })
+    }
+
+    fn judge_outlier_again(&mut self, idx: EventIdx, pdu: Arc<Pdu>) {
+        let was = self.is_rejected(idx);
+        if self.check_auth_events(&pdu).is_err() == was {
+            return;
+        }
+        let after = self.name_state();
+        self.add_outlier(pdu);
+        let held = self.held[idx.index()].as_mut().expect("it was just stored");
+        held.after = held.after.map(|_| after);
+    }
+
     /// A redaction takes effect when it and its target are both history and the sender may (rooms v3,
-    /// "Handling redactions"): in whichever order they come.
+    /// "Handling redactions"): in whichever order they come, and for as long as that is so.
     fn apply_redactions(&mut self, id: &EventId) {
         let pdu = self.held_by_id(id).expect("it was just placed").pdu.clone();
         if *pdu.kind() == TimelineEventType::RoomRedaction
             && let Some(target) = pdu.redacts()
         {
-            self.early_redactions.entry(target.to_owned()).or_default().insert(id.to_owned());
-            self.try_redact(target);
-            if !self.habits.remembers_early_redactions {
-                self.early_redactions.remove(target);
+            self.redactions.entry(target.to_owned()).or_default().insert(id.to_owned());
+            self.redact(target);
+            let is_held = self.graph.get(target).is_some_and(|idx| self.graph.standing(idx).is_history());
+            if !is_held && !self.habits.remembers_early_redactions {
+                self.redactions.remove(target);
             }
         }
-        self.try_redact(id);
+        self.redact(id);
     }
 
-    fn try_redact(&mut self, target: &EventId) {
-        let Some(idx) = self.graph.get(target).filter(|idx| self.graph.standing(*idx).is_history()) else {
-            return;
+    fn redact(&mut self, target: &EventId) {
+        let Some(redactions) = self.redactions.get(target) else { return };
+        let Some(idx) = self.graph.get(target) else { return };
+        let Some(held) = self.held(idx) else { return };
+        let is_history = self.graph.standing(idx).is_history();
+        let applies = |redaction: &&OwnedEventId| {
+            let by = self.graph.get(redaction).filter(|by| self.graph.standing(*by).is_history());
+            let by = by.and_then(|by| self.held(by));
+            is_history && by.is_some_and(|by| self.may_redact(&by.pdu, &held.pdu))
         };
-        let redactions = self.early_redactions.remove(target).unwrap_or_default();
-        for redaction in redactions {
-            let held = self.held_by_id(&redaction).expect("only held redactions are remembered");
-            let event = self.held(idx).expect("history is held").pdu.clone();
-            if !self.may_redact(&held.pdu, &event) {
-                continue;
+        let mut redacted_by = held.redacted_by.iter().chain(redactions).find(applies).cloned();
+        if held.pdu.is_create() && redacted_by.is_some() {
+            match (self.habits.redacted_create)(self.version) {
+                Some(version) => self.version = version,
+                None => redacted_by = None,
             }
-            if event.is_create() {
-                let Some(version) = (self.habits.redacted_create)(self.version) else { continue };
-                self.version = version;
-            }
-            self.held[idx.index()].as_mut().expect("history is held").redacted_by.get_or_insert(redaction);
         }
+        self.held[idx.index()].as_mut().expect("it was just seen").redacted_by = redacted_by;
     }
+}
+
+/// What others were judged by of an event.
+struct Before {
+    idx: EventIdx,
+    rejected: bool,
+    state_after: Option<StateMap>,
 }

@@ -130,8 +130,8 @@ pub struct Room {
     blocked: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
     /// Events that are known to be of other rooms: whoever cites one for what it allows is rejected.
     foreign: BTreeSet<OwnedEventId>,
-    /// Redactions whose target is not held yet.
-    early_redactions: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
+    /// For each event that is to be redacted, held or not, the redactions that are or were history.
+    redactions: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
     /// Resolutions over the states of several branches: the events of one moment have the same.
     resolutions: BTreeMap<Vec<StateName>, NamedState>,
     states_named: u64,
@@ -152,7 +152,7 @@ impl Room {
             waiting: BTreeMap::new(),
             blocked: BTreeMap::new(),
             foreign: BTreeSet::new(),
-            early_redactions: BTreeMap::new(),
+            redactions: BTreeMap::new(),
             resolutions: BTreeMap::new(),
             states_named: 0,
             habits: habits::HONEST,
