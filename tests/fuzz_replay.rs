@@ -2,14 +2,19 @@
 //! is decoded as libFuzzer does it.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     fs,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     process::ExitCode,
+    thread,
 };
 
-use backfire::fuzz::{TARGETS, Target};
+use backfire::{
+    fuzz::{TARGETS, Target},
+    homeserver::planted,
+};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
@@ -27,7 +32,47 @@ const KEPT_BYTES_MAX: u64 = 2 * 1024 * 1024;
 const RANDOM_INPUTS: usize = 3_000;
 const LONGEST_RANDOM: usize = 240;
 
+/// Which planted bugs the kept inputs of a target show. Those of `simulation` show all.
+const SHOWN: &[(&str, &[&str])] = &[
+    (
+        "receive",
+        &[
+            "backfilled-event-marked-outlier",
+            "create-event-redactable",
+            "frontier-trusts-new-snapshot",
+            "incomplete-auth-event-rules",
+            "outlier-child-kills-extremity",
+            "unknown-prev-uses-current-state",
+        ],
+    ),
+    (
+        "request_sequence",
+        &[
+            "gme-truncates-wrong-end",
+            "outlier-child-kills-extremity",
+            "send-join-unsigned",
+            "state-served-for-outlier",
+            "state-served-for-rejected",
+        ],
+    ),
+    (
+        "response",
+        &[
+            "backfilled-event-marked-outlier",
+            "gme-skips-signature-check",
+            "min-depth-zero-is-falsy",
+            "state-ids-404-wedges-room",
+            "unknown-prev-uses-current-state",
+        ],
+    ),
+];
+
+thread_local! {
+    static EXPECTS_PANICS: Cell<bool> = const { Cell::new(false) };
+}
+
 fn main() -> ExitCode {
+    keep_quiet_about_wanted_panics();
     let mut trials = vec![
         Trial::test("targets_files_and_folders_are_the_same", targets_files_and_folders_are_the_same),
         Trial::test("every_target_is_tried_by_ci", every_target_is_tried_by_ci),
@@ -50,6 +95,16 @@ fn main() -> ExitCode {
             trials.push(Trial::test(name, move || replay(target, &file)));
         }
     }
+    for (target, bugs) in SHOWN {
+        let target = TARGETS.iter().find(|known| known.name == *target).expect("a target");
+        for bug in *bugs {
+            trials.push(Trial::test(format!("{}/shows/{bug}", target.name), || shows(target, bug)));
+        }
+    }
+    for bug in planted::ALL {
+        let target = TARGETS.iter().find(|target| target.name == "simulation").expect("a target");
+        trials.push(Trial::test(format!("simulation/shows/{}", bug.id), || shows(target, bug.id)));
+    }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -60,6 +115,35 @@ fn replay(target: &Target, file: &Path) -> Result<(), Failed> {
         Ok(None) => Err("it can't be read as an input any more".into()),
         Err(_) => Err(format!("it panics, see above; it means\n{}", (target.show)(&bytes)).into()),
     }
+}
+
+/// With a planted bug in the servers under test, some kept input fails.
+fn shows(target: &'static Target, bug: &'static str) -> Result<(), Failed> {
+    let mut files: Vec<PathBuf> = KEPT.iter().flat_map(|kept| inputs(kept, target.name)).collect();
+    // The one that was made for it, if any, needs the others not to be tried.
+    files.sort_by_key(|file| !file.ends_with(bug));
+    let inputs = files.iter().map(fs::read).collect::<Result<Vec<_>, _>>()?;
+    // The bug is planted in a thread, which ends with it.
+    let fails = thread::spawn(move || {
+        backfire::fuzz::planted::plant(bug);
+        EXPECTS_PANICS.set(true);
+        inputs.iter().any(|bytes| catch_unwind(|| (target.run)(bytes)).is_err())
+    });
+    match fails.join() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("no kept input of {} fails with `{bug}` planted", target.name).into()),
+        Err(_) => Err("it can't be planted".into()),
+    }
+}
+
+/// Panics that are wanted are not printed.
+fn keep_quiet_about_wanted_panics() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !EXPECTS_PANICS.get() {
+            print(info);
+        }
+    }));
 }
 
 /// A fuzzer that never draws the hard cases finds nothing in them.

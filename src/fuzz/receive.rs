@@ -12,7 +12,8 @@ use std::{
 };
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId};
+use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, UserId};
+use ruma_events::StateEventType;
 use serde_json::{Value, json};
 
 use super::{
@@ -167,6 +168,9 @@ impl Body for Receive {
             first.receive(pdu.clone(), Arrival::Backfilled);
         }
         let truth = Snapshot::of(&first);
+        check_reasons(&first);
+        check_powers(&first);
+        check_plausible_states(&mut first);
 
         let second = self.by_another_road(&foundation, &made, &first);
         truth.assert_same(&Snapshot::of(&second), "by another road");
@@ -270,6 +274,64 @@ impl Receive {
         let made = self.make(foundation);
         let state = |place: usize| first.state_before(made.get(place)?.event_id());
         matches!((state(claim.at), state(claim.state_of)), (Some(at), Some(of)) if at != of)
+    }
+}
+
+/// Who is refused has a reason, and nobody else.
+fn check_reasons(room: &Room) {
+    for idx in room.graph().iter() {
+        let id = room.graph().id(idx);
+        let refused = matches!(room.graph().standing(idx), Standing::Rejected | Standing::SoftFailed);
+        assert_eq!(room.reason(id).is_some_and(|reason| !reason.is_empty()), refused, "reason of {id}");
+    }
+}
+
+/// What users may by the current power levels, read once more and plainly.
+fn check_powers(room: &Room) {
+    let state = room.current_state();
+    let Some(event) = room.state_event(state, &StateEventType::RoomPowerLevels, "") else { return };
+    let levels: Value = serde_json::from_str(event.content().get()).expect("it is canonical");
+    let read = |level: &Value| match level {
+        Value::String(text) => text.trim().parse().ok(),
+        level => level.as_i64(),
+    };
+    // In room version 12 the creator stands above all of it.
+    for host in &HOSTS[1..] {
+        let user = UserId::parse(user(host)).expect("a user id");
+        let own = [&levels["users"][user.as_str()], &levels["users_default"]].into_iter().find_map(read);
+        assert_eq!(room.power(state, &user), own.unwrap_or(0), "power of {user}");
+    }
+    assert_eq!(room.power_to_invite(state), read(&levels["invite"]).unwrap_or(0), "power to invite");
+}
+
+/// A peer's word is plausible if it is true; and also where an event stands for another of its slot that was rejected,
+/// since then nobody can say what the state has there.
+fn check_plausible_states(room: &mut Room) {
+    let slot = |pdu: &Pdu| pdu.state_slot().map(|(kind, key)| (kind.to_string(), key.to_owned()));
+    let graph = room.graph();
+    let of = |standing| graph.iter().filter(move |idx| graph.standing(*idx) == standing);
+    let rejected: Vec<Arc<Pdu>> =
+        of(Standing::Rejected).filter_map(|idx| room.event_at(idx).cloned()).collect();
+    let accepted: Vec<OwnedEventId> = of(Standing::Accepted).map(|idx| graph.id(idx).to_owned()).collect();
+    for id in accepted {
+        let state = room.state_before(&id).expect("it was judged");
+        let mut state: Vec<OwnedEventId> =
+            room.list_state(state).into_iter().map(|(_, _, id)| id.to_owned()).collect();
+        // Who cites what its own branch doesn't have looks as if the state were false.
+        let cited = room.event(&id).expect("it was judged").auth_events();
+        if !cited.iter().all(|auth| state.contains(auth)) {
+            continue;
+        }
+        assert!(room.is_plausible_state(&id, &state), "the true state before {id} is not plausible");
+        let hole = state.iter_mut().find_map(|held| {
+            let there = slot(room.event(held)?)?;
+            let other = rejected.iter().find(|pdu| slot(pdu).as_ref() == Some(&there))?;
+            *held = other.event_id().clone();
+            Some(())
+        });
+        if hole.is_some() {
+            assert!(room.is_plausible_state(&id, &state), "a state before {id} with a hole is not plausible");
+        }
     }
 }
 

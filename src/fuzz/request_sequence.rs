@@ -681,27 +681,3 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("messages-and-a-repeat", all(0, &[one(4, 0, 0), one(4, 1, 0), one(7, 0, 0), one(0, 4, 0)])),
     ]
 }
-
-#[cfg(test)]
-mod tests {
-    use std::panic::catch_unwind;
-
-    use super::*;
-
-    /// What a seed was written for, it shows.
-    #[test]
-    fn seeds_show_the_bugs_that_they_were_written_for() {
-        let bugs = [
-            ("state-served-for-rejected", "states-at-odd-events"),
-            ("state-served-for-outlier", "states-at-odd-events"),
-            ("send-join-unsigned", "joins-of-anothers-user"),
-        ];
-        for (bug, name) in bugs {
-            crate::fuzz::planted::plant(bug);
-            let (_, seed) = seeds().into_iter().find(|(seed, _)| *seed == name).unwrap();
-            let target =
-                crate::fuzz::TARGETS.iter().find(|target| target.name == "request_sequence").unwrap();
-            assert!(catch_unwind(|| (target.run)(&seed)).is_err(), "{bug}");
-        }
-    }
-}

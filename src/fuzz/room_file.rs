@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, fmt};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ruma_common::OwnedEventId;
+use serde_json::Value;
 
 use super::{Body, Reached};
 use crate::room::dump::{Dump, DumpError, Invalid, Verified, read_keys};
@@ -34,7 +35,8 @@ impl Body for RoomFile {
             Ok(dump) => dump,
             Err(error) => return Reached::from([check_place(&error, events).into()]),
         };
-        assert_eq!(dump.events().count() + dump.invalid().len(), dump.len(), "a line is lost");
+        assert_eq!(dump.events().count() + dump.invalid().len(), dump.event_count(), "a line is lost");
+        check_ids(dump.invalid(), events);
         let all = account_for(&dump, dump.clone().verify(None));
         check_written(&all);
         check_judged(&all);
@@ -59,7 +61,12 @@ impl Body for RoomFile {
 fn check_place(error: &DumpError, text: &str) -> &'static str {
     let lines = text.lines().count();
     let (line, kind) = match error {
-        DumpError::Line { line, .. } => (*line, "no object"),
+        DumpError::Line { line, .. } => {
+            let before: Vec<&str> = text.lines().take(line - 1).collect();
+            let same = matches!(Dump::parse("before.jsonl", &before.join("\n")), Err(DumpError::Line { .. }));
+            assert!(!same, "{error}: an earlier line is wrong as well");
+            (*line, "no object")
+        }
         DumpError::Version { line, .. } => (*line, "no version"),
         DumpError::Create { line, .. } => (*line, "no good create event"),
         DumpError::Keys { line, .. } => {
@@ -72,9 +79,18 @@ fn check_place(error: &DumpError, text: &str) -> &'static str {
     kind
 }
 
+/// A line that is said to have an id has it.
+fn check_ids(invalid: &[Invalid], text: &str) {
+    for Invalid { event_id, line, .. } in invalid {
+        let written = text.lines().nth(line - 1).expect("the file has so many lines");
+        let event: Value = serde_json::from_str(written).expect("a line that is no object is not read");
+        assert_eq!(event["event_id"].as_str(), event_id.as_deref(), "line {line} is another one");
+    }
+}
+
 /// Each line of the dump is an event or is said to be none, and where.
 fn account_for(dump: &Dump, verified: Verified) -> Verified {
-    assert_eq!(verified.pdus.len() + verified.invalid.len(), dump.len(), "a line is lost");
+    assert_eq!(verified.pdus.len() + verified.invalid.len(), dump.event_count(), "a line is lost");
     let lines: BTreeSet<usize> = verified.invalid.iter().map(|invalid| invalid.line).collect();
     assert_eq!(lines.len(), verified.invalid.len(), "a line is named twice");
     for Invalid { reason, .. } in &verified.invalid {

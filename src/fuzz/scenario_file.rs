@@ -60,7 +60,7 @@ impl fmt::Debug for ScenarioFile {
 
 #[cfg(test)]
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    const FILES: [&str; 8] = [
+    const FILES: [&str; 9] = [
         "partition-heal",
         "silence",
         "membership",
@@ -68,9 +68,10 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         "late-joiner-pages-back",
         "imported-room",
         "peers/ig-1-missing-events-invited",
+        "regressions/missing-events-in-any-order",
         "peers/au-13-one-bad-link-in-the-auth-chain",
     ];
     let read =
         |name: &str| std::fs::read(format!("{}/scenarios/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    FILES.map(|name| (name.trim_start_matches("peers/"), read(name))).to_vec()
+    FILES.map(|name| (name.rsplit('/').next().unwrap_or(name), read(name))).to_vec()
 }

@@ -181,13 +181,8 @@ impl Dump {
     }
 
     /// How many events the dump has, bad ones included.
-    pub fn len(&self) -> usize {
+    pub fn event_count(&self) -> usize {
         self.lines
-    }
-
-    /// Whether it has none; never so for a dump that was read.
-    pub fn is_empty(&self) -> bool {
-        self.lines == 0
     }
 
     /// The events that are well-formed, in the order of the dump.
