@@ -23,7 +23,10 @@ use http::{Method, Request, Response, StatusCode};
 use indexmap::IndexMap;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use ruma_common::{CanonicalJsonObject, OwnedEventId, ServerName};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use tokio::{task::LocalSet, time::Instant};
 
 use super::{
@@ -337,9 +340,9 @@ impl Peers {
                 bytes = told[told.len() - 1 - back % told.len()].to_vec();
             }
             _ => {
-                if let Ok(mut value) = serde_json::from_slice(&bytes) {
-                    self.change(lie, &mut value);
-                    bytes = value.to_string().into_bytes();
+                if let Ok(mut answer) = serde_json::from_slice(&bytes) {
+                    self.change(lie, &mut answer);
+                    bytes = serde_json::to_vec(&answer).expect("it is JSON");
                 }
             }
         }
@@ -348,10 +351,16 @@ impl Peers {
         Ok(Some(answer))
     }
 
-    fn change(&self, lie: &Lie, answer: &mut Value) {
+    /// Changes what is listed in an answer; what stays is not even read, of which this target lives.
+    fn change(&self, lie: &Lie, answer: &mut BTreeMap<String, Box<RawValue>>) {
         let keys = ["events", "pdus", "auth_chain", "pdu_ids", "auth_chain_ids"];
-        let Some(key) = keys.into_iter().find(|key| answer[*key].is_array()) else { return };
-        let Some(list) = answer[key].as_array_mut() else { return };
+        let list = |key: &str| serde_json::from_str::<Vec<Box<RawValue>>>(answer.get(key)?.get()).ok();
+        let Some((key, mut list)) = keys.into_iter().find_map(|key| Some((key, list(key)?))) else { return };
+        self.change_list(lie, &mut list);
+        answer.insert(key.to_owned(), to_raw_value(&list).expect("it is JSON"));
+    }
+
+    fn change_list(&self, lie: &Lie, list: &mut Vec<Box<RawValue>>) {
         let place = |nth: usize| nth % list.len().max(1);
         match lie {
             Lie::Left(nth) if !list.is_empty() => drop(list.remove(place(*nth))),
@@ -360,10 +369,12 @@ impl Peers {
             Lie::Nothing => list.clear(),
             Lie::Changed { event, change } if !list.is_empty() => {
                 let place = place(*event);
-                let changed = self.changed(&list[place], *change);
+                let changed = self.changed(list[place].get(), *change);
                 list[place] = changed;
             }
-            Lie::Own { behind } => list.push(self.own(behind.and_then(|nth| list.get(place(nth))))),
+            Lie::Own { behind } => {
+                list.push(self.own(behind.and_then(|nth| list.get(place(nth)).map(|event| event.get()))))
+            }
             Lie::Forged(nth) => {
                 let object = self.torn.after.place(message("c", "never said"), &[self.parent(*nth)]);
                 list.push(self.signed(object));
@@ -378,25 +389,26 @@ impl Peers {
     }
 
     /// An event that the liar may make: behind one of the answer, or behind one that doesn't exist.
-    fn own(&self, behind: Option<&Value>) -> Value {
+    fn own(&self, behind: Option<&str>) -> Box<RawValue> {
         let nobody: OwnedEventId = "$nobody-has-it:g".try_into().expect("an event id");
-        let parent = behind.and_then(|event| self.torn.honest.get(&event.to_string()));
+        let parent = behind.and_then(|event| self.torn.honest.get(event));
         let parent = parent.map_or(nobody, |pdu| pdu.event_id().clone());
         self.signed(self.torn.after.place(message("b", "the liar's own"), &[parent]))
     }
 
-    fn signed(&self, mut object: CanonicalJsonObject) -> Value {
+    fn signed(&self, mut object: CanonicalJsonObject) -> Box<RawValue> {
         object.remove("hashes");
         let signed =
             place_and_sign_anyway(object, self.torn.after.version, server("b"), &key("b"), &stand_in());
-        signed.ok().and_then(|text| serde_json::from_str(text.get()).ok()).unwrap_or_default()
+        signed.unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 
     /// An event with one value changed: signed anew if it is the liar's, and otherwise with a signature that was another's.
-    fn changed(&self, event: &Value, change: Change) -> Value {
-        let Ok(mut object) = serde_json::from_value::<CanonicalJsonObject>(event.clone()) else {
-            return json!("$nobody-has-it:g");
+    fn changed(&self, event: &str, change: Change) -> Box<RawValue> {
+        let Ok(mut object) = serde_json::from_str::<CanonicalJsonObject>(event) else {
+            return to_raw_value("$nobody-has-it:g").expect("it is JSON");
         };
+        let is_own = object.get("sender").is_some_and(|sender| sender.as_str() == Some(&*user("b")));
         let version = self.torn.after.version;
         let nobody: OwnedEventId = "$nobody-has-it:g".try_into().expect("an event id");
         let references = |ids: &[OwnedEventId]| {
@@ -421,11 +433,11 @@ impl Peers {
             Change::NoSignatures => set("signatures", json!({})),
             Change::Time(ts) => set("origin_server_ts", ts.into()),
         }
-        let own = event["sender"] == user("b") && !matches!(change, Change::Hash | Change::NoSignatures);
-        if own && !version.has_event_ids_on_the_wire() {
+        let signs = is_own && !matches!(change, Change::Hash | Change::NoSignatures);
+        if signs && !version.has_event_ids_on_the_wire() {
             return self.signed(object);
         }
-        serde_json::to_value(object).expect("it is JSON")
+        to_raw_value(&object).expect("it is JSON")
     }
 
     fn note_good(&self, body: &Bytes) {
