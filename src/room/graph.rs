@@ -69,6 +69,7 @@ pub struct EventGraph {
     nodes: IndexMap<OwnedEventId, Node, FixedState>,
     missing: BTreeSet<EventIdx>,
     forward: BTreeSet<EventIdx>,
+    forward_changes: usize,
     backward: BTreeSet<EventIdx>,
     also_covering: &'static [Standing],
 }
@@ -271,6 +272,11 @@ impl EventGraph {
         self.by_id(&self.forward)
     }
 
+    /// How often the forward extremities have changed so far, one event at a time.
+    pub fn forward_changes(&self) -> usize {
+        self.forward_changes
+    }
+
     /// The backward extremities, by event id: the missing events and outliers that an event of the history names
     /// in its `prev_events`; where `/backfill` would go on.
     pub fn backward_extremities(&self) -> impl Iterator<Item = EventIdx> {
@@ -402,11 +408,12 @@ impl EventGraph {
     fn refresh_forward(&mut self, idx: EventIdx) {
         let node = self.node(idx);
         let uncovered = node.cover == Cover::Nobody || node.cover == Cover::One(idx);
-        if node.standing == Standing::Accepted && uncovered {
-            self.forward.insert(idx);
+        let changes = if node.standing == Standing::Accepted && uncovered {
+            self.forward.insert(idx)
         } else {
-            self.forward.remove(&idx);
-        }
+            self.forward.remove(&idx)
+        };
+        self.forward_changes += usize::from(changes);
     }
 
     fn refresh_backward_below(&mut self, idx: EventIdx) {

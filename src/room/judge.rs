@@ -442,13 +442,11 @@ impl Room {
             held.after = Some(after);
             held.claimed = claimed;
         });
-        if standing == Standing::Accepted {
-            self.update_current(self.graph.get(&id).expect("it was just stored"));
-        }
         self.apply_redactions(&id);
     }
 
     fn store(&mut self, pdu: Arc<Pdu>, standing: Standing, fill: impl FnOnce(&mut Held)) {
+        let forward_changes = self.graph.forward_changes();
         if let Some((kind, key)) = pdu.state_slot() {
             self.slots.number(&kind.to_string().into(), key);
         }
@@ -472,10 +470,18 @@ impl Room {
         });
         fill(held);
         self.graph.set_standing(idx, standing);
+        // What is not accepted is no tip, but can show that one descends from another.
+        if standing == Standing::Accepted || self.graph.forward_changes() != forward_changes {
+            self.update_current(idx);
+        }
     }
 
     fn update_current(&mut self, changed: EventIdx) {
         let mut heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
+        // Only a server with a bug has history and no tip; what it took for the state it goes on to take for it.
+        if heads.is_empty() {
+            return;
+        }
         if !self.habits.resolves_all_extremities && heads.contains(&changed) {
             heads = vec![changed];
         }
