@@ -79,7 +79,14 @@ fn pushed<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Asked
         Reader::new(evidence, settings, asked.to).filter(|_| !by_script && !evidence.is_guest(asked.from))?;
     let host = evidence.hosts.get(asked.from)?;
     let mut ids = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
-    let leaked = ids.find(|id| !reader.may_see(host, id, asked.at) && is_telling(evidence, id))?;
+    // By the word of a liar the reader was a member when the event was queued; nothing takes it back from the queue.
+    let is_deceived = evidence.may_be_deceived(host);
+    let in_good_faith = |id: &EventId| {
+        is_deceived && host.received_at.get(id).is_some_and(|queued| reader.is_joined(host, *queued))
+    };
+    let leaked = ids.find(|id| {
+        !reader.may_see(host, id, asked.at) && is_telling(evidence, id) && !in_good_faith(id)
+    })?;
     let message = format!("{} pushed an event to {}, which may not see it", asked.from, asked.to);
     Some(Finding::on(asked.from, message).about(leaked))
 }
