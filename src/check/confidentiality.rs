@@ -84,9 +84,8 @@ fn pushed<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Asked
     let in_good_faith = |id: &EventId| {
         is_deceived && host.received_at.get(id).is_some_and(|queued| reader.is_joined(host, *queued))
     };
-    let leaked = ids.find(|id| {
-        !reader.may_see(host, id, asked.at) && is_telling(evidence, id) && !in_good_faith(id)
-    })?;
+    let leaked =
+        ids.find(|id| !reader.may_see(host, id, asked.at) && is_telling(evidence, id) && !in_good_faith(id))?;
     let message = format!("{} pushed an event to {}, which may not see it", asked.from, asked.to);
     Some(Finding::on(asked.from, message).about(leaked))
 }
