@@ -277,6 +277,7 @@ pub struct Host<'a> {
     pub vain_scrolls: usize,
     /// The number of the record at which a user began to scroll back that far.
     scrolls: Option<usize>,
+    deceived: OnceCell<bool>,
     lives: usize,
 }
 
@@ -739,6 +740,16 @@ impl<'a> Evidence<'a> {
     /// Whether what a server knows of the state may be the word of one that somebody tells what to say of states. One with a
     /// bug is honest: its failures are failures.
     pub fn may_be_deceived(&self, host: &Host<'_>) -> bool {
+        *host.deceived.get_or_init(|| self.was_told_by_a_liar(host))
+    }
+
+    /// Whether what a server makes of an event may be a lie that it was told: it can't know better before it has all that
+    /// is before the event.
+    pub fn may_be_misled_about(&self, host: &Host<'_>, id: &EventId, at: usize) -> bool {
+        self.may_be_deceived(host) && !self.knows_all_before(host, id, at)
+    }
+
+    fn was_told_by_a_liar(&self, host: &Host<'_>) -> bool {
         let mut asked = BTreeSet::new();
         let mut open: Vec<&str> = host.words().collect();
         while let Some(server) = open.pop() {

@@ -36,14 +36,12 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
     if !host.slots.is_empty() {
         moments.push(evidence.last);
     }
-    let may_be_deceived = evidence.may_be_deceived(host);
     let mut known: BTreeMap<Vec<&EventId>, Option<State>> = BTreeMap::new();
     let mut moment = Moment::new(evidence, host);
     for at in moments {
         moment.move_to(at);
         let tips: Vec<&EventId> = moment.tips().into_iter().collect();
-        // A server that was lied to about the state can't know better before it has the events.
-        if may_be_deceived && !tips.iter().all(|id| evidence.knows_all_before(host, id, at)) {
+        if tips.iter().any(|id| evidence.may_be_misled_about(host, id, at)) {
             continue;
         }
         let right = known.entry(tips.clone()).or_insert_with(|| state_after(evidence.referee(), &tips));

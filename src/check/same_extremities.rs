@@ -51,10 +51,9 @@ fn without_soft_failed<'a>(evidence: &Evidence<'a>) -> Vec<BTreeSet<&'a EventId>
         .map(|(id, _)| *id)
         .collect();
     // Who was lied to about the state may have rejected what others stand on.
-    let deceived = evidence.agreeing().filter(|(_, host)| evidence.may_be_deceived(host));
-    out.extend(deceived.flat_map(|(_, host)| {
+    out.extend(evidence.agreeing().flat_map(|(_, host)| {
         let rejected = host.held.iter().filter(|(_, standing)| **standing == Standing::Rejected);
-        rejected.map(|(id, _)| *id).filter(|id| !evidence.knows_all_before(host, id, evidence.last))
+        rejected.map(|(id, _)| *id).filter(|id| evidence.may_be_misled_about(host, id, evidence.last))
     }));
     let excused = evidence
         .recoveries()

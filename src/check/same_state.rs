@@ -20,7 +20,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut by_place: BTreeMap<_, (&str, &Host<'_>)> = BTreeMap::new();
-    for (name, host) in evidence.agreeing().filter(|(_, host)| !is_deceived(evidence, host)) {
+    for (name, host) in evidence.agreeing().filter(|(_, host)| !is_misled(evidence, host)) {
         let (other, reference) = *by_place.entry(host.extremities()).or_insert((name, host));
         let (Some(own), Some(theirs)) = (host.end, reference.end) else { continue };
         findings.extend(difference(name, own, other, theirs));
@@ -28,10 +28,8 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether a server was lied to about the state, and can't know better: it lacks events before its newest ones.
-fn is_deceived(evidence: &Evidence<'_>, host: &Host<'_>) -> bool {
-    let knows = |id: &&ruma_common::EventId| evidence.knows_all_before(host, id, evidence.last);
-    evidence.may_be_deceived(host) && !host.extremities().iter().all(knows)
+fn is_misled(evidence: &Evidence<'_>, host: &Host<'_>) -> bool {
+    host.extremities().iter().any(|id| evidence.may_be_misled_about(host, id, evidence.last))
 }
 
 type Slots<'a> = BTreeMap<(&'a str, &'a str), &'a ruma_common::EventId>;

@@ -24,10 +24,8 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut verdicts: BTreeMap<&EventId, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
     for (name, host) in evidence.agreeing().filter(|_| anything_rejected(evidence)) {
-        let may_be_deceived = evidence.may_be_deceived(host);
         for (id, standing) in last_verdicts(evidence, name, host) {
-            // Who was lied to about the state can't know better before it has the events.
-            if may_be_deceived && !evidence.knows_all_before(host, id, evidence.last) {
+            if evidence.may_be_misled_about(host, id, evidence.last) {
                 continue;
             }
             let (rejecting, others) = verdicts.entry(id).or_default();

@@ -67,7 +67,6 @@ pub(super) struct Player<'a> {
     time: Rc<RunTime>,
     conditions: Rc<RefCell<Conditions>>,
     /// Latency and jitter as they were before a step changed them.
-    old_latencies: BTreeMap<usize, Vec<(String, String, u64, u64)>>,
     options: Options,
     streams: Streams,
     pub(super) memory: Memory,
@@ -144,7 +143,6 @@ impl<'a> Player<'a> {
             world,
             time,
             conditions,
-            old_latencies: BTreeMap::new(),
             options: *options,
             streams,
             memory,
@@ -403,15 +401,15 @@ impl<'a> Player<'a> {
     fn act(&mut self, step: usize, time: u32) -> Result<(), SimulationError> {
         let scenario = self.scenario;
         match &scenario.timeline[step].action {
-            Action::Partition(fault) => self.partition(&fault.groups),
+            Action::Partition(fault) => self.partition(step, &fault.groups),
             Action::Cut(fault) => {
-                self.each_pair(&fault.from, &fault.to, |player, from, to| player.cut(from, to));
+                self.each_pair(&fault.from, &fault.to, |player, from, to| player.cut(step, from, to));
             }
             Action::Silence(fault) => {
                 self.each_pair(&fault.from, &fault.to, |player, from, to| {
-                    player.silence(from, to);
+                    player.silence(step, from, to);
                     if fault.both {
-                        player.silence(to, from);
+                        player.silence(step, to, from);
                     }
                 });
             }
@@ -424,12 +422,9 @@ impl<'a> Player<'a> {
             },
             Action::Latency(fault) => {
                 let speed = (fault.latency.as_millis(), fault.jitter.as_millis());
-                let mut old = Vec::new();
                 self.each_pair(&fault.from, &fault.to, |player, from, to| {
-                    let before = player.conditions.borrow_mut().set_latency(from, to, speed.0, speed.1);
-                    old.push((from.to_owned(), to.to_owned(), before.0, before.1));
+                    player.conditions.borrow_mut().set_latency(from, to, step, speed);
                 });
-                self.old_latencies.insert(step, old);
             }
             Action::Crash(crash) => match crash.after_writes {
                 None | Some(0) => self.crash(&crash.server),
@@ -448,27 +443,14 @@ impl<'a> Player<'a> {
     fn end_fault(&mut self, step: usize) {
         let scenario = self.scenario;
         match &scenario.timeline[step].action {
-            Action::Partition(fault) => {
-                for (from, to) in self.across(&fault.groups) {
-                    self.heal(&from, &to);
+            Action::Partition(_) | Action::Cut(_) | Action::Silence(_) | Action::Latency(_) => {
+                let open = self.conditions.borrow_mut().end(step);
+                for (from, to) in open {
+                    self.fabric.heal(&from, &to);
                 }
             }
-            Action::Cut(fault) => {
-                self.each_pair(&fault.from, &fault.to, |player, from, to| player.heal(from, to));
-            }
-            Action::Silence(fault) => self.each_pair(&fault.from, &fault.to, |player, from, to| {
-                player.heal(from, to);
-                if fault.both {
-                    player.heal(to, from);
-                }
-            }),
             Action::Disturb(_) => self.scripts.disturbances.end(step),
             Action::Lies(_) => self.scripts.liars.end(step),
-            Action::Latency(_) => {
-                for (from, to, latency, jitter) in self.old_latencies.remove(&step).unwrap_or_default() {
-                    self.conditions.borrow_mut().set_latency(&from, &to, latency, jitter);
-                }
-            }
             _ => unreachable!("only these faults have a duration"),
         }
     }
@@ -494,19 +476,19 @@ impl<'a> Player<'a> {
             .collect()
     }
 
-    fn partition(&mut self, groups: &[Vec<String>]) {
+    fn partition(&mut self, step: usize, groups: &[Vec<String>]) {
         for (from, to) in self.across(groups) {
-            self.cut(&from, &to);
+            self.cut(step, &from, &to);
         }
     }
 
-    fn cut(&mut self, from: &str, to: &str) {
-        self.conditions.borrow_mut().cut(from, to, self.now());
+    fn cut(&mut self, step: usize, from: &str, to: &str) {
+        self.conditions.borrow_mut().cut(from, to, step, self.now());
         self.fabric.cut(from, to);
     }
 
-    fn silence(&mut self, from: &str, to: &str) {
-        self.conditions.borrow_mut().silence(from, to, self.now());
+    fn silence(&mut self, step: usize, from: &str, to: &str) {
+        self.conditions.borrow_mut().silence(from, to, step, self.now());
     }
 
     fn heal(&mut self, from: &str, to: &str) {
