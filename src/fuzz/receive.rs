@@ -216,7 +216,11 @@ impl Receive {
             {
                 let state: Vec<OwnedEventId> =
                     first.list_state(state).into_iter().map(|(_, _, id)| id.to_owned()).collect();
+                let waits = |room: &Room| room.wants(at.event_id());
+                let is_allowed = waits(&room).is_some_and(|wants| wants.auth_events.is_empty());
                 room.claim_state(at.event_id(), &state);
+                let still_waits = is_allowed && waits(&room).is_some();
+                assert!(!still_waits, "{} waits, though the state before it was told", at.event_id());
             }
         }
         for pdu in after.iter().chain(&order).chain(made) {
@@ -277,12 +281,18 @@ impl Receive {
     }
 }
 
-/// Who is refused has a reason, and nobody else.
+/// Who is refused has a reason, and nobody else; who cites what was rejected is rejected (rooms v1, "Authorization rules").
 fn check_reasons(room: &Room) {
+    let is_rejected = |id: &OwnedEventId| room.standing(id) == Some(Standing::Rejected);
     for idx in room.graph().iter() {
         let id = room.graph().id(idx);
         let refused = matches!(room.graph().standing(idx), Standing::Rejected | Standing::SoftFailed);
         assert_eq!(room.reason(id).is_some_and(|reason| !reason.is_empty()), refused, "reason of {id}");
+        let cites_rejected = room.event_at(idx).is_some_and(|pdu| pdu.auth_events().iter().any(is_rejected));
+        assert!(
+            !cites_rejected || room.graph().standing(idx) == Standing::Rejected,
+            "{id} cites what was rejected"
+        );
     }
 }
 
