@@ -62,6 +62,10 @@ fn hole(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Opti
 /// event is to be had. What came of the asking is for the faults of the run to say.
 fn abandoned(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Option<Finding> {
     let (began, gave_up) = host.scrolled_in_vain?;
+    // Whose user has left is answered by nobody, and asks nobody.
+    if !evidence.takes_for_joined(host, host.matrix_name, gave_up) {
+        return None;
+    }
     let was_there = |id: &EventId| {
         let citing = host.history().filter(|child| evidence.parents(child).iter().any(|parent| parent == id));
         let since = citing.filter_map(|child| host.received_at.get(child)).min();

@@ -114,11 +114,7 @@ impl<'e, 'a> Reader<'e, 'a> {
 
     /// Whether it has a joined user in the current state of another server.
     fn is_joined(&self, host: &Host<'_>, at: usize) -> bool {
-        let mut own = host.users.get(self.name.as_str()).into_iter().flatten();
-        own.any(|user| {
-            let event = host.slot_at("m.room.member", user, at).and_then(|id| self.evidence.pdu(id));
-            event.and_then(|pdu| pdu.membership()) == Some("join")
-        })
+        self.evidence.takes_for_joined(host, self.name.as_str(), at)
     }
 
     fn owns(&self, user: &str) -> bool {

@@ -830,6 +830,15 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// Whether a server of a Matrix name has a joined user in the current state of a host after a record of the journal.
+    pub fn takes_for_joined(&self, host: &Host<'_>, name: &str, at: usize) -> bool {
+        let mut own = host.users.get(name).into_iter().flatten();
+        own.any(|user| {
+            let event = host.slot_at("m.room.member", user, at).and_then(|id| self.pdu(id));
+            event.and_then(|pdu| pdu.membership()) == Some("join")
+        })
+    }
+
     /// Whether an event waits to be judged after a record of the journal: it is held, and has no place in the graph yet.
     pub(super) fn waits_at(host: &Host<'_>, place: usize, at: usize) -> bool {
         let is_waiting = |fate: &Fate<'_>| {
