@@ -118,12 +118,12 @@ fn replay(target: &Target, file: &Path) -> Result<(), Failed> {
 }
 
 /// With a planted bug in the servers under test, some kept input fails.
+#[expect(clippy::disallowed_methods, reason = "the bug ends with the thread that it is planted in")]
 fn shows(target: &'static Target, bug: &'static str) -> Result<(), Failed> {
     let mut files: Vec<PathBuf> = KEPT.iter().flat_map(|kept| inputs(kept, target.name)).collect();
     // The one that was made for it, if any, needs the others not to be tried.
     files.sort_by_key(|file| !file.ends_with(bug));
     let inputs = files.iter().map(fs::read).collect::<Result<Vec<_>, _>>()?;
-    // The bug is planted in a thread, which ends with it.
     let fails = thread::spawn(move || {
         backfire::fuzz::planted::plant(bug);
         EXPECTS_PANICS.set(true);

@@ -414,7 +414,10 @@ impl Made {
         match self.twist {
             Twist::Nothing | Twist::UnknownParent => {}
             Twist::LacksAuth => drop((!auth.is_empty()).then(|| auth.remove(self.about % auth.len()))),
-            Twist::WrongAuth => auth.push(any),
+            Twist::WrongAuth => match rejected_instead(auth, realm) {
+                Some((place, rejected)) => auth[place] = rejected,
+                None => auth.push(any),
+            },
             Twist::NoAuth => auth.clear(),
             Twist::LyingDepth => {
                 object
@@ -422,6 +425,16 @@ impl Made {
             }
         }
     }
+}
+
+/// A rejected event of the slot of one that is cited, and the place of that one.
+fn rejected_instead(auth: &[CanonicalJsonValue], realm: &Realm) -> Option<(usize, CanonicalJsonValue)> {
+    let is_rejected = |pdu: &&Arc<Pdu>| realm.room.standing(pdu.event_id()) == Some(Standing::Rejected);
+    realm.pdus.iter().filter(is_rejected).filter(|pdu| pdu.state_slot().is_some()).find_map(|rejected| {
+        let same_slot = realm.pdus.iter().filter(|pdu| pdu.state_slot() == rejected.state_slot());
+        let cited = |pdu: &Arc<Pdu>| auth.iter().position(|cited| *cited == pdu.reference());
+        Some((same_slot.into_iter().find_map(cited)?, rejected.reference()))
+    })
 }
 
 /// What a server makes of a room.
@@ -520,6 +533,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("false-claim", room(&ban, &[250, 1, 0, 255, 0, 3, 0])),
         ("redaction", room(&[line(0, 1, 1), line(13, 0, 0)], &[250, 250])),
         ("unknown-parent", room(&[line(0, 1, 1), vec![0, 1, 1, 0, 0, 9], line(0, 2, 1)], &[250, 250])),
+        ("cites-a-rejected-event", room(&[line(9, 1, 1), vec![1, 0, 1, 0, 0, 8]], &[250, 250])),
         (
             "bad-auth-events",
             room(&[vec![1, 1, 2, 0, 0, 7], vec![1, 0, 4, 0, 0, 8], vec![0, 0, 0, 0, 0, 11]], &[250, 3]),

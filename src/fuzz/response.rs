@@ -373,7 +373,7 @@ impl Peers {
                 list[place] = changed;
             }
             Lie::Own { behind } => {
-                list.push(self.own(behind.and_then(|nth| list.get(place(nth)).map(|event| event.get()))))
+                list.push(self.own(behind.and_then(|nth| list.get(place(nth)).map(|event| event.get()))));
             }
             Lie::Forged(nth) => {
                 let object = self.torn.after.place(message("c", "never said"), &[self.parent(*nth)]);
