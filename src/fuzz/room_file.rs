@@ -65,13 +65,15 @@ fn check_place(error: &DumpError, text: &str) -> &'static str {
     let lines = text.lines().count();
     let (line, kind) = match error {
         DumpError::Line { line, .. } => {
-            let before: Vec<&str> = text.lines().take(line - 1).collect();
-            let same = matches!(Dump::parse("before.jsonl", &before.join("\n")), Err(DumpError::Line { .. }));
-            assert!(!same, "{error}: an earlier line is wrong as well");
+            assert!(!has_bad_line(text, line - 1), "{error}: an earlier line is wrong as well");
+            assert!(has_bad_line(text, *line), "{error}: up to there no line is wrong");
             (*line, "no object")
         }
         DumpError::Version { line, .. } => (*line, "no version"),
-        DumpError::Create { line, .. } => (*line, "no good create event"),
+        DumpError::Create { line, .. } => {
+            check_create_is_bad(text.lines().nth(line - 1).expect("the file has so many lines"));
+            (*line, "no good create event")
+        }
         DumpError::Keys { line, .. } => {
             return if *line <= lines + 1 { "no keys" } else { panic!("{error}") };
         }
@@ -80,6 +82,24 @@ fn check_place(error: &DumpError, text: &str) -> &'static str {
     };
     assert!((1..=lines).contains(&line), "{error}: there are {lines} lines");
     kind
+}
+
+/// Whether one of the first lines is no JSON object.
+fn has_bad_line(text: &str, count: usize) -> bool {
+    let first: Vec<&str> = text.lines().take(count).collect();
+    matches!(Dump::parse("first.jsonl", &first.join("\n")), Err(DumpError::Line { .. }))
+}
+
+/// A create event that is good without the id that a database adds is not refused for its own id.
+fn check_create_is_bad(line: &str) {
+    let mut event: Value = serde_json::from_str(line).expect("a line that is no object is not read");
+    let id = event.as_object_mut().and_then(|event| event.remove("event_id"));
+    let without = Dump::parse("create.jsonl", &event.to_string()).ok();
+    let own = without.and_then(|dump| Some(dump.events().next()?.event_id().to_string()));
+    assert!(
+        own.is_none() || id.as_ref().and_then(Value::as_str) != own.as_deref(),
+        "refused for its own id: {line}"
+    );
 }
 
 /// A line that is said to have an id has it.
