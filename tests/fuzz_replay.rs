@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         Trial::test("every_regression_has_its_line", every_regression_has_its_line),
     ];
     for target in TARGETS {
-        let files: Vec<PathBuf> = KEPT.iter().flat_map(|kept| inputs(kept, target.name)).collect();
+        let files = all_inputs(target);
         if files.is_empty() {
             let name = format!("{}/nothing_is_kept", target.name);
             trials
@@ -96,15 +96,9 @@ fn main() -> ExitCode {
         }
     }
     for (target, bugs) in SHOWN {
-        let target = TARGETS.iter().find(|known| known.name == *target).expect("a target");
-        for bug in *bugs {
-            trials.push(Trial::test(format!("{}/shows/{bug}", target.name), || shows(target, bug)));
-        }
+        trials.extend(bugs.iter().map(|bug| showing(target, bug)));
     }
-    for bug in planted::ALL {
-        let target = TARGETS.iter().find(|target| target.name == "simulation").expect("a target");
-        trials.push(Trial::test(format!("simulation/shows/{}", bug.id), || shows(target, bug.id)));
-    }
+    trials.extend(planted::ALL.iter().map(|bug| showing("simulation", bug.id)));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -117,10 +111,15 @@ fn replay(target: &Target, file: &Path) -> Result<(), Failed> {
     }
 }
 
+fn showing(target: &str, bug: &'static str) -> Trial {
+    let target = TARGETS.iter().find(|known| known.name == target).expect("a target");
+    Trial::test(format!("{}/shows/{bug}", target.name), move || shows(target, bug))
+}
+
 /// With a planted bug in the servers under test, some kept input fails.
 #[expect(clippy::disallowed_methods, reason = "the bug ends with the thread that it is planted in")]
 fn shows(target: &'static Target, bug: &'static str) -> Result<(), Failed> {
-    let mut files: Vec<PathBuf> = KEPT.iter().flat_map(|kept| inputs(kept, target.name)).collect();
+    let mut files = all_inputs(target);
     // The one that was made for it, if any, needs the others not to be tried.
     files.sort_by_key(|file| !file.ends_with(bug));
     let inputs = files.iter().map(fs::read).collect::<Result<Vec<_>, _>>()?;
@@ -179,6 +178,10 @@ fn inputs(folder: &str, target: &str) -> Vec<PathBuf> {
     }
     let kept = names(&folder).into_iter().filter(|name| !name.starts_with('.'));
     kept.map(|name| folder.join(name)).collect()
+}
+
+fn all_inputs(target: &Target) -> Vec<PathBuf> {
+    KEPT.iter().flat_map(|kept| inputs(kept, target.name)).collect()
 }
 
 fn same(what: &str, found: &BTreeSet<String>) -> Result<(), Failed> {

@@ -80,9 +80,9 @@ fn pushed<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Asked
     let host = evidence.hosts.get(asked.from)?;
     let mut ids = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
     // By the word of a liar the reader was a member when the event was queued; nothing takes it back from the queue.
-    let is_deceived = evidence.may_be_deceived(host);
     let in_good_faith = |id: &EventId| {
-        is_deceived && host.received_at.get(id).is_some_and(|queued| reader.is_joined(host, *queued))
+        evidence.may_be_deceived(host)
+            && host.received_at.get(id).is_some_and(|queued| reader.is_joined(host, *queued))
     };
     let leaked =
         ids.find(|id| !reader.may_see(host, id, asked.at) && is_telling(evidence, id) && !in_good_faith(id))?;

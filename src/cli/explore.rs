@@ -158,6 +158,9 @@ fn stop_on_ctrl_c() -> Arc<AtomicBool> {
     stop
 }
 
+/// Of how many parts the bar of a campaign is.
+const THOUSANDTHS: f64 = 1_000.0;
+
 /// Shows how far the campaign is, by its seeds or by its time, whichever ends first; on a terminal only.
 struct Progress {
     bar: ProgressBar,
@@ -167,9 +170,8 @@ struct Progress {
 
 impl Progress {
     fn of(campaign: &Campaign) -> Self {
-        const THOUSANDTHS: u64 = 1_000;
         let style = ProgressStyle::with_template("{bar:20} {msg}");
-        let bar = ProgressBar::new(THOUSANDTHS);
+        let bar = ProgressBar::new(THOUSANDTHS as u64);
         bar.set_style(style.expect("the template is constant"));
         Self { bar, seeds: campaign.seeds.count(), time: campaign.time }
     }
@@ -197,7 +199,7 @@ impl Progress {
             left / 60,
             left % 60
         ));
-        self.bar.set_position((done * 1_000.0) as u64);
+        self.bar.set_position((done * THOUSANDTHS) as u64);
     }
 }
 

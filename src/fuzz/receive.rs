@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     matrix::{draft::Draft, pdu::Pdu, version::RoomVersion},
-    room::{Arrival, Room, graph::Standing},
+    room::{Arrival, Room, graph::Standing, state::StateMap},
 };
 
 const EVENTS_MAX: usize = 24;
@@ -214,8 +214,7 @@ impl Receive {
             if complete(&at)
                 && let Some(state) = first.state_before(of.event_id())
             {
-                let state: Vec<OwnedEventId> =
-                    first.list_state(state).into_iter().map(|(_, _, id)| id.to_owned()).collect();
+                let state = ids_of(first, state);
                 let waits = |room: &Room| room.wants(at.event_id());
                 let is_allowed = waits(&room).is_some_and(|wants| wants.auth_events.is_empty());
                 room.claim_state(at.event_id(), &state);
@@ -254,9 +253,7 @@ impl Receive {
             let after: BTreeSet<_> = parents
                 .iter()
                 .filter_map(|idx| first.state_after(*idx))
-                .map(|state| {
-                    first.list_state(&state).into_iter().map(|(_, _, id)| id.to_owned()).collect::<Vec<_>>()
-                })
+                .map(|state| ids_of(first, &state))
                 .collect();
             after.len() > 1
         });
@@ -325,8 +322,7 @@ fn check_plausible_states(room: &mut Room) {
     let accepted: Vec<OwnedEventId> = of(Standing::Accepted).map(|idx| graph.id(idx).to_owned()).collect();
     for id in accepted {
         let state = room.state_before(&id).expect("it was judged");
-        let mut state: Vec<OwnedEventId> =
-            room.list_state(state).into_iter().map(|(_, _, id)| id.to_owned()).collect();
+        let mut state = ids_of(room, state);
         // Who cites what its own branch doesn't have looks as if the state were false.
         let cited = room.event(&id).expect("it was judged").auth_events();
         if !cited.iter().all(|auth| state.contains(auth)) {
@@ -343,6 +339,10 @@ fn check_plausible_states(room: &mut Room) {
             assert!(room.is_plausible_state(&id, &state), "a state before {id} with a hole is not plausible");
         }
     }
+}
+
+fn ids_of(room: &Room, state: &StateMap) -> Vec<OwnedEventId> {
+    room.list_state(state).into_iter().map(|(_, _, id)| id.to_owned()).collect()
 }
 
 fn ordered(made: &[Arc<Pdu>], order: usize) -> Vec<Arc<Pdu>> {
@@ -459,7 +459,7 @@ struct Stands {
 impl Snapshot {
     fn of(room: &Room) -> Self {
         let graph = room.graph();
-        let list = |state| room.list_state(state).into_iter().map(|(_, _, id)| id.to_owned()).collect();
+        let list = |state| ids_of(room, state);
         let stands = |id: &EventId| Stands {
             standing: room.standing(id).expect("it is of the graph"),
             state_before: room.state_before(id).map(list).unwrap_or_default(),

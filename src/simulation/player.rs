@@ -66,7 +66,6 @@ pub(super) struct Player<'a> {
     world: Rc<World>,
     time: Rc<RunTime>,
     conditions: Rc<RefCell<Conditions>>,
-    /// Latency and jitter as they were before a step changed them.
     options: Options,
     streams: Streams,
     pub(super) memory: Memory,
