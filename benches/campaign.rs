@@ -5,9 +5,10 @@ use std::{path::Path, thread};
 
 use backfire::{
     check::verdict::judge_run,
+    journal::What,
     matrix::crypto::Scheme,
     scenario::{Scenario, Verdict},
-    simulation::{Fabric, Options, journal::What, simulate},
+    simulation::{Fabric, Options, simulate},
 };
 use criterion::measurement::{Measurement, WallTime};
 

@@ -6,13 +6,10 @@ mod bare;
 use std::{cell::Cell, hint::black_box, path::Path, time::Duration};
 
 use backfire::{
+    journal::{Source, What},
     matrix::crypto::{Crypto, Scheme, SigningKey},
     scenario::Scenario,
-    simulation::{
-        Options, Simulated,
-        journal::{From, What},
-        simulate,
-    },
+    simulation::{Options, Simulated, simulate},
 };
 use criterion::{
     Criterion,
@@ -97,8 +94,8 @@ impl Signatures {
                     counts.recognised += 1;
                 }
                 What::Request { endpoint, .. } if endpoint == "key" => counts.signed += 1,
-                What::Received { from: From::User, .. } => counts.signed += 1,
-                What::Received { from: From::Peer { .. }, .. } => counts.recognised += 1,
+                What::Received { from: Source::User, .. } => counts.signed += 1,
+                What::Received { from: Source::Peer { .. }, .. } => counts.recognised += 1,
                 _ => {}
             }
         }

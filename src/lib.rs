@@ -42,7 +42,8 @@
 //! - [`homeserver`]: one server: what it answers, what it sends, how it recovers.
 //! - [`network`]: the fabrics that carry requests, and the faults that all of them play.
 //! - [`scenario`]: the format: reading, checking, writing.
-//! - [`simulation`]: plays a scenario and writes its [journal](simulation::journal).
+//! - [`journal`]: what happened in a run, record by record.
+//! - [`simulation`]: plays a scenario and writes its journal.
 //! - [`check`]: the invariants, judged from the journal alone.
 //! - [`campaign`]: many runs: played and judged.
 //! - [`report`], [`cli`]: what people look at and type.
@@ -53,6 +54,7 @@ pub mod check;
 pub mod cli;
 pub mod fuzz;
 pub mod homeserver;
+pub mod journal;
 pub mod matrix;
 pub mod network;
 pub mod report;

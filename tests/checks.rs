@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use backfire::{
     check::{ALL, Agreement, evidence::Evidence, extremities_agree, verdict::judge},
+    journal::{End, Expectation, Journal, Record, Source, What},
     matrix::{
         crypto::{Crypto, SigningKey},
         draft::{Draft, Place, hash_and_sign},
@@ -13,7 +14,6 @@ use backfire::{
     },
     room::graph::Standing,
     scenario::{Scenario, Verdict},
-    simulation::journal::{End, Expectation, From, Journal, Record, What},
 };
 use ruma_common::{OwnedEventId, ServerName, serde::Base64};
 use serde_json::{Value, json, value::RawValue};
@@ -124,7 +124,7 @@ impl Run {
             let step = What::Step { step: 0, action: "message".to_owned(), detail: json!({}) };
             self.tell(t, &author, step);
         }
-        self.take(nth, t, &author, From::User);
+        self.take(nth, t, &author, Source::User);
         for end in &mut self.ends {
             end.events.push((pdu.event_id().clone(), Standing::Accepted));
             end.events.sort();
@@ -140,14 +140,14 @@ impl Run {
     fn spread(&mut self, nth: usize, t: i64) {
         let author = self.events[nth].sender().server_name().as_str().to_owned();
         for (place, host) in HOSTS.into_iter().filter(|host| *host != author).enumerate() {
-            let from = From::Peer { server: author.clone(), endpoint: "send".to_owned() };
+            let from = Source::Peer { server: author.clone(), endpoint: "send".to_owned() };
             self.take(nth, t + place as i64, host, from);
         }
     }
 
-    fn take(&mut self, nth: usize, t: i64, host: &str, from: From) {
+    fn take(&mut self, nth: usize, t: i64, host: &str, from: Source) {
         let pdu = self.events[nth].clone();
-        let json = (from == From::User).then(|| pdu.json().to_owned());
+        let json = (from == Source::User).then(|| pdu.json().to_owned());
         self.tell(t, host, What::Received { event: pdu.event_id().clone(), from, pdu: json });
         self.tell(t, host, judged(&pdu, Standing::Accepted));
         if let Some((kind, key)) = pdu.state_slot() {
@@ -433,7 +433,7 @@ impl Run {
             }
         }
         for _ in 0..events {
-            let from = From::Peer { server: "c".to_owned(), endpoint: "get_missing_events".to_owned() };
+            let from = Source::Peer { server: "c".to_owned(), endpoint: "get_missing_events".to_owned() };
             let reason = "no signature".to_owned();
             self.tell(63, "b", What::Dropped { event: None, from, reason });
         }
@@ -488,7 +488,7 @@ impl Run {
     fn fetched(&mut self, nth: usize) {
         let wanted = self.id(nth);
         for record in &mut self.records {
-            if let What::Received { event, from: From::Peer { endpoint, .. }, .. } = &mut record.what
+            if let What::Received { event, from: Source::Peer { endpoint, .. }, .. } = &mut record.what
                 && *event == wanted
             {
                 *endpoint = "event".to_owned();
@@ -1073,7 +1073,7 @@ const GOOD: &[(&str, Change)] = &[
     }),
 ];
 
-fn names(violations: &[backfire::simulation::journal::Violation]) -> BTreeSet<&str> {
+fn names(violations: &[backfire::journal::Violation]) -> BTreeSet<&str> {
     violations.iter().map(|violation| violation.invariant.as_str()).collect()
 }
 

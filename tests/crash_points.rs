@@ -1,12 +1,9 @@
 //! A crash may fall between any two writes: whatever was stored last, the restarted server ends whole.
 
 use backfire::{
+    journal::{End, What},
     scenario::{Action, Scenario},
-    simulation::{
-        Options,
-        journal::{End, What},
-        simulate,
-    },
+    simulation::{Options, simulate},
 };
 
 const SCENARIO: &str = include_str!("../scenarios/restart-in-recovery.json");

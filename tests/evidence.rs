@@ -204,7 +204,7 @@ fn explanations_agree_with_the_end() {
     for scenario in ["membership", "peers/og-1-gap-filling", "peers/tx-14-passes-or-fails-the-rules"] {
         let path = journal("agree", scenario, 0);
         let input = std::io::BufReader::new(fs::File::open(&path).unwrap());
-        let journal = backfire::simulation::journal::Journal::read(input).unwrap();
+        let journal = backfire::journal::Journal::read(input).unwrap();
         for record in records(&path).iter().filter(|record| record["what"] == "end") {
             let server = record["server"].as_str().unwrap();
             for pair in record["events"].as_array().unwrap() {

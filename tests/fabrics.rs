@@ -7,12 +7,9 @@ use std::{
 };
 
 use backfire::{
+    journal::{End, What},
     scenario::Scenario,
-    simulation::{
-        Fabric, Options,
-        journal::{End, What},
-        simulate,
-    },
+    simulation::{Fabric, Options, simulate},
 };
 
 const FOLDERS: [&str; 2] = ["scenarios", "scenarios/peers"];

@@ -9,8 +9,9 @@ use std::{
 
 use backfire::{
     campaign::play::play,
+    journal::What,
     scenario::{Action, Disturb, Disturbance, Lie, Scenario, Side},
-    simulation::{Fabric, journal::What},
+    simulation::Fabric,
 };
 
 /// Chance decides otherwise for each.

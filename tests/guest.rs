@@ -11,11 +11,11 @@ use std::{
 
 use backfire::{
     campaign::play::play_with_guests,
+    journal::What,
     scenario::{Scenario, Verdict},
     simulation::{
         Fabric, Options,
         guest::{Guests, Seat},
-        journal::What,
     },
 };
 use bytes::Bytes;
@@ -102,7 +102,7 @@ fn a_guest_can_ask_others() {
     let options = Options { fabric: Fabric::Direct, ..Options::default() };
     let played = play_with_guests(&scenario(1), &options, &guests).unwrap();
     assert_eq!(status.get(), Some(200));
-    let asked = |record: &&backfire::simulation::journal::Record| {
+    let asked = |record: &&backfire::journal::Record| {
         record.server.as_deref() == Some("b") && matches!(record.what, What::Request { .. })
     };
     assert!(played.journal.records.iter().any(|record| asked(&record)), "its requests are in the journal");

@@ -7,11 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use backfire::{
-    campaign::play::play,
-    scenario::Scenario,
-    simulation::{Fabric, journal},
-};
+use backfire::{campaign::play::play, journal, scenario::Scenario, simulation::Fabric};
 use serde_json::Value;
 
 fn in_repo(path: &str) -> PathBuf {

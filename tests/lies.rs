@@ -2,11 +2,9 @@
 
 use backfire::{
     campaign::play::play,
+    journal::{Violation, What},
     scenario::{Lie, Scenario, Told, Verdict},
-    simulation::{
-        Fabric,
-        journal::{Violation, What},
-    },
+    simulation::Fabric,
 };
 use serde_json::{Value, json};
 

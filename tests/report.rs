@@ -5,12 +5,10 @@ use std::{fs, io::BufReader, path::Path, process::Command};
 
 use backfire::{
     campaign::play::play,
+    journal::{Journal, Record, Source, What},
     report::html,
     scenario::Scenario,
-    simulation::{
-        Fabric,
-        journal::{From, Journal, Record, What},
-    },
+    simulation::Fabric,
 };
 use serde_json::{Value, json, value::RawValue};
 
@@ -104,7 +102,7 @@ fn no_text_of_a_journal_becomes_markup() {
     ]);
     let received = What::Received {
         event: "$one".try_into().unwrap(),
-        from: From::User,
+        from: Source::User,
         pdu: Some(RawValue::from_string(pdu.to_string()).unwrap()),
     };
     journal.records.insert(1, Record { t: 0, server: Some("a".to_owned()), because: None, what: received });

@@ -6,13 +6,9 @@ use crate::{
         evidence::EvidenceError,
         verdict::{Judgement, judge_run, word},
     },
+    journal::{Journal, Record, What},
     scenario::Scenario,
-    simulation::{
-        Fabric, Options, SimulationError,
-        guest::Guests,
-        journal::{Journal, Record, What},
-        simulate_with_guests,
-    },
+    simulation::{Fabric, Options, SimulationError, guest::Guests, simulate_with_guests},
 };
 
 /// A run that was played and judged.

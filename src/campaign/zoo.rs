@@ -8,11 +8,9 @@ use crate::{
         evidence::{Evidence, EvidenceError},
     },
     homeserver::planted::Planted,
+    journal::{Journal, Violation},
     scenario::{Scenario, Verdict},
-    simulation::{
-        Fabric,
-        journal::{Journal, Violation},
-    },
+    simulation::Fabric,
 };
 
 /// What became of one planted bug.

@@ -7,7 +7,7 @@ use super::{
     evidence::{Evidence, Host},
     oracle::{can_be_had, waits_in_vain},
 };
-use crate::{room::graph::Standing, simulation::journal::End};
+use crate::{journal::End, room::graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "closed-history",

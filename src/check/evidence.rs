@@ -16,6 +16,7 @@ use ruma_common::{EventId, OwnedEventId, RoomId, UserId};
 
 use super::oracle::{self, Recovery};
 use crate::{
+    journal::{End, Expectation, Journal, Record, Source, What},
     matrix::{
         crypto::{Crypto, Scheme},
         memory::Memory,
@@ -25,7 +26,6 @@ use crate::{
     },
     room::{Arrival, Room, answer_order::AnswerOrder, graph::Standing},
     scenario::{Action, Expect, RECOVERY_ENDPOINTS, Scenario},
-    simulation::journal::{End, Expectation, From, Journal, Record, What},
 };
 
 /// Why a journal is no evidence.
@@ -47,7 +47,7 @@ pub struct Seen<'a> {
     /// On which server.
     pub server: &'a str,
     /// How it came there.
-    pub from: &'a From,
+    pub from: &'a Source,
     /// The event; an error where what the server stored is not even well-formed.
     pub pdu: Result<UnverifiedPdu, PduError>,
     parents: Vec<OwnedEventId>,
@@ -103,8 +103,8 @@ impl Asked<'_> {
 }
 
 /// Whether an event came because the server asked for what it lacks.
-pub(super) fn is_pulled(from: &From) -> bool {
-    matches!(from, From::Peer { endpoint, .. } if RECOVERY_ENDPOINTS.contains(&endpoint.as_str()))
+pub(super) fn is_pulled(from: &Source) -> bool {
+    matches!(from, Source::Peer { endpoint, .. } if RECOVERY_ENDPOINTS.contains(&endpoint.as_str()))
 }
 
 /// Endpoints that give history: each event by itself, as the asker may have it.
@@ -219,7 +219,7 @@ pub(super) struct Receipt<'a> {
     /// When.
     pub(super) t: i64,
     /// From where.
-    pub(super) from: &'a From,
+    pub(super) from: &'a Source,
 }
 
 /// What happened to one event on one server, with the numbers of the records.
@@ -245,7 +245,7 @@ pub struct Host<'a> {
     /// The standings of the events that it holds at the end.
     pub held: BTreeMap<&'a EventId, Standing>,
     /// When it took an event for the first time, and from where.
-    pub received: BTreeMap<&'a EventId, (i64, &'a From)>,
+    pub received: BTreeMap<&'a EventId, (i64, &'a Source)>,
     /// The numbers of the records that say so.
     pub received_at: BTreeMap<&'a EventId, usize>,
     /// What happened here to each event, by its place in [`Evidence::seen`].
@@ -601,8 +601,8 @@ impl<'a> Evidence<'a> {
     fn take_event(&mut self, at: usize, record: &'a Record, reader: &EventReader) {
         let Some(server) = record.server.as_deref() else { return };
         let Some(host) = self.hosts.get_mut(server) else { return };
-        if let What::Received { from: From::Peer { endpoint, .. }, .. }
-        | What::Dropped { from: From::Peer { endpoint, .. }, .. } = &record.what
+        if let What::Received { from: Source::Peer { endpoint, .. }, .. }
+        | What::Dropped { from: Source::Peer { endpoint, .. }, .. } = &record.what
         {
             *host.looked_at.entry(endpoint).or_default() += 1;
         }
@@ -621,7 +621,7 @@ impl<'a> Evidence<'a> {
                 if let Some(place) = self.seen.get_index_of(&**event) {
                     let fate = host.fate(place);
                     fate.received.get_or_insert(Receipt { at, t: record.t, from });
-                    if let From::Peer { endpoint, .. } = from
+                    if let Source::Peer { endpoint, .. } = from
                         && ["send_join", "state", "event_auth"].contains(&&**endpoint)
                     {
                         fate.with_state.get_or_insert(at);
@@ -774,7 +774,7 @@ impl<'a> Evidence<'a> {
     pub fn is_edge(&self, host: &Host<'_>, missing: &EventId) -> bool {
         let Some(seen) = self.seen.get(missing) else { return true };
         let before_join = host.joined.is_some_and(|joined| seen.t <= joined);
-        before_join || *seen.from == From::Import || host.states_taken.contains_key(missing)
+        before_join || *seen.from == Source::Import || host.states_taken.contains_key(missing)
     }
 
     /// The events that a server may lack: those at and below the edges of its history.
@@ -799,7 +799,7 @@ impl<'a> Evidence<'a> {
 
     /// The events that servers made themselves, but for those that a script made, in order.
     pub fn own_events(&self) -> impl Iterator<Item = OwnEvent<'_>> {
-        let made = self.seen.iter().filter(|(_, seen)| *seen.from == From::User);
+        let made = self.seen.iter().filter(|(_, seen)| *seen.from == Source::User);
         made.filter_map(move |(id, seen)| {
             if self.crafted.contains_key(id) {
                 return None;
@@ -825,7 +825,9 @@ impl<'a> Evidence<'a> {
         }
         match fate.received.filter(|received| received.at <= at)?.from {
             // Of imported events only the end says how they stand.
-            From::Import if fate.verdicts.is_empty() => host.held.get(self.seen.get_index(place)?.0).copied(),
+            Source::Import if fate.verdicts.is_empty() => {
+                host.held.get(self.seen.get_index(place)?.0).copied()
+            }
             _ => Some(Standing::Outlier),
         }
     }

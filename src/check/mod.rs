@@ -36,7 +36,7 @@ pub use same_extremities::{Agreement, extremities_agree};
 
 use ruma_common::EventId;
 
-use crate::simulation::journal::Violation;
+use crate::journal::Violation;
 use evidence::Evidence;
 
 /// When an invariant must hold, which decides what its violation means.

@@ -29,7 +29,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     vec![Finding { server: last_to_change(evidence).map(str::to_owned), event: None, message }]
 }
 
-fn still_busy(name: &str, end: &crate::simulation::journal::End) -> Finding {
+fn still_busy(name: &str, end: &crate::journal::End) -> Finding {
     let message = format!(
         "{name} has not come to rest: {} events wait for others, {} are missing",
         end.waiting.len(),

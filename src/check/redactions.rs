@@ -13,7 +13,7 @@ use super::{
     evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
     oracle::withheld,
 };
-use crate::{matrix::pdu::Pdu, room::graph::Standing, simulation::journal::From};
+use crate::{journal::Source, matrix::pdu::Pdu, room::graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "redactions",
@@ -119,8 +119,8 @@ impl<'e, 'a> Redactions<'e, 'a> {
     /// the time, so no visibility is in the way.
     fn has_no_other_reason(&self, asked: &Asked<'_>, host: &Host<'_>, target: &Pdu) -> bool {
         let came_whole = match host.received.get(&**target.event_id()) {
-            Some((_, From::User)) => true,
-            Some((_, From::Peer { endpoint, .. })) => endpoint == "send",
+            Some((_, Source::User)) => true,
+            Some((_, Source::Peer { endpoint, .. })) => endpoint == "send",
             _ => false,
         };
         let asker = self.evidence.hosts.get(asked.from).map(|host| host.matrix_name);

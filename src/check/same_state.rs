@@ -6,7 +6,7 @@ use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host},
 };
-use crate::simulation::journal::End;
+use crate::journal::End;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "same-state",

@@ -8,11 +8,9 @@ use super::{
     recovered_in_time::recovered_after_ms,
 };
 use crate::{
+    journal::{Journal, Violation},
     scenario::{Mark, Scenario, Verdict},
-    simulation::{
-        Simulated,
-        journal::{Journal, Violation},
-    },
+    simulation::Simulated,
 };
 
 /// What became of one invariant in a run.

@@ -3,7 +3,7 @@
 use std::{fs::File, io::BufReader, path::Path};
 
 use super::Failure;
-use crate::simulation::journal::Journal;
+use crate::journal::Journal;
 
 /// Reads a journal, and says what to do about one that can't be read.
 pub(super) fn read(path: &Path) -> Result<Journal, Failure> {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::output;
-use crate::{scenario, simulation::journal};
+use crate::{journal, scenario};
 
 /// Print the scenario format's JSON Schema.
 #[derive(Debug, Args)]

@@ -10,8 +10,9 @@ use super::{Failure, exit, output, run::code_of_error};
 use crate::{
     campaign::zoo::{Exhibit, visit},
     homeserver::planted::{self, Planted},
+    journal::Violation,
     scenario::Scenario,
-    simulation::{Fabric, journal::Violation},
+    simulation::Fabric,
 };
 
 /// Play every planted bug, with and without it.

@@ -7,8 +7,8 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use super::{Body, Reached};
 use crate::{
     check::verdict::{judge, word},
+    journal::{Journal, JournalError, What},
     scenario::Scenario,
-    simulation::journal::{Journal, JournalError, What},
 };
 
 /// A file's bytes.

@@ -20,14 +20,11 @@ use super::{
 };
 use crate::{
     check::verdict::judge_run,
+    journal::{Journal, What},
     matrix::crypto::Scheme,
     room::answer_order::AnswerOrder,
     scenario::{Scenario, SimDuration},
-    simulation::{
-        Fabric, Options,
-        journal::{Journal, What},
-        simulate,
-    },
+    simulation::{Fabric, Options, simulate},
 };
 
 /// What random inputs must reach.

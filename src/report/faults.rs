@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::step::step_line;
-use crate::simulation::journal::{Because, Journal, Record, What};
+use crate::journal::{Because, Journal, Record, What};
 
 /// The steps that break links until a heal, or until their time is over.
 const BREAKS: [&str; 3] = ["partition", "cut", "silence"];

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    journal::{Journal, What},
     scenario::suggest,
-    simulation::journal::{Journal, What},
 };
 
 /// Why a question can't be answered.

@@ -21,12 +21,10 @@ use std::path::Path;
 
 use crate::{
     check::verdict::Judgement,
+    journal::{End, Journal, What},
     matrix::crypto::Scheme,
     scenario::{Scenario, Verdict},
-    simulation::{
-        Fabric, Options,
-        journal::{End, Journal, What},
-    },
+    simulation::{Fabric, Options},
 };
 
 /// A run, with all that a report says of it.

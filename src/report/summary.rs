@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::Run;
 use crate::{
     check::{oracle::Recovery, verdict::word},
+    journal::{End, Violation, What},
     room::graph::Standing,
     scenario::Mark,
-    simulation::journal::{End, Violation, What},
 };
 
 /// What `run --json` prints of a run.

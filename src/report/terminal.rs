@@ -21,9 +21,9 @@ use crate::{
         extremities_agree, short,
         verdict::{Outcome, word},
     },
+    journal::{End, Record, Violation, What},
     room::graph::Standing,
     scenario::Verdict,
-    simulation::journal::{End, Record, Violation, What},
 };
 
 /// The most lines of a timeline; of more, the middle is left out.

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::step::{step_words, words};
 use crate::{
     check::short,
+    journal::{Expectation, Journal, Record, Source, What},
     room::graph::Standing,
-    simulation::journal::{Expectation, From, Journal, Record, What},
 };
 
 /// How a line is meant.
@@ -230,10 +230,10 @@ fn line(t: i64, who: &str, what: String, tone: Tone) -> Line {
     }
 }
 
-fn source(from: &From) -> String {
+fn source(from: &Source) -> String {
     match from {
-        From::User | From::Store | From::Import => String::new(),
-        From::Peer { server, endpoint } => format!(" that {server} sent by {endpoint}"),
+        Source::User | Source::Store | Source::Import => String::new(),
+        Source::Peer { server, endpoint } => format!(" that {server} sent by {endpoint}"),
     }
 }
 

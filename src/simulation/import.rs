@@ -7,12 +7,9 @@ use std::{
 
 use ruma_common::{OwnedEventId, OwnedRoomId};
 
-use super::{
-    journal::{From, What},
-    player::Node,
-    recorder::Recorder,
-};
+use super::{player::Node, recorder::Recorder};
 use crate::{
+    journal::{Source, What},
     matrix::{keys::KeyRing, pdu::Pdu, version::RoomVersion},
     room::{
         Arrival, Room,
@@ -63,7 +60,7 @@ impl Import<'_> {
             };
             for pdu in room.graph().iter().filter_map(|idx| room.event_at(idx)) {
                 let (event, first) = (pdu.event_id().clone(), recorder.first_sight(pdu));
-                recorder.record(Some(host), What::Received { event, from: From::Import, pdu: first });
+                recorder.record(Some(host), What::Received { event, from: Source::Import, pdu: first });
             }
             recorder.state_changed(host, room.state_changes_since(&StateMap::new()));
             node.store.write(|durable| durable.keys.extend(&self.keys));

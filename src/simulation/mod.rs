@@ -2,11 +2,9 @@
 //! the journal. Whether that is good is not judged here.
 
 mod agenda;
-mod causes;
 mod disturbances;
 pub mod guest;
 mod import;
-pub mod journal;
 mod lies;
 mod player;
 pub mod recorder;
@@ -16,11 +14,11 @@ mod users;
 use std::{str::FromStr, time::Duration};
 
 use crate::{
+    journal::Journal,
     matrix::{crypto::Scheme, memory::Memory},
     scenario::Scenario,
 };
 use guest::Guests;
-use journal::Journal;
 
 /// What carries requests between servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

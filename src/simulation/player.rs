@@ -13,7 +13,6 @@ use super::{
     agenda::{Deed, agenda},
     guest::{Guests, Seat},
     import::{Import, read_import},
-    journal::{End, JOURNAL_VERSION, Journal, What},
     recorder::{Recorder, ServerObserver},
     script::Scripts,
 };
@@ -25,6 +24,7 @@ use crate::{
         store::{Durable, Store},
         user::NewRoom,
     },
+    journal::{End, JOURNAL_VERSION, Journal, What},
     matrix::{crypto::SigningKey, keys::encode, memory::Memory, version::RoomVersion},
     network::{
         Boot, Fabric, Service,

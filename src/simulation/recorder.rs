@@ -13,16 +13,13 @@ use indexmap::IndexSet;
 use ruma_common::OwnedEventId;
 use serde_json::{Value, value::RawValue};
 
-use super::{
-    causes::Causes,
-    journal::{From, Record, What},
-};
 use crate::{
     homeserver::{
         happening::{Happening, Source},
         panic::Panic,
         ports::{Cause, Observer},
     },
+    journal::{self, Causes, Record, What},
     matrix::{
         canonical::Carried,
         pdu::{Pdu, Road},
@@ -131,13 +128,13 @@ impl Recorder {
         self.names.get(matrix_name).cloned().unwrap_or_else(|| matrix_name.to_owned())
     }
 
-    fn from(&self, source: &Source) -> From {
+    fn from(&self, source: &Source) -> journal::Source {
         match source {
-            Source::OwnUser => From::User,
-            Source::OwnStore => From::Store,
-            Source::Import => From::Import,
+            Source::OwnUser => journal::Source::User,
+            Source::OwnStore => journal::Source::Store,
+            Source::Import => journal::Source::Import,
             Source::Peer { server, endpoint } => {
-                From::Peer { server: self.name(server.as_str()), endpoint: (*endpoint).to_owned() }
+                journal::Source::Peer { server: self.name(server.as_str()), endpoint: (*endpoint).to_owned() }
             }
         }
     }

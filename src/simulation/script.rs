@@ -13,7 +13,6 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     disturbances::{Disturbances, Turns},
-    journal::{Expectation, What},
     lies::{Liars, Twisted},
     player::Player,
     recorder::{Recorder, endpoint},
@@ -23,6 +22,7 @@ use crate::{
         Homeserver,
         client::{Told, encode},
     },
+    journal::{Expectation, What},
     matrix::{
         draft::{Draft, hash_and_sign, place_and_sign_anyway},
         error::json_response,

@@ -5,12 +5,12 @@ use ruma_events::StateEventType;
 use serde_json::{Value, json};
 
 use super::{
-    journal::What,
     player::{Player, word},
     script::record_expectation,
 };
 use crate::{
     homeserver::{Homeserver, panic::catch},
+    journal::What,
     matrix::draft::Draft,
     scenario::{Action, Pages, UserRef},
 };

@@ -14,13 +14,10 @@ use serde_json::json;
 pub use shapes::Shape;
 
 use crate::{
+    journal::{Journal, What},
     room::{answer_order::AnswerOrder, graph::Standing},
     scenario::Scenario,
-    simulation::{
-        Fabric, Options, SimulationError,
-        journal::{Journal, What},
-        simulate,
-    },
+    simulation::{Fabric, Options, SimulationError, simulate},
 };
 
 /// The server that answers, and the one that recovers.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Sights;
 use crate::{
     check::evidence::{Answered, Asked, Evidence},
-    simulation::journal::{From, What},
+    journal::{Source, What},
 };
 
 impl<'a> Sights<'a> {
@@ -52,7 +52,7 @@ impl<'a> Sights<'a> {
                 claims.flat_map(|pdu| pdu.auth_events()).collect::<BTreeSet<_>>()
             };
             let pieces = host.received.iter().filter(|(id, (t, from))| {
-                matches!(from, From::Peer { endpoint, .. } if endpoint == "event")
+                matches!(from, Source::Peer { endpoint, .. } if endpoint == "event")
                     && wanted_at(*t).iter().any(|wanted| wanted.as_str() == id.as_str())
             });
             pieces.count() >= 2

@@ -7,7 +7,7 @@ use ruma_common::EventId;
 use super::Sights;
 use crate::{
     check::evidence::{Evidence, Gap},
-    simulation::journal::{End, From, What},
+    journal::{End, Source, What},
 };
 
 impl<'a> Sights<'a> {
@@ -60,7 +60,7 @@ impl<'a> Sights<'a> {
         self.closed_gaps().any(|(gap, closed)| closed - gap.opened >= ms)
     }
 
-    fn filled_by(self, gap: &Gap<'_>) -> Option<&'a From> {
+    fn filled_by(self, gap: &Gap<'_>) -> Option<&'a Source> {
         let evidence: &'a Evidence<'a> = self.evidence;
         let (t, from) = evidence.hosts.get(gap.server)?.received.get(gap.missing)?;
         (*t >= gap.opened).then_some(*from)
@@ -68,7 +68,7 @@ impl<'a> Sights<'a> {
 
     pub(super) fn gap_closed_by(self, wanted: &str) -> bool {
         self.closed_gaps().any(
-            |(gap, _)| matches!(self.filled_by(gap), Some(From::Peer { endpoint, .. }) if endpoint == wanted),
+            |(gap, _)| matches!(self.filled_by(gap), Some(Source::Peer { endpoint, .. }) if endpoint == wanted),
         )
     }
 
@@ -78,7 +78,7 @@ impl<'a> Sights<'a> {
             let Some(server) = record.server.as_deref() else { return false };
             let What::GapOpened { missing, wanted_by } = &record.what else { return false };
             let received = |event: &EventId| match self.evidence.hosts.get(server)?.received.get(event)? {
-                (_, From::Peer { server, .. }) => Some(server.as_str()),
+                (_, Source::Peer { server, .. }) => Some(server.as_str()),
                 _ => None,
             };
             let author = self.evidence.seen.get(&**missing).map(|seen| seen.server);

@@ -9,9 +9,9 @@ use ruma_common::EventId;
 use super::Sights;
 use crate::{
     check::evidence::{Evidence, Host, Receipt},
+    journal::{Source, What},
     matrix::pdu::Pdu,
     room::graph::Standing,
-    simulation::journal::{From, What},
 };
 
 impl<'a> Sights<'a> {
@@ -108,7 +108,7 @@ impl<'a> Sights<'a> {
     pub(super) fn child_before_parent(self) -> bool {
         self.evidence.hosts.values().any(|host| {
             let pushed = |place: usize| match host.receipt(place)? {
-                Receipt { t, from: From::Peer { endpoint, .. }, .. } if endpoint == "send" => Some(t),
+                Receipt { t, from: Source::Peer { endpoint, .. }, .. } if endpoint == "send" => Some(t),
                 _ => None,
             };
             self.evidence.edges().iter().enumerate().any(|(place, parents)| {
@@ -122,7 +122,7 @@ impl<'a> Sights<'a> {
         let mut deepest: BTreeMap<&str, u64> = BTreeMap::new();
         self.records.iter().any(|record| {
             let Some(server) = record.server.as_deref() else { return false };
-            let What::Received { event, from: From::Peer { endpoint, .. }, .. } = &record.what else {
+            let What::Received { event, from: Source::Peer { endpoint, .. }, .. } = &record.what else {
                 return false;
             };
             let depth = self.evidence.depth(event);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Sights;
-use crate::simulation::journal::What;
+use crate::journal::What;
 
 impl Sights<'_> {
     pub(super) fn joined_late(self) -> bool {

@@ -11,8 +11,8 @@ mod world;
 
 use super::evidence::Evidence;
 use crate::{
+    journal::{Journal, Record},
     scenario::Mark,
-    simulation::journal::{Journal, Record},
 };
 
 /// What marks are read from: the evidence, and the records where their order matters.
@@ -108,14 +108,14 @@ impl Sights<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{scenario::Scenario, simulation::journal::What};
+    use crate::{journal::What, scenario::Scenario};
 
     #[test]
     fn an_empty_run_reaches_nothing() {
         let text = r#"{ "why": "w", "servers": { "a": {} }, "room": { "created_by": "a" }, "timeline": [] }"#;
         let scenario = Scenario::parse(text, "empty.json").unwrap();
         let run = What::Run {
-            version: crate::simulation::journal::JOURNAL_VERSION,
+            version: crate::journal::JOURNAL_VERSION,
             scenario: String::new(),
             seed: 0,
             fabric: String::new(),

@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use serde_json::Value;
 
 use super::Sights;
-use crate::simulation::journal::{From, What};
+use crate::journal::{Source, What};
 
 impl<'a> Sights<'a> {
     /// Each crash with its time.
@@ -106,11 +106,11 @@ impl<'a> Sights<'a> {
     /// The event was made before a crash of its author's server, which sent it after the crash to one that lacked it.
     pub(super) fn queue_over_a_restart(self) -> bool {
         let all_crashes: Vec<_> = self.crashes().collect();
-        self.evidence.seen.values().filter(|seen| *seen.from == From::User).any(|seen| {
+        self.evidence.seen.values().filter(|seen| *seen.from == Source::User).any(|seen| {
             let Ok(pdu) = &seen.pdu else { return false };
             let author = seen.server;
-            let by_author = |from: &From| {
-                matches!(from, From::Peer { server, endpoint } if server == author && endpoint == "send")
+            let by_author = |from: &Source| {
+                matches!(from, Source::Peer { server, endpoint } if server == author && endpoint == "send")
             };
             let mut crashes = all_crashes.iter().filter(|(server, t)| *server == author && *t > seen.t);
             crashes.any(|(_, crashed)| {
@@ -127,7 +127,7 @@ impl<'a> Sights<'a> {
             .evidence
             .seen
             .values()
-            .filter(|seen| *seen.from == From::User)
+            .filter(|seen| *seen.from == Source::User)
             .map(|seen| (seen.server, seen.t))
             .collect();
         self.partitions().into_iter().any(|(began, groups)| {
@@ -146,7 +146,7 @@ impl<'a> Sights<'a> {
     /// The partitions of the timeline: when each began, and its groups.
     fn partitions(self) -> Vec<(i64, Vec<Vec<String>>)> {
         let groups = |detail: &Value| serde_json::from_value(detail["partition"]["groups"].clone()).ok();
-        let partition = |record: &crate::simulation::journal::Record| match &record.what {
+        let partition = |record: &crate::journal::Record| match &record.what {
             What::Step { action, detail, .. } if action == "partition" => Some((record.t, groups(detail)?)),
             _ => None,
         };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ruma_common::OwnedEventId;
 use serde::Serialize;
 
-use crate::simulation::journal::{End, Journal, What};
+use crate::journal::{End, Journal, What};
 
 /// What ended differently; what is alike is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -129,7 +129,7 @@ fn verdict(journal: &Journal) -> (Option<String>, BTreeSet<String>) {
         _ => None,
     });
     let Some((verdict, violations)) = last else { return (None, BTreeSet::new()) };
-    let line = |found: &crate::simulation::journal::Violation| {
+    let line = |found: &crate::journal::Violation| {
         let server = found.server.as_ref().map(|server| format!(" on {server}")).unwrap_or_default();
         format!("{}{server}: {}", found.invariant, found.message)
     };

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub use ended::{Ended, ServerEnded};
 
-use crate::simulation::journal::{Journal, Record, What};
+use crate::journal::{Journal, Record, What};
 
 /// How many records are shown before the first difference, and from it on of each journal.
 const CONTEXT: usize = 3;

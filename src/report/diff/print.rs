@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::{Diff, Field, First, ServerEnded};
 use crate::{
     check::short,
+    journal::Record,
     report::{
         terminal::verbose_line,
         text::{BAD, BOLD, DIM, GOOD, WIDTH, cut, moment, paint, printable, shortened},
     },
-    simulation::journal::Record,
 };
 
 /// How many ids are listed before the rest is counted.

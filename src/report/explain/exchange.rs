@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    journal::{Journal, What},
     report::{
         faults::{Faults, Spell},
         text::{moment, seconds},
     },
-    simulation::journal::{Journal, What},
 };
 
 /// A request with what came of it.

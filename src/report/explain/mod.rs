@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     check::list,
+    journal::{Because, Journal, Record, Source, What},
     room::graph::Standing,
-    simulation::journal::{Because, From, Journal, Record, What},
 };
 use exchange::{Exchange, Outcome, exchanges};
 
@@ -245,9 +245,9 @@ impl<'a> Case<'a> {
         let by = by.unwrap_or_else(|| if record.t < 0 { " during set-up".to_owned() } else { String::new() });
         let origin = match from {
             None => format!("made to measure and signed by {server} at {}{by}", moment(record.t)),
-            Some(From::User) => format!("made on {server} at {}{by}", moment(record.t)),
-            Some(From::Import) => "imported with the room".to_owned(),
-            Some(From::Store | From::Peer { .. }) => {
+            Some(Source::User) => format!("made on {server} at {}{by}", moment(record.t)),
+            Some(Source::Import) => "imported with the room".to_owned(),
+            Some(Source::Store | Source::Peer { .. }) => {
                 format!("first seen on {server} at {}; nobody in this run made it", moment(record.t))
             }
         };
@@ -307,12 +307,12 @@ impl<'a> Case<'a> {
             _ => None,
         });
         match source {
-            Some((t, From::User)) => format!("; its own user made it at {}", moment(t)),
-            Some((_, From::Import)) => "; it was there from the start".to_owned(),
-            Some((t, From::Peer { server, endpoint })) => {
+            Some((t, Source::User)) => format!("; its own user made it at {}", moment(t)),
+            Some((_, Source::Import)) => "; it was there from the start".to_owned(),
+            Some((t, Source::Peer { server, endpoint })) => {
                 format!("; it came from {server} by {endpoint} at {}", moment(t))
             }
-            Some((_, From::Store)) | None => String::new(),
+            Some((_, Source::Store)) | None => String::new(),
         }
     }
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::Case;
 use crate::{
     check::list,
+    journal::{End, Record, What},
     report::text::shortened as short,
-    simulation::journal::{End, Record, What},
 };
 
 /// A place in the state: type and state key.

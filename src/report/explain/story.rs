@@ -3,9 +3,9 @@
 use super::{Case, Moment, exchange::Exchange};
 use crate::{
     check::list,
+    journal::{Because, Record, Source, What},
     report::text::{seconds, shortened as short},
     room::graph::Standing,
-    simulation::journal::{Because, From, Record, What},
 };
 
 impl<'a> Case<'a> {
@@ -51,10 +51,10 @@ impl<'a> Case<'a> {
         let ids = |list: &[ruma_common::OwnedEventId]| list.iter().map(|id| short(id.as_str())).collect();
         Some(match &record.what {
             What::Received { event: id, from, .. } if id == event => match from {
-                From::User => format!("{server} makes it for its own user"),
-                From::Store => format!("{server} takes its own copy, so far no part of its history"),
-                From::Import => format!("{server} holds it: it was imported with the room"),
-                From::Peer { server: peer, endpoint } => {
+                Source::User => format!("{server} makes it for its own user"),
+                Source::Store => format!("{server} takes its own copy, so far no part of its history"),
+                Source::Import => format!("{server} holds it: it was imported with the room"),
+                Source::Peer { server: peer, endpoint } => {
                     format!("{server} takes it from {peer}, by {endpoint}")
                 }
             },
@@ -174,10 +174,10 @@ fn purpose(exchange: &Exchange<'_>, cause: &str, event: &str) -> (String, String
     (wanted, String::new())
 }
 
-fn sent(from: &From) -> String {
+fn sent(from: &Source) -> String {
     match from {
-        From::User | From::Store | From::Import => String::new(),
-        From::Peer { server, endpoint } => format!(" (from {server} by {endpoint})"),
+        Source::User | Source::Store | Source::Import => String::new(),
+        Source::Peer { server, endpoint } => format!(" (from {server} by {endpoint})"),
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    journal::{Journal, What},
     report::lookup::{self, LookupError},
-    simulation::journal::{Journal, What},
 };
 
 /// Until when the keys of a simulated server hold: for ever, as far as events can tell the time.

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::{
+    journal::{Journal, Record, What},
     report::faults::{Faults, Hit},
-    simulation::journal::{Journal, Record, What},
 };
 
 /// The process of the scenario; servers come after it. Number 0 means the idle task to trace viewers.

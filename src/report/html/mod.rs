@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Run, step::step_line};
 use crate::{
+    journal::{Journal, Record, What},
     matrix::keys::encode,
-    simulation::journal::{Journal, Record, What},
 };
 
 const PAGE: &str = include_str!("page.html");

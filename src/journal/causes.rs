@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
-use super::journal::{Because, From, What};
+use super::record::{Because, Source, What};
 
 /// What is remembered of the records so far.
 #[derive(Default)]
-pub(super) struct Causes {
+pub(crate) struct Causes {
     /// The step that is being played.
     step: Option<usize>,
     servers: Servers,
@@ -53,12 +53,12 @@ struct Server {
 }
 
 impl Causes {
-    pub(super) fn step_is_over(&mut self) {
+    pub(crate) fn step_is_over(&mut self) {
         self.step = None;
     }
 
     /// What a record follows from; remembers what later ones may follow from.
-    pub(super) fn take(&mut self, server: Option<&str>, what: &What) -> Option<Because> {
+    pub(crate) fn take(&mut self, server: Option<&str>, what: &What) -> Option<Because> {
         let step = self.step.map(Because::Step);
         match what {
             What::Step { step, action, .. } => {
@@ -218,12 +218,12 @@ impl Server {
     }
 
     /// How an event came here.
-    fn source(&self, event: Option<&str>, from: &From, step: Option<Because>) -> Option<Because> {
+    fn source(&self, event: Option<&str>, from: &Source, step: Option<Because>) -> Option<Because> {
         match from {
-            From::User => step,
-            From::Store => self.last,
-            From::Import => None,
-            From::Peer { server, endpoint } => {
+            Source::User => step,
+            Source::Store => self.last,
+            Source::Import => None,
+            Source::Peer { server, endpoint } => {
                 let brought = event.and_then(|event| self.brought.get(event));
                 let exchange = || self.exchanges.get(server)?.get(endpoint);
                 brought.or_else(exchange).copied().map(Because::Request)
