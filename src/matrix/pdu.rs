@@ -499,6 +499,11 @@ impl Pdu {
         &self.by_rules
     }
 
+    /// When its author's server says that it made it, in milliseconds since the epoch.
+    pub fn origin_server_ts(&self) -> MilliSecondsSinceUnixEpoch {
+        self.origin_server_ts
+    }
+
     /// Whether this is the redacted form, since the content hash did not hold.
     pub fn is_redacted(&self) -> bool {
         self.redacted
@@ -545,20 +550,12 @@ pub struct JudgedPdu<'a> {
     pub auth_events: &'a [OwnedEventId],
     /// Whether it was rejected.
     pub rejected: bool,
-    /// An event that counts as one more of its auth events.
-    pub implied_auth: Option<&'a OwnedEventId>,
 }
 
 impl<'a> JudgedPdu<'a> {
     /// An event that was not rejected, with the auth events that it lists.
     pub fn good(pdu: &'a Pdu) -> Self {
-        Self {
-            pdu,
-            room_id: &pdu.room_id,
-            auth_events: &pdu.auth_events,
-            rejected: false,
-            implied_auth: None,
-        }
+        Self { pdu, room_id: &pdu.room_id, auth_events: &pdu.auth_events, rejected: false }
     }
 }
 
@@ -599,7 +596,7 @@ impl ruma_state_res::Event for JudgedPdu<'_> {
     }
 
     fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
-        Box::new(self.auth_events.iter().chain(self.implied_auth))
+        Box::new(self.auth_events.iter())
     }
 
     /// Of the outline of a redaction nobody can tell what it redacts, and room versions 1 and 2 would reject it for that on
