@@ -47,12 +47,10 @@
 //! - [`check`]: the invariants, judged from the journal alone.
 //! - [`campaign`]: many runs: played and judged.
 //! - [`report`], [`cli`]: what people look at and type.
-//! - [`fuzz`]: the bodies of the fuzz targets.
 
 pub mod campaign;
 pub mod check;
 pub mod cli;
-pub mod fuzz;
 pub mod homeserver;
 pub mod journal;
 pub mod matrix;

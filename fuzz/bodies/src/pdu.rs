@@ -16,7 +16,7 @@ use super::{
     tape::{below, byte, pick},
     world::{HOSTS, START, key, key_ring},
 };
-use crate::matrix::{
+use backfire::matrix::{
     crypto::Crypto,
     keys::encode,
     pdu::{Pdu, PduError, Road, UnverifiedPdu},

@@ -21,7 +21,7 @@ use super::{
     twin::{Event, Plain, Query},
     world::{HOSTS, Realm, place, sign, stand_in, user},
 };
-use crate::{
+use backfire::{
     homeserver::client::encode,
     matrix::{draft::Draft, pdu::Pdu, version::RoomVersion},
     room::{Room, graph::Standing},

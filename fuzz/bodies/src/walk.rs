@@ -14,7 +14,7 @@ use super::{
     tape::byte,
     twin::{Event, Pair, Query},
 };
-use crate::room::graph::Standing;
+use backfire::room::graph::Standing;
 
 /// The twins are cubic; rooms beyond this show nothing new.
 const EVENTS_MAX: usize = 32;

@@ -21,7 +21,7 @@ use super::{
     tape::{below, byte, pick, seldom},
     world::{HOSTS, Realm, sign, stand_in, user},
 };
-use crate::{
+use backfire::{
     matrix::{draft::Draft, pdu::Pdu, version::RoomVersion},
     room::{Arrival, Room, graph::Standing, state::StateMap},
 };

@@ -20,7 +20,7 @@ use super::{
     host::{Belongings, Host, durable, sign_request},
     world::{HIDDEN, HOSTS, Realm, key, server, stand_in},
 };
-use crate::{
+use backfire::{
     homeserver::client::encode,
     matrix::{
         draft::place_and_sign_anyway,

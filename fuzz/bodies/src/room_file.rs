@@ -10,7 +10,7 @@ use ruma_common::OwnedEventId;
 use serde_json::Value;
 
 use super::{Body, Reached};
-use crate::{
+use backfire::{
     matrix::pdu::Pdu,
     room::dump::{Dump, DumpError, Invalid, Verified, read_keys},
 };
@@ -183,11 +183,11 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     use serde_json::json;
 
     use super::world::{HOSTS, Realm, key, sign};
-    use crate::matrix::{crypto::Crypto, keys::encode, version::RoomVersion};
+    use backfire::matrix::{crypto::Crypto, keys::encode, version::RoomVersion};
 
     let dump = |version| {
         let realm = Realm::founded(version);
-        let signed = |pdu: &crate::matrix::pdu::Pdu| {
+        let signed = |pdu: &backfire::matrix::pdu::Pdu| {
             let object = serde_json::from_str(pdu.json().get()).expect("it is canonical");
             let pdu = sign(object, version, &Crypto::default()).expect("it is well-formed");
             let mut event: serde_json::Value = serde_json::from_str(pdu.json().get()).expect("it is JSON");

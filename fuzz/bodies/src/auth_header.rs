@@ -14,7 +14,7 @@ use super::{
     tape::{below, byte, pick},
     world::{HOSTS, START, key, key_ring, server, stand_in},
 };
-use crate::matrix::{
+use backfire::matrix::{
     error::MatrixError,
     request_auth::{Credentials, sign},
 };
@@ -220,7 +220,7 @@ impl Signed {
                 let mut bytes = header.sig.as_bytes().to_vec();
                 let at = bit % (bytes.len() * 8);
                 bytes[at / 8] ^= 1 << (at % 8);
-                parameters[3].1 = crate::matrix::keys::encode(&bytes);
+                parameters[3].1 = backfire::matrix::keys::encode(&bytes);
                 false
             }
             Change::NoDestination => {

@@ -128,7 +128,7 @@ mod tests {
     const FROM_FILES: [&str; 2] = ["journal_file", "scenario_file"];
 
     fn folder(target: &str) -> PathBuf {
-        [env!("CARGO_MANIFEST_DIR"), "fuzz/seeds", target].iter().collect()
+        [env!("CARGO_MANIFEST_DIR"), "../seeds", target].iter().collect()
     }
 
     /// Writes the committed seeds anew: `cargo test --lib -- --ignored write_seeds`.

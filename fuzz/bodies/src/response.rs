@@ -36,7 +36,7 @@ use super::{
     tape::{below, byte, pick},
     world::{Realm, key, memory, server, sign, stand_in, user},
 };
-use crate::{
+use backfire::{
     homeserver::{
         Homeserver, Parts,
         happening::Happening,

@@ -5,7 +5,7 @@ use std::fmt;
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 use super::{Body, Reached};
-use crate::{
+use backfire::{
     check::verdict::{judge, word},
     journal::{Journal, JournalError, What},
     scenario::Scenario,
@@ -61,7 +61,7 @@ impl fmt::Debug for JournalFile {
 
 #[cfg(test)]
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    use crate::simulation::{Options, simulate};
+    use backfire::simulation::{Options, simulate};
 
     let runs = [
         ("one-message", r#"[{"at":"1s","message":{"by":"a"}}]"#),

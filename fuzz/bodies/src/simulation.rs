@@ -18,7 +18,7 @@ use super::{
     decisions::{Draft, STEP},
     planted, script,
 };
-use crate::{
+use backfire::{
     check::verdict::judge_run,
     journal::{Journal, What},
     matrix::crypto::Scheme,
@@ -279,7 +279,7 @@ pub(super) fn written() -> Vec<(&'static str, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{Action, Step};
+    use backfire::scenario::{Action, Step};
 
     #[test]
     fn an_empty_tape_is_a_run_without_faults() {
