@@ -27,5 +27,4 @@ mod scenario_errors;
 mod study;
 mod support;
 mod tutorial;
-mod walk_twins;
 mod zoo;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use super::{Body, Reached};
+use super::{Body, Reached, Seeds};
 use backfire::{
     check::verdict::{judge, word},
     journal::{Journal, JournalError, What},
@@ -59,8 +59,7 @@ impl fmt::Debug for JournalFile {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     use backfire::simulation::{Options, simulate};
 
     let runs = [

@@ -9,7 +9,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use ruma_common::OwnedEventId;
 use serde_json::Value;
 
-use super::{Body, Reached};
+use super::{Body, Reached, Seeds};
 use backfire::{
     matrix::pdu::Pdu,
     room::dump::{Dump, DumpError, Invalid, Verified, read_keys},
@@ -178,8 +178,7 @@ impl fmt::Debug for RoomFile {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     use serde_json::json;
 
     use super::world::{HOSTS, Realm, key, sign};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use super::{Body, Reached};
+use super::{Body, Reached, Seeds};
 use backfire::scenario::Scenario;
 
 /// A file's bytes.
@@ -58,8 +58,7 @@ impl fmt::Debug for ScenarioFile {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     const FILES: [&str; 9] = [
         "partition-heal",
         "silence",

@@ -76,7 +76,6 @@ pub(super) fn at(place: u8) -> Option<Scenario> {
 }
 
 /// All names without their folders, in their order.
-#[cfg(test)]
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     SCRIPTS.iter().map(|(name, _)| name.rsplit('/').next().unwrap_or(name))
 }
