@@ -6,5 +6,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     drop(serde_json::from_slice::<serde_json::Value>(body));
 });
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    backfire_fuzz::mutate_text(data, size, max_size, seed, 16, backfire::fuzz::request_mutator::mutate)
+    backfire_fuzz::mutate_text(data, size, max_size, seed, 16, backfire_fuzz_bodies::request_mutator::mutate)
 });

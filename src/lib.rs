@@ -46,13 +46,12 @@
 //! - [`simulation`]: plays a scenario and writes its journal.
 //! - [`check`]: the invariants, judged from the journal alone.
 //! - [`campaign`]: many runs: played and judged.
-//! - [`report`], [`cli`]: what people look at and type.
-//! - [`fuzz`]: the bodies of the fuzz targets.
+//! - [`report`], and `cli`, which is a feature: what people look at and type.
 
 pub mod campaign;
 pub mod check;
+#[cfg(feature = "cli")]
 pub mod cli;
-pub mod fuzz;
 pub mod homeserver;
 pub mod journal;
 pub mod matrix;

@@ -11,10 +11,8 @@ use std::{
     thread,
 };
 
-use backfire::{
-    fuzz::{TARGETS, Target},
-    homeserver::planted,
-};
+use backfire::homeserver::planted;
+use backfire_fuzz_bodies::{TARGETS, Target};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
@@ -124,7 +122,7 @@ fn shows(target: &'static Target, bug: &'static str) -> Result<(), Failed> {
     files.sort_by_key(|file| !file.ends_with(bug));
     let inputs = files.iter().map(fs::read).collect::<Result<Vec<_>, _>>()?;
     let fails = thread::spawn(move || {
-        backfire::fuzz::planted::plant(bug);
+        backfire_fuzz_bodies::planted::plant(bug);
         EXPECTS_PANICS.set(true);
         inputs.iter().any(|bytes| catch_unwind(|| (target.run)(bytes)).is_err())
     });

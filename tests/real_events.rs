@@ -1,7 +1,5 @@
 //! Every recorded event: id, content hash and signatures hold, and no event survives a changed byte as itself.
 
-mod support;
-
 use backfire::matrix::{
     CanonicalJsonObject, OwnedServerName, UserId,
     crypto::Crypto,
@@ -13,7 +11,8 @@ use ruma_common::{
     canonical_json::redact,
     serde::{Base64, base64::Standard},
 };
-use support::{Meta, dump, keys, read_json};
+
+use crate::support::{Meta, dump, keys, read_json};
 
 const DUMPS: [&str; 10] =
     ["v2.a", "v2.b", "v6.a", "v6.b", "v10.a", "v11.a", "members60.a", "members60.b", "faulty.a", "faulty.c"];

@@ -2,8 +2,6 @@
 //!
 //! The graph is the recorded server's own, verdicts included, so that only the walks are compared.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use backfire::room::{
@@ -12,7 +10,8 @@ use backfire::room::{
 };
 use ruma_common::OwnedEventId;
 use serde::Deserialize;
-use support::{Recorded, read_json};
+
+use crate::support::{Recorded, read_json};
 
 const ROOMS: [&str; 6] = ["v2.a", "v6.a", "v10.a", "v11.a", "members60.a", "faulty.a"];
 

@@ -1,7 +1,5 @@
 //! The judge against real servers: states, rejections, soft failures and extremities of recorded rooms.
 
-mod support;
-
 use std::{collections::BTreeSet, sync::Arc};
 
 use backfire::{
@@ -10,7 +8,8 @@ use backfire::{
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use ruma_common::OwnedEventId;
-use support::{Recorded, StateAt, ids, listed};
+
+use crate::support::{Recorded, StateAt, ids, listed};
 
 /// Servers that never had a gap: the state at each of their events is a function of the graph.
 const WHOLE: [&str; 4] = ["v2.a", "v6.a", "members60.a", "faulty.a"];

@@ -1,8 +1,8 @@
-//! The event graph and its walks against their slow twins (`backfire::fuzz::twin`): on thousands of random graphs both
-//! must agree, and on named ones with what is written here.
+//! The event graph and its walks against their slow twins (`fuzz/bodies/src/twin.rs`): on thousands of random graphs
+//! both must agree, and on named ones with what is written here.
 
-use backfire::fuzz::twin::{Event, HELD, Pair, Query};
 use backfire::room::graph::Standing;
+use backfire_fuzz_bodies::twin::{Event, HELD, Pair, Query};
 use rand::rngs::ChaCha8Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};

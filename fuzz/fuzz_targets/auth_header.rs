@@ -1,2 +1,2 @@
 #![no_main]
-backfire_fuzz::target!(backfire::fuzz::auth_header::AuthHeader);
+backfire_fuzz::target!(backfire_fuzz_bodies::auth_header::AuthHeader);

@@ -1,2 +1,2 @@
 #![no_main]
-backfire_fuzz::target!(backfire::fuzz::canary::Canary);
+backfire_fuzz::target!(backfire_fuzz_bodies::canary::Canary);

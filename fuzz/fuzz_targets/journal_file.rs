@@ -1,2 +1,2 @@
 #![no_main]
-backfire_fuzz::target!(backfire::fuzz::journal_file::JournalFile, backfire::fuzz::json_mutator::mutate, a byte one time in 4);
+backfire_fuzz::target!(backfire_fuzz_bodies::journal_file::JournalFile, backfire_fuzz_bodies::json_mutator::mutate, a byte one time in 4);

@@ -1,2 +1,2 @@
 #![no_main]
-backfire_fuzz::target!(backfire::fuzz::receive::Receive);
+backfire_fuzz::target!(backfire_fuzz_bodies::receive::Receive);

@@ -1,2 +1,2 @@
 #![no_main]
-backfire_fuzz::target!(backfire::fuzz::request_sequence::Sequence);
+backfire_fuzz::target!(backfire_fuzz_bodies::request_sequence::Sequence);

@@ -1,2 +1,2 @@
 #![no_main]
-backfire_fuzz::target!(backfire::fuzz::room_file::RoomFile, backfire::fuzz::json_mutator::mutate, a byte one time in 4);
+backfire_fuzz::target!(backfire_fuzz_bodies::room_file::RoomFile, backfire_fuzz_bodies::json_mutator::mutate, a byte one time in 4);

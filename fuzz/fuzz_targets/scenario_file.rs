@@ -1,2 +1,2 @@
 #![no_main]
-backfire_fuzz::target!(backfire::fuzz::scenario_file::ScenarioFile, backfire::fuzz::json_mutator::mutate, a byte one time in 4);
+backfire_fuzz::target!(backfire_fuzz_bodies::scenario_file::ScenarioFile, backfire_fuzz_bodies::json_mutator::mutate, a byte one time in 4);

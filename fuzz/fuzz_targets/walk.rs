@@ -1,2 +1,2 @@
 #![no_main]
-backfire_fuzz::target!(backfire::fuzz::walk::Walk);
+backfire_fuzz::target!(backfire_fuzz_bodies::walk::Walk);

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use backfire::fuzz::Reached;
+use backfire_fuzz_bodies::Reached;
 
 const SIZE: usize = 4096;
 

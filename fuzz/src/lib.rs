@@ -11,9 +11,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 macro_rules! target {
     ($input:ty) => {
         libfuzzer_sys::fuzz_target!(init: $crate::plant(), |input: $input| {
-            let reached = backfire::fuzz::Body::check(&input);
+            let reached = backfire_fuzz_bodies::Body::check(&input);
             $crate::counters::feed(&reached);
-            $crate::counters::count(reached, <$input as backfire::fuzz::Body>::USEFUL);
+            $crate::counters::count(reached, <$input as backfire_fuzz_bodies::Body>::USEFUL);
         });
     };
     ($input:ty, $mutate:path, a byte one time in $bytes:literal) => {
@@ -27,7 +27,7 @@ macro_rules! target {
 /// Plants the bug that `BACKFIRE_PLANTED` names, to see whether the target finds it.
 pub fn plant() {
     if let Some(bug) = std::env::var_os("BACKFIRE_PLANTED") {
-        backfire::fuzz::planted::plant(&bug.to_string_lossy());
+        backfire_fuzz_bodies::planted::plant(&bug.to_string_lossy());
     }
 }
 

@@ -161,7 +161,7 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Unpadded base64 of `bytes`.
-pub(crate) fn encode(bytes: &[u8]) -> String {
+pub fn encode(bytes: &[u8]) -> String {
     Base64::<Standard, &[u8]>::new(bytes).encode()
 }
 

@@ -1,10 +1,4 @@
 //! The recorded rooms: what real servers stored and answered (`tests/fixtures/rooms/README.md`).
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "every test file uses another part, none is an API"
-)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,65 +15,64 @@ use backfire::{
         state::StateMap,
     },
 };
-use ruma_common::{EventId, OwnedEventId};
+use ruma_common::OwnedEventId;
 use serde::{Deserialize, de::DeserializeOwned};
 
 /// A room as one server stored it.
-pub struct Recorded {
-    pub name: &'static str,
-    pub pdus: Vec<Arc<Pdu>>,
-    pub meta: Meta,
-    pub end: End,
+pub(crate) struct Recorded {
+    pub(crate) name: &'static str,
+    pub(crate) pdus: Vec<Arc<Pdu>>,
+    pub(crate) meta: Meta,
+    pub(crate) end: End,
     empty: Room,
 }
 
 #[derive(Deserialize)]
-pub struct Meta {
-    pub rejected: BTreeSet<OwnedEventId>,
-    pub soft_failed: BTreeSet<OwnedEventId>,
-    pub outlier: BTreeSet<OwnedEventId>,
-    pub pruned: BTreeSet<OwnedEventId>,
-    pub stream_ordering: BTreeMap<OwnedEventId, i64>,
+pub(crate) struct Meta {
+    pub(crate) rejected: BTreeSet<OwnedEventId>,
+    pub(crate) soft_failed: BTreeSet<OwnedEventId>,
+    pub(crate) outlier: BTreeSet<OwnedEventId>,
+    pub(crate) pruned: BTreeSet<OwnedEventId>,
+    pub(crate) stream_ordering: BTreeMap<OwnedEventId, i64>,
 }
 
 #[derive(Deserialize)]
-pub struct End {
-    pub forward_extremities: Vec<OwnedEventId>,
-    pub backward_extremities: Vec<OwnedEventId>,
-    pub state: Vec<(String, String, OwnedEventId)>,
+pub(crate) struct End {
+    pub(crate) forward_extremities: Vec<OwnedEventId>,
+    pub(crate) state: Vec<(String, String, OwnedEventId)>,
 }
 
 #[derive(Deserialize)]
-pub struct StateAt {
-    pub event_id: OwnedEventId,
-    pub status: u16,
+pub(crate) struct StateAt {
+    pub(crate) event_id: OwnedEventId,
+    pub(crate) status: u16,
     #[serde(default)]
-    pub state_ids: BTreeSet<OwnedEventId>,
+    pub(crate) state_ids: BTreeSet<OwnedEventId>,
 }
 
-pub fn path(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/rooms", name].iter().collect()
 }
 
-pub fn read(name: &str) -> String {
+pub(crate) fn read(name: &str) -> String {
     fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-pub fn read_json<T: DeserializeOwned>(name: &str) -> T {
+pub(crate) fn read_json<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-pub fn keys() -> KeyRing {
+pub(crate) fn keys() -> KeyRing {
     read_keys("keys.json", &read("keys.json")).unwrap()
 }
 
-pub fn dump(name: &str) -> Dump {
+pub(crate) fn dump(name: &str) -> Dump {
     Dump::parse(name, &read(&format!("{name}.ndjson"))).unwrap()
 }
 
 impl Recorded {
     /// Without signatures: `real_events` checks those once for all.
-    pub fn load(name: &'static str) -> Self {
+    pub(crate) fn load(name: &'static str) -> Self {
         let dump = dump(name).verify(None);
         assert_eq!(dump.invalid, [], "{name}");
         Self {
@@ -91,12 +84,12 @@ impl Recorded {
         }
     }
 
-    pub fn states(&self) -> Vec<StateAt> {
+    pub(crate) fn states(&self) -> Vec<StateAt> {
         read_json(&format!("{}.stateat.json", self.name))
     }
 
     /// The room of a server that receives events in this order.
-    pub fn fed<'a>(&self, pdus: impl IntoIterator<Item = &'a Arc<Pdu>>) -> Room {
+    pub(crate) fn fed<'a>(&self, pdus: impl IntoIterator<Item = &'a Arc<Pdu>>) -> Room {
         let mut room = self.empty.clone();
         for pdu in pdus {
             room.receive(pdu.clone(), Arrival::Live);
@@ -105,7 +98,7 @@ impl Recorded {
     }
 
     /// The room of a server that receives the events as the recorded server did.
-    pub fn fed_as_they_came(&self) -> Room {
+    pub(crate) fn fed_as_they_came(&self) -> Room {
         let mut came: Vec<_> =
             self.pdus.iter().map(|pdu| (self.meta.stream_ordering[pdu.event_id()], pdu)).collect();
         came.sort_by_key(|(position, _)| *position);
@@ -122,15 +115,11 @@ impl Recorded {
     }
 }
 
-pub fn listed(room: &Room, state: &StateMap) -> Vec<(String, String, OwnedEventId)> {
+pub(crate) fn listed(room: &Room, state: &StateMap) -> Vec<(String, String, OwnedEventId)> {
     let list = room.list_state(state).into_iter();
     list.map(|(kind, key, id)| (kind.to_string(), key.to_owned(), id.to_owned())).collect()
 }
 
-pub fn ids(room: &Room, state: &StateMap) -> BTreeSet<OwnedEventId> {
+pub(crate) fn ids(room: &Room, state: &StateMap) -> BTreeSet<OwnedEventId> {
     listed(room, state).into_iter().map(|(_, _, id)| id).collect()
-}
-
-pub fn short(id: &EventId) -> &str {
-    &id.as_str()[..id.as_str().len().min(8)]
 }

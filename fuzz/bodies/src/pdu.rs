@@ -12,11 +12,11 @@ use ruma_signatures::{PublicKeyMap, Verified, verify_event};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Body, Reached, plain_event,
+    Body, Reached, Seeds, plain_event,
     tape::{below, byte, pick},
     world::{HOSTS, START, key, key_ring},
 };
-use crate::matrix::{
+use backfire::matrix::{
     crypto::Crypto,
     keys::encode,
     pdu::{Pdu, PduError, Road, UnverifiedPdu},
@@ -503,8 +503,7 @@ impl fmt::Debug for PduInput {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     // Version, kind, number of keys in the content and each, changes, signatures, and what follows.
     vec![
         ("message", vec![0, 0, 1, 0, 0, 1]),

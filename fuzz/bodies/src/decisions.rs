@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scenario::{Action, Scenario, Step};
+use backfire::scenario::{Action, Scenario, Step};
 
 pub(super) const STEP: usize = 4;
 /// Steps that begin with such a byte are of a second kind, which came later: tapes that were kept before keep their meaning.

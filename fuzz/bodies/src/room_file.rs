@@ -9,8 +9,8 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use ruma_common::OwnedEventId;
 use serde_json::Value;
 
-use super::{Body, Reached};
-use crate::{
+use super::{Body, Reached, Seeds};
+use backfire::{
     matrix::pdu::Pdu,
     room::dump::{Dump, DumpError, Invalid, Verified, read_keys},
 };
@@ -178,16 +178,15 @@ impl fmt::Debug for RoomFile {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     use serde_json::json;
 
     use super::world::{HOSTS, Realm, key, sign};
-    use crate::matrix::{crypto::Crypto, keys::encode, version::RoomVersion};
+    use backfire::matrix::{crypto::Crypto, keys::encode, version::RoomVersion};
 
     let dump = |version| {
         let realm = Realm::founded(version);
-        let signed = |pdu: &crate::matrix::pdu::Pdu| {
+        let signed = |pdu: &backfire::matrix::pdu::Pdu| {
             let object = serde_json::from_str(pdu.json().get()).expect("it is canonical");
             let pdu = sign(object, version, &Crypto::default()).expect("it is well-formed");
             let mut event: serde_json::Value = serde_json::from_str(pdu.json().get()).expect("it is JSON");

@@ -10,11 +10,11 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use ruma_common::{EventId, OwnedEventId};
 
 use super::{
-    Body, Reached,
+    Body, Reached, Seeds,
     tape::byte,
     twin::{Event, Pair, Query},
 };
-use crate::room::graph::Standing;
+use backfire::room::graph::Standing;
 
 /// The twins are cubic; rooms beyond this show nothing new.
 const EVENTS_MAX: usize = 32;
@@ -40,7 +40,6 @@ pub(super) const WANTED: &[&str] =
 /// One more than the greatest multiplier that can be drawn.
 const ORDERS: usize = 251;
 /// The multiplier that turns the order round.
-#[cfg(test)]
 const NEWEST_FIRST: u8 = 250;
 
 enum Request {
@@ -232,8 +231,7 @@ impl fmt::Debug for Walk {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     let line = |events: usize| -> Vec<u8> {
         let mut bytes = vec![events as u8];
         bytes.extend(std::iter::repeat_n([0, 0, 0], events).flatten());

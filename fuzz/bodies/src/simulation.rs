@@ -14,11 +14,11 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use serde_json::json;
 
 use super::{
-    Body, Reached,
+    Body, Reached, Seeds,
     decisions::{Draft, STEP},
     planted, script,
 };
-use crate::{
+use backfire::{
     check::verdict::judge_run,
     journal::{Journal, What},
     matrix::crypto::Scheme,
@@ -204,15 +204,13 @@ impl fmt::Debug for Tape {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     let scripted = script::names().zip(0..).map(|(name, place)| (name, vec![SCRIPTED, place, 0, 0, 0, 0]));
     written().into_iter().chain(scripted).collect()
 }
 
 /// Tapes that were written by hand.
-#[cfg(test)]
-pub(super) fn written() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn written() -> Seeds {
     // Servers, whether one lies, version, latency, jitter, visibility; then what, after how long, who, how much.
     let tape = |head: [u8; HEAD], steps: &[[u8; STEP]]| [&head[..], &steps.concat()].concat();
     vec![
@@ -274,30 +272,4 @@ pub(super) fn written() -> Vec<(&'static str, Vec<u8>)> {
             tape([0, 0, 3, 0, 0, 0], &[[204, 9, 1, 40], [205, 9, 2, 0], [206, 9, 4, 27], [0, 4, 0, 9]]),
         ),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::{Action, Step};
-
-    #[test]
-    fn an_empty_tape_is_a_run_without_faults() {
-        let reached = Tape(Vec::new()).check();
-        assert!(!reached.contains("gap stuck") && reached.contains("message"), "{reached:?}");
-    }
-
-    #[test]
-    fn what_is_appended_leaves_the_earlier_steps_as_they_were() {
-        let tape: Vec<u8> = (0..70_u8).map(|n| n.wrapping_mul(37)).collect();
-        let steps = |length: usize| {
-            let timeline = Tape(tape[..length].to_vec()).scenario(None).timeline;
-            let counts = |step: &Step| matches!(&step.action, Action::Message(message) if message.count > 1);
-            timeline.into_iter().filter(counts).collect::<Vec<_>>()
-        };
-        let whole = steps(tape.len());
-        for length in HEAD..tape.len() {
-            assert!(whole.starts_with(&steps(length)), "{length} bytes");
-        }
-    }
 }

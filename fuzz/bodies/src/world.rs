@@ -5,7 +5,7 @@ use std::{array, cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, ServerName, UserId};
 use serde_json::{json, value::RawValue};
 
-use crate::{
+use backfire::{
     matrix::{
         crypto::{Crypto, Scheme, SigningKey},
         draft::{Draft, Place, hash_and_sign},

@@ -17,11 +17,11 @@ use ruma_events::StateEventType;
 use serde_json::{Value, json};
 
 use super::{
-    Body, Reached, planted,
+    Body, Reached, Seeds, planted,
     tape::{below, byte, pick, seldom},
     world::{HOSTS, Realm, sign, stand_in, user},
 };
-use crate::{
+use backfire::{
     matrix::{draft::Draft, pdu::Pdu, version::RoomVersion},
     room::{Arrival, Room, graph::Standing, state::StateMap},
 };
@@ -514,8 +514,7 @@ impl fmt::Debug for Receive {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     // Version, count; for each event: kind, by, about, parents, how far back, twist.
     let line = |kind: u8, by: u8, about: u8| vec![kind, by, about, 0, 0, 0];
     let room = |events: &[Vec<u8>], rest: &[u8]| {

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use crate::homeserver::{habits::Habits, planted};
+use backfire::homeserver::{habits::Habits, planted};
 
 thread_local! {
     static BUG: Cell<Option<&'static str>> = const { Cell::new(None) };

@@ -22,7 +22,7 @@ use super::{
     planted,
     world::{HOSTS, START, key, key_ring, memory, seed, server},
 };
-use crate::{
+use backfire::{
     homeserver::{
         Homeserver, Parts, Runner,
         habits::Habits,
@@ -197,7 +197,7 @@ struct RoomNow {
     standings: Vec<Standing>,
     waiting: usize,
     forward: Vec<OwnedEventId>,
-    current: crate::room::state::StateMap,
+    current: backfire::room::state::StateMap,
 }
 
 impl Belongings {

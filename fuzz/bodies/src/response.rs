@@ -30,13 +30,13 @@ use serde_json::{
 use tokio::{task::LocalSet, time::Instant};
 
 use super::{
-    Body, Reached,
+    Body, Reached, Seeds,
     host::{Host, NOW, durable, sign_request},
     planted,
     tape::{below, byte, pick},
     world::{Realm, key, memory, server, sign, stand_in, user},
 };
-use crate::{
+use backfire::{
     homeserver::{
         Homeserver, Parts,
         happening::Happening,
@@ -624,8 +624,7 @@ impl fmt::Debug for LyingPeer {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     // Version, gap, number of lies and each: kind, which, and what.
     vec![
         ("honest", vec![0, 0, 0]),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use ruma_common::{EventId, OwnedEventId};
 
-use crate::room::{
+use backfire::room::{
     graph::{EventGraph, EventIdx, Standing},
     walk::{self, BACKFILL_LIMIT_MAX, MISSING_EVENTS_LIMIT_MAX},
 };

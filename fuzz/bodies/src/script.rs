@@ -1,13 +1,13 @@
 //! Scenarios of the repository that a tape can begin with: what took somebody thought to set up, a fuzzer need not find
 //! once more by chance. Tapes name them by their place, so new ones come last.
 
-use crate::scenario::{Action, Scenario};
+use backfire::scenario::{Action, Scenario};
 
 macro_rules! scripts {
     ($($name:literal,)*) => {
         /// Names and texts.
         const SCRIPTS: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../scenarios/", $name, ".json")))),*];
+            &[$(($name, include_str!(concat!("../../../scenarios/", $name, ".json")))),*];
     };
 }
 
@@ -76,7 +76,6 @@ pub(super) fn at(place: u8) -> Option<Scenario> {
 }
 
 /// All names without their folders, in their order.
-#[cfg(test)]
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     SCRIPTS.iter().map(|(name, _)| name.rsplit('/').next().unwrap_or(name))
 }

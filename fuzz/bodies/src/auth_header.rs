@@ -10,11 +10,11 @@ use ruma_federation_api::authentication::XMatrix;
 use serde_json::{Value, json};
 
 use super::{
-    Body, Reached,
+    Body, Reached, Seeds,
     tape::{below, byte, pick},
     world::{HOSTS, START, key, key_ring, server, stand_in},
 };
-use crate::matrix::{
+use backfire::matrix::{
     error::MatrixError,
     request_auth::{Credentials, sign},
 };
@@ -220,7 +220,7 @@ impl Signed {
                 let mut bytes = header.sig.as_bytes().to_vec();
                 let at = bit % (bytes.len() * 8);
                 bytes[at / 8] ^= 1 << (at % 8);
-                parameters[3].1 = crate::matrix::keys::encode(&bytes);
+                parameters[3].1 = backfire::matrix::keys::encode(&bytes);
                 false
             }
             Change::NoDestination => {
@@ -299,8 +299,7 @@ impl fmt::Debug for AuthHeader {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     let raw = |text: &str| [&[3], text.as_bytes()].concat();
     // Method, uri, its tail and whether it has one, body; change; style.
     let signed = |change: &[u8]| [&[0, 2, 1, 0, 0, 4][..], change, &[1, 0, 1, 1, 0]].concat();

@@ -4,8 +4,8 @@ use std::fmt;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use super::{Body, Reached};
-use crate::{
+use super::{Body, Reached, Seeds};
+use backfire::{
     check::verdict::{judge, word},
     journal::{Journal, JournalError, What},
     scenario::Scenario,
@@ -59,9 +59,8 @@ impl fmt::Debug for JournalFile {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    use crate::simulation::{Options, simulate};
+pub(super) fn seeds() -> Seeds {
+    use backfire::simulation::{Options, simulate};
 
     let runs = [
         ("one-message", r#"[{"at":"1s","message":{"by":"a"}}]"#),

@@ -15,13 +15,13 @@ use ruma_events::StateEventType;
 use serde_json::{Value, json};
 
 use super::{
-    Body, Reached,
+    Body, Reached, Seeds,
     host::{Host, durable, sign_canonical},
     tape::{below, byte, pick, seldom},
     twin::{Event, Plain, Query},
     world::{HOSTS, Realm, place, sign, stand_in, user},
 };
-use crate::{
+use backfire::{
     homeserver::client::encode,
     matrix::{draft::Draft, pdu::Pdu, version::RoomVersion},
     room::{Room, graph::Standing},
@@ -657,8 +657,7 @@ impl fmt::Debug for Sequence {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     // Version, number; for each: what, by whom, large limit, limit, number of ids, ids, flaw.
     let one = |what: u8, by: u8, id: u8| vec![what, by, 0, 9, 0, id, 0];
     let all = |version: u8, requests: &[Vec<u8>]| {

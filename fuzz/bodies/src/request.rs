@@ -16,11 +16,11 @@ use ruma_federation_api::authentication::XMatrix;
 use serde_json::Value;
 
 use super::{
-    Body, Reached,
+    Body, Reached, Seeds,
     host::{Belongings, Host, durable, sign_request},
     world::{HIDDEN, HOSTS, Realm, key, server, stand_in},
 };
-use crate::{
+use backfire::{
     homeserver::client::encode,
     matrix::{
         draft::place_and_sign_anyway,
@@ -243,8 +243,7 @@ impl fmt::Debug for RawRequest {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     let federation = |method: &str, rest: &str, by: &str, body: &str| {
         format!("{method} /_matrix/federation/{rest}\nsigned-by: {by}\n\n{body}").into_bytes()
     };

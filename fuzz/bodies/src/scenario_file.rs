@@ -5,8 +5,8 @@ use std::fmt;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use super::{Body, Reached};
-use crate::scenario::Scenario;
+use super::{Body, Reached, Seeds};
+use backfire::scenario::Scenario;
 
 /// A file's bytes.
 pub struct ScenarioFile(Vec<u8>);
@@ -58,8 +58,7 @@ impl fmt::Debug for ScenarioFile {
     }
 }
 
-#[cfg(test)]
-pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn seeds() -> Seeds {
     const FILES: [&str; 9] = [
         "partition-heal",
         "silence",
@@ -71,7 +70,8 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         "regressions/missing-events-in-any-order",
         "peers/au-13-one-bad-link-in-the-auth-chain",
     ];
-    let read =
-        |name: &str| std::fs::read(format!("{}/scenarios/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let read = |name: &str| {
+        std::fs::read(format!("{}/../../scenarios/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
     FILES.map(|name| (name.rsplit('/').next().unwrap_or(name), read(name))).to_vec()
 }

@@ -5,7 +5,7 @@ use ruma_common::{EventId, RoomId, UserId};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::matrix::{
+use backfire::matrix::{
     keys::encode,
     pdu::{MAX_AUTH_EVENTS, MAX_PDU_BYTES, MAX_PREV_EVENTS},
 };
