@@ -21,6 +21,7 @@ mod real_events;
 mod real_exchanges;
 mod real_rooms;
 mod report;
+mod resolution;
 mod restricted_join;
 mod run;
 mod scenario_errors;

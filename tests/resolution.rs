@@ -1,10 +1,9 @@
 //! The room's own state resolution against ruma's, over every merge of the rooms that real servers made. None of
 //! them has a second create event, so that there ruma's order of a hash map can't matter.
 
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::{Recorded, listed};
 use backfire::{
     matrix::pdu::JudgedPdu,
     room::{Room, state::StateMap},
@@ -12,7 +11,6 @@ use backfire::{
 use ruma_common::OwnedEventId;
 use ruma_events::StateEventType;
 use ruma_state_res::{StateMap as RumaState, resolve, utils::event_id_set::EventIdSet};
-use support::{Recorded, listed};
 
 type Ids = EventIdSet<OwnedEventId>;
 
