@@ -6,8 +6,7 @@ use ruma_common::{EventId, OwnedEventId};
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Evidence, Host, last_at},
-    moment::Moment,
+    evidence::{Evidence, Host, Moment, last_at},
 };
 use crate::room::{Room, graph::Standing};
 

@@ -20,7 +20,6 @@ mod explained_state;
 mod frontier;
 mod idempotence;
 mod integrity;
-mod moment;
 mod needless_requests;
 mod no_crash;
 mod recovered_in_time;
