@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::{
     Finding, Invariant, When,
     evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
-    oracle::withheld,
 };
 use crate::room::{Room, graph::Standing, state::StateMap};
 
@@ -155,7 +154,7 @@ impl<'e, 'a> Reader<'e, 'a> {
         let is_literal = self.name.is_ip_literal() && acl["allow_ip_literals"] == false;
         let allows = !is_literal && !lists("deny") && lists("allow");
         // Of an ACL that was withheld from it a server knows only that there is one.
-        allows || withheld(self.evidence, server, host).iter().any(|id| id == acl_id)
+        allows || self.evidence.withheld(server, host).iter().any(|id| id == acl_id)
     }
 }
 

@@ -6,7 +6,6 @@
 pub mod evidence;
 pub mod marks;
 pub mod model;
-pub mod oracle;
 pub mod verdict;
 
 mod acknowledged;

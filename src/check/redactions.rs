@@ -11,7 +11,6 @@ use ruma_events::TimelineEventType;
 use super::{
     Finding, Invariant, When,
     evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
-    oracle::withheld,
 };
 use crate::{journal::Source, matrix::pdu::Pdu, room::graph::Standing};
 
@@ -68,7 +67,7 @@ impl<'e, 'a> Redactions<'e, 'a> {
             } else {
                 let applying = moments.first().and_then(|at| self.applying(host, target, *at));
                 // The outline of a redaction does not say what it redacts.
-                let knows = |by: &&Pdu| !withheld(self.evidence, asked.to, host).contains(by.event_id());
+                let knows = |by: &&Pdu| !self.evidence.withheld(asked.to, host).contains(by.event_id());
                 applying
                     .filter(knows)
                     .map(|by| format!("whole, which {} redacts", super::short(by.event_id())))

@@ -2,9 +2,8 @@
 
 use super::{
     ALL, Invariant, When,
-    evidence::{Evidence, EvidenceError},
+    evidence::{Evidence, EvidenceError, Recovery},
     marks,
-    oracle::Recovery,
     recovered_in_time::recovered_after_ms,
 };
 use crate::{

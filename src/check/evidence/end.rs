@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 use ruma_common::{EventId, OwnedEventId};
 
 use super::{Evidence, Host};
-use crate::{
-    check::oracle::{self, Recovery},
-    journal::{End, Source},
-};
+use crate::journal::{End, Source};
 
 /// How the room stands at the end, by all events of the run together.
 #[derive(Debug, Default)]
@@ -56,13 +53,8 @@ impl<'a> Evidence<'a> {
     /// can't get.
     pub fn restless(&self) -> impl Iterator<Item = (&'a str, &End)> {
         let ends = self.agreeing().filter_map(|(name, host)| Some((name, host, host.end?)));
-        ends.filter(move |(name, host, end)| !end.idle && !oracle::waits_in_vain(self, name, host))
+        ends.filter(move |(name, host, end)| !end.idle && !self.waits_in_vain(name, host))
             .map(|(name, _, end)| (name, end))
-    }
-
-    /// What each server got of what it lacked.
-    pub fn recoveries(&self) -> &[Recovery] {
-        self.recoveries.get_or_init(|| oracle::recoveries(self))
     }
 
     /// Whether a break in a server's history is one that it may have: what lies below happened before it joined,

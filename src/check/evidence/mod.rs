@@ -9,6 +9,7 @@ mod graph;
 mod host;
 mod moment;
 mod read;
+mod recoverable;
 mod requests;
 mod trust;
 
@@ -17,6 +18,7 @@ pub use event::{EventKey, Judged, OwnEvent, Seen};
 pub use host::{Gap, Host, Panicked};
 pub(super) use host::{Receipt, last_at};
 pub(super) use moment::Moment;
+pub use recoverable::Recovery;
 pub use requests::{Answered, Asked};
 
 use std::{
@@ -29,7 +31,6 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use ruma_common::EventId;
 
-use super::oracle::Recovery;
 use crate::{
     journal::Expectation,
     matrix::{crypto::Crypto, version::RoomVersion},
