@@ -56,7 +56,7 @@ pub(crate) struct Receipt<'a> {
 
 /// What happened to one event on one server, with the numbers of the records.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fate<'a> {
+pub(super) struct Trail<'a> {
     pub(super) received: Option<Receipt<'a>>,
     /// The number of the record that says that it waits for others.
     pub(super) waits: Option<usize>,
@@ -81,7 +81,7 @@ pub struct Host<'a> {
     /// The numbers of the records that say so.
     pub received_at: BTreeMap<&'a EventId, usize>,
     /// What happened here to each event, by its place in [`Evidence::seen`].
-    pub(super) fates: Vec<Fate<'a>>,
+    pub(super) trails: Vec<Trail<'a>>,
     /// What has filled each slot of the current state, with the numbers of the records.
     pub slots: BTreeMap<(&'a str, &'a str), Vec<Filled<'a>>>,
     /// The users of each server that have ever had a membership in it.
@@ -136,25 +136,25 @@ impl<'a> Host<'a> {
 
     /// The numbers of the records at which something became of an event, with its place; in order.
     pub(super) fn changes_of_events(&self) -> Vec<(usize, usize)> {
-        let of = |(place, fate): (usize, &Fate<'a>)| {
-            let received = fate.received.map(|received| received.at);
-            let once = received.into_iter().chain(fate.waits).chain(fate.with_state);
-            let at = once.chain(fate.verdicts.iter().map(|(at, _)| *at));
+        let of = |(place, trail): (usize, &Trail<'a>)| {
+            let received = trail.received.map(|received| received.at);
+            let once = received.into_iter().chain(trail.waits).chain(trail.with_state);
+            let at = once.chain(trail.verdicts.iter().map(|(at, _)| *at));
             at.map(|at| (at, place)).collect::<Vec<_>>()
         };
-        let mut changes: Vec<_> = self.fates.iter().enumerate().flat_map(of).collect();
+        let mut changes: Vec<_> = self.trails.iter().enumerate().flat_map(of).collect();
         changes.sort_unstable();
         changes
     }
 
     /// How an event came here, by its place in [`Evidence::seen`].
     pub(crate) fn receipt(&self, place: usize) -> Option<Receipt<'a>> {
-        self.fates.get(place)?.received
+        self.trails.get(place)?.received
     }
 
-    pub(super) fn fate(&mut self, place: usize) -> &mut Fate<'a> {
-        self.fates.resize_with(self.fates.len().max(place + 1), Fate::default);
-        &mut self.fates[place]
+    pub(super) fn trail(&mut self, place: usize) -> &mut Trail<'a> {
+        self.trails.resize_with(self.trails.len().max(place + 1), Trail::default);
+        &mut self.trails[place]
     }
 
     /// Whether it is joined to the room at the end.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use ruma_common::EventId;
 
-use super::{Asked, Evidence, Host, host::Fate, last_at};
+use super::{Asked, Evidence, Host, host::Trail, last_at};
 use crate::{journal::Source, room::graph::Standing};
 
 impl<'a> Evidence<'a> {
@@ -27,13 +27,13 @@ impl<'a> Evidence<'a> {
     }
 
     pub(crate) fn standing_of(&self, host: &Host<'_>, place: usize, at: usize) -> Option<Standing> {
-        let fate = host.fates.get(place)?;
-        if let Some((_, standing)) = last_at(&fate.verdicts, at) {
+        let trail = host.trails.get(place)?;
+        if let Some((_, standing)) = last_at(&trail.verdicts, at) {
             return Some(*standing);
         }
-        match fate.received.filter(|received| received.at <= at)?.from {
+        match trail.received.filter(|received| received.at <= at)?.from {
             // Of imported events only the end says how they stand.
-            Source::Import if fate.verdicts.is_empty() => {
+            Source::Import if trail.verdicts.is_empty() => {
                 host.held.get(self.seen.get_index(place)?.0).copied()
             }
             _ => Some(Standing::Outlier),
@@ -51,12 +51,12 @@ impl<'a> Evidence<'a> {
 
     /// Whether an event waits to be judged after a record of the journal: it is held, and has no place in the graph yet.
     pub(super) fn waits_at(host: &Host<'_>, place: usize, at: usize) -> bool {
-        let is_waiting = |fate: &Fate<'_>| {
-            fate.waits.is_some_and(|since| since <= at)
-                && fate.with_state.is_none_or(|since| since > at)
-                && last_at(&fate.verdicts, at).is_none()
+        let is_waiting = |trail: &Trail<'_>| {
+            trail.waits.is_some_and(|since| since <= at)
+                && trail.with_state.is_none_or(|since| since > at)
+                && last_at(&trail.verdicts, at).is_none()
         };
-        host.fates.get(place).is_some_and(is_waiting)
+        host.trails.get(place).is_some_and(is_waiting)
     }
 
     /// Whether a server has judged an event and all that is before it, up to a record of the journal.

@@ -80,7 +80,7 @@ impl<'a> Evidence<'a> {
             ended: 0,
             last: journal.records.len() - 1,
             edges: OnceCell::new(),
-            referee: OnceCell::new(),
+            reference_room: OnceCell::new(),
             end: OnceCell::new(),
             recoveries: OnceCell::new(),
         };
@@ -245,26 +245,26 @@ impl<'a> Evidence<'a> {
                     self.seen.entry(event).or_insert(Seen { t: record.t, server, from, pdu, parents });
                 }
                 if let Some(place) = self.seen.get_index_of(&**event) {
-                    let fate = host.fate(place);
-                    fate.received.get_or_insert(Receipt { at, t: record.t, from });
+                    let trail = host.trail(place);
+                    trail.received.get_or_insert(Receipt { at, t: record.t, from });
                     if let Source::Peer { endpoint, .. } = from
                         && ["send_join", "state", "event_auth"].contains(&&**endpoint)
                     {
-                        fate.with_state.get_or_insert(at);
+                        trail.with_state.get_or_insert(at);
                     }
                 }
             }
             What::Dropped { event: Some(event), .. } => drop(host.dropped.insert(event)),
             What::Waits { event, .. } => {
                 if let Some(place) = self.seen.get_index_of(&**event) {
-                    host.fate(place).waits.get_or_insert(at);
+                    host.trail(place).waits.get_or_insert(at);
                 }
             }
             What::Judged { event, verdict, .. } => {
                 host.last_change = Some(record.t);
                 host.changes.push(at);
                 if let Some(place) = self.seen.get_index_of(&**event) {
-                    host.fate(place).verdicts.push((at, *verdict));
+                    host.trail(place).verdicts.push((at, *verdict));
                 }
                 let life = host.lives;
                 self.judged.push(Judged { t: record.t, at, server, life, event, verdict: *verdict });
