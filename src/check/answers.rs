@@ -136,7 +136,7 @@ impl Case<'_, '_> {
             let problem = format!("a state at {}, which is not part of its history", super::short(id));
             return Err(Wrong { event: Some(id.to_owned()), problem });
         }
-        let room = self.evidence.referee();
+        let room = self.evidence.reference_room();
         let Some(state) = room.state_before(id) else { return Ok(()) };
         if !self.evidence.knows_all_before(self.host, id, self.at) {
             return Ok(());

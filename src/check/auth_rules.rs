@@ -70,7 +70,7 @@ struct Rules<'e, 'a> {
 
 impl<'e, 'a> Rules<'e, 'a> {
     fn new(evidence: &'e Evidence<'a>) -> Self {
-        let room_id = evidence.referee().room_id();
+        let room_id = evidence.reference_room().room_id();
         let default_join_rules = Pdu::default_join_rules(room_id, evidence.version);
         let with_place = |id: &'e OwnedEventId| (&**id, evidence.seen.get_index_of(&**id));
         let cited = |seen: &'e Seen<'a>| -> Vec<(&'e EventId, Option<usize>)> {

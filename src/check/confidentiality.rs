@@ -123,7 +123,7 @@ impl<'e, 'a> Reader<'e, 'a> {
     /// By the setting and the memberships before the event or after it: for the events that change them either will
     /// do (CS-API, "Server behaviour").
     fn may_see(&self, host: &Host<'_>, id: &EventId, at: usize) -> bool {
-        let room = self.evidence.referee();
+        let room = self.evidence.reference_room();
         let is_outlier =
             self.evidence.standing_at(host, id, at).is_none_or(|standing| standing == Standing::Outlier);
         let Some(before) = room.state_before(id).filter(|_| !is_outlier) else {

@@ -111,7 +111,7 @@ impl<'e, 'a> Redactions<'e, 'a> {
     fn has_right(&self, host: &Host<'_>, redaction: &Pdu, target: &Pdu, at: usize) -> Option<bool> {
         let is_sure = redaction.sender().server_name() == target.sender().server_name()
             || self.evidence.knows_all_before(host, redaction.event_id(), at);
-        is_sure.then(|| self.evidence.referee().may_redact(redaction, target))
+        is_sure.then(|| self.evidence.reference_room().may_redact(redaction, target))
     }
 
     /// Whether an event came whole to a server, which may give it whole to the one that asks: both were in the room at
@@ -124,7 +124,7 @@ impl<'e, 'a> Redactions<'e, 'a> {
         };
         let asker = self.evidence.hosts.get(asked.from).map(|host| host.matrix_name);
         let Some(asker) = asker.and_then(|name| <&ServerName>::try_from(name).ok()) else { return false };
-        let room = self.evidence.referee();
+        let room = self.evidence.reference_room();
         let after = room.graph().get(target.event_id()).and_then(|idx| room.state_after(idx));
         let states = [room.state_before(target.event_id()), after.as_ref()];
         let was_there = states.into_iter().all(|state| {

@@ -40,7 +40,7 @@ impl<'a> Evidence<'a> {
     fn rooms_end(&self) -> RoomsEnd {
         let tips = self.joined().flat_map(|(_, host)| host.extremities());
         let tips: BTreeSet<OwnedEventId> = tips.map(ToOwned::to_owned).collect();
-        let room = self.referee();
+        let room = self.reference_room();
         let state = room.state_after_all(&tips.iter().cloned().collect::<Vec<_>>());
         let members = state.map(|state| {
             let members = room.members(&state, "join");

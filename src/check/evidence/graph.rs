@@ -16,8 +16,8 @@ impl<'a> Evidence<'a> {
     /// The room as one would have it who got every event of the run in a good order: what the events alone say.
     ///
     /// Nothing in it is soft-failed, since that depends on what a server knew when.
-    pub fn referee(&self) -> &Room {
-        self.referee.get_or_init(|| {
+    pub fn reference_room(&self) -> &Room {
+        self.reference_room.get_or_init(|| {
             let trusted = self.seen.values().filter_map(|seen| seen.pdu.as_ref().ok()?.trust().ok());
             let pdus: Vec<_> = trusted.collect();
             let create = pdus.iter().find(|pdu| pdu.is_create()).or(pdus.first());

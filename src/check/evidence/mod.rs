@@ -102,7 +102,7 @@ pub struct Evidence<'a> {
     pub last: usize,
     /// The parents of each event, by places in `seen`.
     edges: OnceCell<Vec<Vec<usize>>>,
-    referee: OnceCell<Room>,
+    reference_room: OnceCell<Room>,
     end: OnceCell<RoomsEnd>,
     recoveries: OnceCell<Vec<Recovery>>,
 }

@@ -116,7 +116,7 @@ impl Evidence<'_> {
         // Its first copy is the one that it keeps.
         let ids = ids.filter(|id| host.received.get(id).is_none_or(|(_, from)| is_pulled(from)));
         // What somebody redacted is so for all.
-        let ids = ids.filter(|id| self.referee().redacted_by(id).is_none());
+        let ids = ids.filter(|id| self.reference_room().redacted_by(id).is_none());
         ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()
     }
 }
@@ -187,7 +187,7 @@ fn is_told(evidence: &Evidence<'_>, host: &Host<'_>, id: &EventId) -> bool {
     if author.is_some_and(|author| evidence.may_be_deceived(author)) {
         return false;
     }
-    let room = evidence.referee();
+    let room = evidence.reference_room();
     let Some(state) = room.state_before(id) else { return true };
     room.members(state, "join").any(|user| user.server_name().as_str() == host.matrix_name)
 }
