@@ -23,7 +23,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         let in_vain = evidence.waits_in_vain(name, host);
         let waiting = end.waiting.first().filter(|_| !in_vain).map(|first| waits(name, end, first));
         let abandoned = abandoned(evidence, name, host, end);
-        waiting.into_iter().chain(hole(evidence, name, host, end)).chain(abandoned)
+        waiting.into_iter().chain(undue_break(evidence, name, host, end)).chain(abandoned)
     })
     .collect()
 }
@@ -34,7 +34,7 @@ fn waits(name: &str, end: &End, first: &EventId) -> Finding {
 }
 
 /// The first event of the history that cites what is neither held nor an edge.
-fn hole(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Option<Finding> {
+fn undue_break(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Option<Finding> {
     for id in host.history() {
         for parent in evidence.parents(id) {
             let is_there = host.held.get(&**parent).is_some_and(|standing| *standing > Standing::Outlier);

@@ -59,12 +59,9 @@ impl Wrong {
     }
 }
 
-/// Whether an answer is one that the model could give.
-pub type Verdict = Result<(), Wrong>;
-
 /// A request to `/get_missing_events`.
 #[derive(Clone, Copy, Debug)]
-pub struct Gap<'a> {
+pub struct MissingEvents<'a> {
     /// `latest_events`.
     pub latest: &'a [&'a EventId],
     /// `earliest_events`.
@@ -88,7 +85,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the answer.
-    pub fn backfill(&self, seeds: &[&EventId], limit: Option<u64>, answer: &[&EventId]) -> Verdict {
+    pub fn backfill(&self, seeds: &[&EventId], limit: Option<u64>, answer: &[&EventId]) -> Result<(), Wrong> {
         let limit = at_most(limit, BACKFILL_LIMIT_MAX, BACKFILL_LIMIT_MAX).max(1);
         no_more_than(limit, answer)?;
         no_duplicate(answer)?;
@@ -109,7 +106,7 @@ impl<H: Holdings> Model<H> {
     }
 
     /// With one seed the answer begins with it, unless an ancestor claims a greater depth.
-    fn seed_first(&self, seeds: &[&EventId], answer: &[&EventId]) -> Verdict {
+    fn seed_first(&self, seeds: &[&EventId], answer: &[&EventId]) -> Result<(), Wrong> {
         let ([seed], [first, rest @ ..]) = (seeds, answer) else { return Ok(()) };
         let honest = self.depth(first) <= self.depth(seed);
         if first != seed && rest.contains(seed) && honest {
@@ -124,7 +121,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the answer.
-    pub fn missing_events(&self, gap: &Gap<'_>, answer: &[&EventId]) -> Verdict {
+    pub fn missing_events(&self, gap: &MissingEvents<'_>, answer: &[&EventId]) -> Result<(), Wrong> {
         let limit = at_most(gap.limit, MISSING_EVENTS_LIMIT_DEFAULT, MISSING_EVENTS_LIMIT_MAX);
         no_more_than(limit, answer)?;
         no_duplicate(answer)?;
@@ -162,7 +159,12 @@ impl<H: Holdings> Model<H> {
     }
 
     /// Each event of the gap reached over others that are in the answer, as many as the limit allows and there are.
-    fn somehow_walked(&self, gap: &Gap<'_>, limit: usize, answer: &[&EventId]) -> Verdict {
+    fn somehow_walked(
+        &self,
+        gap: &MissingEvents<'_>,
+        limit: usize,
+        answer: &[&EventId],
+    ) -> Result<(), Wrong> {
         let given: BTreeSet<&EventId> = answer.iter().copied().collect();
         let mut seen: BTreeSet<&EventId> = gap.latest.iter().chain(gap.earliest).copied().collect();
         let mut open: Vec<&EventId> = gap.latest.iter().copied().filter(|id| self.is_history(id)).collect();
@@ -190,12 +192,12 @@ impl<H: Holdings> Model<H> {
         }
     }
 
-    fn is_in(&self, gap: &Gap<'_>, id: &EventId) -> bool {
+    fn is_in(&self, gap: &MissingEvents<'_>, id: &EventId) -> bool {
         self.is_history(id) && self.depth(id) >= gap.min_depth.unwrap_or(0)
     }
 
     /// The events in the gap by their distance from `latest`.
-    fn levels<'a>(&'a self, gap: &'a Gap<'a>) -> impl Iterator<Item = Vec<&'a EventId>> {
+    fn levels<'a>(&'a self, gap: &'a MissingEvents<'a>) -> impl Iterator<Item = Vec<&'a EventId>> {
         let mut seen: IndexSet<&EventId, FixedState> =
             gap.latest.iter().chain(gap.earliest).copied().collect();
         let mut last: Vec<&EventId> = gap.latest.iter().copied().filter(|id| self.is_history(id)).collect();
@@ -209,7 +211,7 @@ impl<H: Holdings> Model<H> {
 
     /// A parent with one child only is found through that child, by every walk, and so comes before it. Where the
     /// graph forks, the order is open.
-    fn parents_first(&self, gap: &Gap<'_>, answer: &[&EventId]) -> Verdict {
+    fn parents_first(&self, gap: &MissingEvents<'_>, answer: &[&EventId]) -> Result<(), Wrong> {
         // Its only child, or nothing if there are several.
         let mut children: IndexMap<&EventId, Option<&EventId>, FixedState> = IndexMap::default();
         for child in answer.iter().chain(gap.latest).copied() {
@@ -233,7 +235,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the answer.
-    pub fn event(&self, wanted: &EventId, answer: &[&EventId]) -> Verdict {
+    pub fn event(&self, wanted: &EventId, answer: &[&EventId]) -> Result<(), Wrong> {
         match answer {
             [given] if *given != wanted => Err(Wrong::event(given, &format!("is not {}", short(wanted)))),
             [_] if self.standing(wanted) == Standing::Missing => Err(Wrong::event(wanted, "is not held")),
@@ -248,7 +250,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the chain.
-    pub fn auth_chain(&self, of: &[&EventId], chain: &[&EventId]) -> Verdict {
+    pub fn auth_chain(&self, of: &[&EventId], chain: &[&EventId]) -> Result<(), Wrong> {
         no_duplicate(chain)?;
         let mut whole: BTreeSet<&EventId> = BTreeSet::new();
         let mut open: Vec<&EventId> = of.to_vec();
@@ -275,7 +277,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the state.
-    pub fn state(&self, answer: &[&EventId]) -> Verdict {
+    pub fn state(&self, answer: &[&EventId]) -> Result<(), Wrong> {
         no_duplicate(answer)?;
         let mut slots = BTreeSet::new();
         for id in answer {
@@ -331,14 +333,14 @@ fn at_most(limit: Option<u64>, default: usize, most: usize) -> usize {
     limit.map_or(default, |limit| usize::try_from(limit).unwrap_or(most)).min(most)
 }
 
-fn no_more_than(limit: usize, answer: &[&EventId]) -> Verdict {
+fn no_more_than(limit: usize, answer: &[&EventId]) -> Result<(), Wrong> {
     if answer.len() > limit {
         return Err(Wrong::answer(format!("{} events, the limit is {limit}", answer.len())));
     }
     Ok(())
 }
 
-fn no_duplicate(answer: &[&EventId]) -> Verdict {
+fn no_duplicate(answer: &[&EventId]) -> Result<(), Wrong> {
     let mut seen = IndexSet::<_, FixedState>::default();
     match answer.iter().find(|id| !seen.insert(**id)) {
         Some(id) => Err(Wrong::event(id, "is in it twice")),

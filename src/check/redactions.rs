@@ -66,7 +66,7 @@ impl<'e, 'a> Redactions<'e, 'a> {
                     .then(|| "redacted by what has no right to".to_owned())
             } else {
                 let applying = moments.first().and_then(|at| self.applying(host, target, *at));
-                // The outline of a redaction does not say what it redacts.
+                // The redacted form of a redaction does not say what it redacts.
                 let knows = |by: &&Pdu| !self.evidence.withheld(asked.to, host).contains(by.event_id());
                 applying
                     .filter(knows)

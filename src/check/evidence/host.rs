@@ -12,7 +12,7 @@ use crate::{
     room::{answer_order::AnswerOrder, graph::Standing},
 };
 
-/// A hole in a server's graph.
+/// An event that is missing in a server's graph.
 #[derive(Debug)]
 pub struct Gap<'a> {
     /// Whose.

@@ -72,7 +72,7 @@ pub struct Evidence<'a> {
     pub requests: BTreeMap<u64, Asked<'a>>,
     /// All verdicts in order.
     pub judged: Vec<Judged<'a>>,
-    /// All holes, in the order in which they were noticed.
+    /// All gaps, in the order in which they were noticed.
     pub gaps: Vec<Gap<'a>>,
     /// Events that a script made to measure, with the server that signed them.
     pub crafted: BTreeMap<&'a EventId, &'a str>,

@@ -95,8 +95,8 @@ impl Evidence<'_> {
             let auth = pdu.auth_events().iter().filter(|id| lacks(id, Standing::Outlier));
             history.chain(auth).map(|id| &**id).collect::<Vec<_>>()
         });
-        let mut holes = wanted.filter(|id| !waiting.contains(id)).peekable();
-        holes.peek().is_some() && holes.all(|id| !self.can_be_had(name, id, |_| true))
+        let mut missing = wanted.filter(|id| !waiting.contains(id)).peekable();
+        missing.peek().is_some() && missing.all(|id| !self.can_be_had(name, id, |_| true))
     }
 
     /// Events that every peer that gave them to a server gave redacted.
