@@ -5,7 +5,6 @@
 
 pub mod evidence;
 pub mod marks;
-pub mod model;
 pub mod verdict;
 
 mod acknowledged;
@@ -19,6 +18,7 @@ mod explained_state;
 mod frontier;
 mod idempotence;
 mod integrity;
+mod model;
 mod needless_requests;
 mod no_crash;
 mod recovered_in_time;

@@ -4,10 +4,7 @@
 //! order of `/backfill` and which branch it follows (matrix-spec#1512), which events of a level
 //! `/get_missing_events` takes when `limit` cuts it. It knows no index and no cache, only events with their standing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::BTreeSet;
 
 use foldhash::fast::FixedState;
 use indexmap::{IndexMap, IndexSet};
@@ -23,30 +20,20 @@ use crate::{
 };
 
 /// What a server holds of a room.
-pub trait Holdings {
+pub(super) trait Holdings {
     /// How the server stands to an event.
     fn standing(&self, id: &EventId) -> Standing;
     /// An event that it holds.
     fn pdu(&self, id: &EventId) -> Option<&Pdu>;
 }
 
-impl Holdings for BTreeMap<OwnedEventId, (Arc<Pdu>, Standing)> {
-    fn standing(&self, id: &EventId) -> Standing {
-        self.get(id).map_or(Standing::Missing, |(_, standing)| *standing)
-    }
-
-    fn pdu(&self, id: &EventId) -> Option<&Pdu> {
-        self.get(id).map(|(pdu, _)| &**pdu)
-    }
-}
-
 /// What is wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub(super) struct Wrong {
     /// The event that is wrong, if it is one.
-    pub event: Option<OwnedEventId>,
+    pub(super) event: Option<OwnedEventId>,
     /// What is wrong, such as "is in it twice".
-    pub problem: String,
+    pub(super) problem: String,
 }
 
 impl Wrong {
@@ -61,22 +48,22 @@ impl Wrong {
 
 /// A request to `/get_missing_events`.
 #[derive(Clone, Copy, Debug)]
-pub struct MissingEvents<'a> {
+pub(super) struct MissingEvents<'a> {
     /// `latest_events`.
-    pub latest: &'a [&'a EventId],
+    pub(super) latest: &'a [&'a EventId],
     /// `earliest_events`.
-    pub earliest: &'a [&'a EventId],
+    pub(super) earliest: &'a [&'a EventId],
     /// `limit`, if it names one.
-    pub limit: Option<u64>,
+    pub(super) limit: Option<u64>,
     /// `min_depth`, if it names one.
-    pub min_depth: Option<u64>,
+    pub(super) min_depth: Option<u64>,
     /// Whether whoever answers goes level by level; the text leaves the way open (matrix-spec#1512).
-    pub by_level: bool,
+    pub(super) by_level: bool,
 }
 
 /// A server that holds something.
 #[derive(Clone, Debug)]
-pub struct Model<H>(pub H);
+pub(super) struct Model<H>(pub(super) H);
 
 impl<H: Holdings> Model<H> {
     /// `/backfill`: the seeds and what precedes them, each reached over others that are in the answer, as many as the
@@ -85,7 +72,12 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the answer.
-    pub fn backfill(&self, seeds: &[&EventId], limit: Option<u64>, answer: &[&EventId]) -> Result<(), Wrong> {
+    pub(super) fn backfill(
+        &self,
+        seeds: &[&EventId],
+        limit: Option<u64>,
+        answer: &[&EventId],
+    ) -> Result<(), Wrong> {
         let limit = at_most(limit, BACKFILL_LIMIT_MAX, BACKFILL_LIMIT_MAX).max(1);
         no_more_than(limit, answer)?;
         no_duplicate(answer)?;
@@ -121,7 +113,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the answer.
-    pub fn missing_events(&self, gap: &MissingEvents<'_>, answer: &[&EventId]) -> Result<(), Wrong> {
+    pub(super) fn missing_events(&self, gap: &MissingEvents<'_>, answer: &[&EventId]) -> Result<(), Wrong> {
         let limit = at_most(gap.limit, MISSING_EVENTS_LIMIT_DEFAULT, MISSING_EVENTS_LIMIT_MAX);
         no_more_than(limit, answer)?;
         no_duplicate(answer)?;
@@ -235,7 +227,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the answer.
-    pub fn event(&self, wanted: &EventId, answer: &[&EventId]) -> Result<(), Wrong> {
+    pub(super) fn event(&self, wanted: &EventId, answer: &[&EventId]) -> Result<(), Wrong> {
         match answer {
             [given] if *given != wanted => Err(Wrong::event(given, &format!("is not {}", short(wanted)))),
             [_] if self.standing(wanted) == Standing::Missing => Err(Wrong::event(wanted, "is not held")),
@@ -250,7 +242,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the chain.
-    pub fn auth_chain(&self, of: &[&EventId], chain: &[&EventId]) -> Result<(), Wrong> {
+    pub(super) fn auth_chain(&self, of: &[&EventId], chain: &[&EventId]) -> Result<(), Wrong> {
         no_duplicate(chain)?;
         let mut whole: BTreeSet<&EventId> = BTreeSet::new();
         let mut open: Vec<&EventId> = of.to_vec();
@@ -277,7 +269,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the state.
-    pub fn state(&self, answer: &[&EventId]) -> Result<(), Wrong> {
+    pub(super) fn state(&self, answer: &[&EventId]) -> Result<(), Wrong> {
         no_duplicate(answer)?;
         let mut slots = BTreeSet::new();
         for id in answer {
