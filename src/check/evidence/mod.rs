@@ -85,7 +85,7 @@ pub struct Evidence<'a> {
     /// Servers that a script tells what to answer, with the endpoint.
     pub scripted: BTreeSet<(&'a str, &'a str)>,
     /// Servers that a script tells what to answer to `/event`, with the event that it is about, if it is about one.
-    told: Vec<(&'a str, Option<&'a str>)>,
+    scripted_events: Vec<(&'a str, Option<&'a str>)>,
     /// The steps that were played, with the number of the record, the server and the step's key.
     pub steps: Vec<(usize, &'a str, &'a str)>,
     /// Pairs of servers of which the first could not reach the second when the run ended.

@@ -1,4 +1,5 @@
-//! Reads a journal, record by record.
+//! Reads a journal, record by record: what each says goes to where it is looked for. What follows from several of them
+//! is for the other files.
 
 use std::{
     cell::OnceCell,
@@ -71,7 +72,7 @@ impl<'a> Evidence<'a> {
             expectations: Vec::new(),
             guests: guests.iter().map(String::as_str).collect(),
             scripted: trust::scripted(scenario),
-            told: trust::told(scenario),
+            scripted_events: trust::scripted_events(scenario),
             steps: Vec::new(),
             out_of_reach: BTreeSet::new(),
             budget_ms: scenario.expect.within.unwrap_or(scenario.settle).as_millis(),
@@ -88,7 +89,9 @@ impl<'a> Evidence<'a> {
         for (at, record) in journal.records.iter().enumerate() {
             evidence.ended = record.t;
             evidence.take_traffic(at, record);
-            evidence.take_world(at, record);
+            evidence.take_step(at, record);
+            evidence.take_host(at, record);
+            evidence.take_pages(at, record);
             evidence.take_event(at, record, &memory.reader);
             evidence.take_state(at, record);
             evidence.take_gap(record, &mut open_gaps);
@@ -147,7 +150,7 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    fn take_world(&mut self, at: usize, record: &'a Record) {
+    fn take_step(&mut self, at: usize, record: &'a Record) {
         if let What::Step { action, .. } = &record.what {
             self.steps.push((at, record.server.as_deref().unwrap_or_default(), action));
         }
@@ -161,23 +164,15 @@ impl<'a> Evidence<'a> {
             }
             _ => {}
         }
+    }
+
+    fn take_host(&mut self, at: usize, record: &'a Record) {
         let Some(host) = record.server.as_deref().and_then(|name| self.hosts.get_mut(name)) else { return };
         match &record.what {
             What::Started => {
                 host.lives += 1;
                 host.is_broken = false;
                 host.scrolls = None;
-            }
-            What::Step { action, detail, .. }
-                if action == "page_back" && detail["page_back"]["pages"] == "all" =>
-            {
-                host.scrolls = Some(at);
-            }
-            What::PagedBack { complete, events } => {
-                let to_the_beginning = host.scrolls.is_some();
-                host.vain_scrolls += usize::from(!complete && (*events == 0 || to_the_beginning));
-                let began = host.scrolls.take().filter(|_| !complete);
-                host.scrolled_in_vain = began.map(|began| (began, at));
             }
             What::Panicked { message, place } => {
                 host.is_broken = true;
@@ -208,6 +203,24 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    fn take_pages(&mut self, at: usize, record: &'a Record) {
+        let Some(host) = record.server.as_deref().and_then(|name| self.hosts.get_mut(name)) else { return };
+        match &record.what {
+            What::Step { action, detail, .. }
+                if action == "page_back" && detail["page_back"]["pages"] == "all" =>
+            {
+                host.scrolls = Some(at);
+            }
+            What::PagedBack { complete, events } => {
+                let to_the_beginning = host.scrolls.is_some();
+                host.vain_scrolls += usize::from(!complete && (*events == 0 || to_the_beginning));
+                let began = host.scrolls.take().filter(|_| !complete);
+                host.scrolled_in_vain = began.map(|began| (began, at));
+            }
+            _ => {}
+        }
+    }
+
     fn take_state(&mut self, at: usize, record: &'a Record) {
         let What::State { changed } = &record.what else { return };
         let Some(host) = record.server.as_deref().and_then(|name| self.hosts.get_mut(name)) else { return };
@@ -233,27 +246,7 @@ impl<'a> Evidence<'a> {
             *host.looked_at.entry(endpoint).or_default() += 1;
         }
         match &record.what {
-            What::Received { event, from, pdu } => {
-                host.last_change = Some(record.t);
-                host.changes.push(at);
-                host.received.entry(event).or_insert((record.t, from));
-                host.received_at.entry(event).or_insert(at);
-                if let Some(pdu) = pdu {
-                    let pdu = reader.read(pdu.get(), self.version, Road::Backfill);
-                    let parents = pdu.as_ref().map(|pdu| pdu.claims().prev_events().to_vec());
-                    let parents = parents.unwrap_or_default();
-                    self.seen.entry(event).or_insert(Seen { t: record.t, server, from, pdu, parents });
-                }
-                if let Some(place) = self.seen.get_index_of(&**event) {
-                    let trail = host.trail(place);
-                    trail.received.get_or_insert(Receipt { at, t: record.t, from });
-                    if let Source::Peer { endpoint, .. } = from
-                        && ["send_join", "state", "event_auth"].contains(&&**endpoint)
-                    {
-                        trail.with_state.get_or_insert(at);
-                    }
-                }
-            }
+            What::Received { .. } => self.take_receipt(at, record, reader),
             What::Dropped { event: Some(event), .. } => drop(host.dropped.insert(event)),
             What::Waits { event, .. } => {
                 if let Some(place) = self.seen.get_index_of(&**event) {
@@ -270,6 +263,31 @@ impl<'a> Evidence<'a> {
                 self.judged.push(Judged { t: record.t, at, server, life, event, verdict: *verdict });
             }
             _ => {}
+        }
+    }
+
+    fn take_receipt(&mut self, at: usize, record: &'a Record, reader: &EventReader) {
+        let What::Received { event, from, pdu } = &record.what else { return };
+        let Some(server) = record.server.as_deref() else { return };
+        let Some(host) = self.hosts.get_mut(server) else { return };
+        host.last_change = Some(record.t);
+        host.changes.push(at);
+        host.received.entry(event).or_insert((record.t, from));
+        host.received_at.entry(event).or_insert(at);
+        if let Some(pdu) = pdu {
+            let pdu = reader.read(pdu.get(), self.version, Road::Backfill);
+            let parents = pdu.as_ref().map(|pdu| pdu.claims().prev_events().to_vec());
+            let parents = parents.unwrap_or_default();
+            self.seen.entry(event).or_insert(Seen { t: record.t, server, from, pdu, parents });
+        }
+        if let Some(place) = self.seen.get_index_of(&**event) {
+            let trail = host.trail(place);
+            trail.received.get_or_insert(Receipt { at, t: record.t, from });
+            if let Source::Peer { endpoint, .. } = from
+                && ["send_join", "state", "event_auth"].contains(&&**endpoint)
+            {
+                trail.with_state.get_or_insert(at);
+            }
         }
     }
 

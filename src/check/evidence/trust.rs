@@ -26,7 +26,7 @@ impl<'a> Evidence<'a> {
     pub fn is_honest_about(&self, server: &str, id: &EventId) -> bool {
         let means =
             |about: &str| about == id || self.labels.get(about).is_some_and(|labelled| *labelled == id);
-        !self.told.iter().any(|(told, about)| *told == server && about.is_none_or(means))
+        !self.scripted_events.iter().any(|(scripted, about)| *scripted == server && about.is_none_or(means))
     }
 
     /// Whether what a server knows of the state may be the word of one that somebody tells what to say of states. One with a
@@ -58,12 +58,12 @@ impl<'a> Evidence<'a> {
 }
 
 pub(super) fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {
-    scenario.timeline.iter().flat_map(|step| told_by(&step.action)).collect()
+    scenario.timeline.iter().flat_map(|step| scripted_endpoints(&step.action)).collect()
 }
 
-pub(super) fn told(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
+pub(super) fn scripted_events(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
     let actions = scenario.timeline.iter().map(|step| &step.action);
-    let told = actions.filter_map(|action| match action {
+    let scripted = actions.filter_map(|action| match action {
         Action::Answer(answer) if answer.endpoint == "event" => {
             Some((answer.server.as_str(), answer.about.as_deref()))
         }
@@ -72,10 +72,10 @@ pub(super) fn told(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
         }
         _ => None,
     });
-    told.collect()
+    scripted.collect()
 }
 
-fn told_by(action: &Action) -> Vec<(&str, &str)> {
+fn scripted_endpoints(action: &Action) -> Vec<(&str, &str)> {
     match action {
         Action::Answer(answer) => vec![(answer.server.as_str(), answer.endpoint.as_str())],
         Action::Lies(lies) => match &lies.endpoint {
