@@ -70,7 +70,7 @@ fn describe(scenario: &Scenario, options: &Options) {
 
 fn play(scenario: &Scenario, options: &Options) {
     let played = simulate(scenario, options).expect("it can be played");
-    let judgement = judge_run(scenario, &played).expect("it can be judged");
+    let judgement = judge_run(scenario, &played.journal, &played.memory).expect("it can be judged");
     assert_eq!(judgement.verdict, Verdict::Holds, "{:?}", judgement.violations.first());
 }
 

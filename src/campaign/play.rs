@@ -65,7 +65,7 @@ pub fn play_with_guests(
 ) -> Result<Played, PlayError> {
     let watch = Stopwatch::start();
     let mut simulated = simulate_with_guests(scenario, options, guests)?;
-    let judgement = judge_run(scenario, &simulated)?;
+    let judgement = judge_run(scenario, &simulated.journal, &simulated.memory)?;
     let t = simulated.journal.records.last().map_or(0, |record| record.t);
     let verdict = What::Verdict {
         verdict: word(judgement.verdict).to_owned(),

@@ -11,7 +11,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When,
     evidence::{Answered, Asked, Evidence, Host},
-    model::{Gap, Holdings, Model, Verdict, Wrong},
+    model::{Holdings, MissingEvents, Model, Wrong},
 };
 use crate::{
     matrix::pdu::Pdu,
@@ -44,7 +44,12 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 /// Right at one moment is right; of several that are wrong the first is told.
-fn judge(evidence: &Evidence<'_>, host: &Host<'_>, asked: &Asked<'_>, answer: &Answered<'_>) -> Verdict {
+fn judge(
+    evidence: &Evidence<'_>,
+    host: &Host<'_>,
+    asked: &Asked<'_>,
+    answer: &Answered<'_>,
+) -> Result<(), Wrong> {
     let mut wrong = None;
     for at in evidence.moments(asked).into_iter().chain([answer.at]) {
         match (Case { evidence, host, asked, answer, at }).judge() {
@@ -65,7 +70,7 @@ struct Case<'e, 'a> {
 }
 
 impl Case<'_, '_> {
-    fn judge(&self) -> Verdict {
+    fn judge(&self) -> Result<(), Wrong> {
         let model = Model(View { evidence: self.evidence, host: self.host, at: self.at });
         if self.answer.status != 200 {
             return self.refusal();
@@ -85,7 +90,7 @@ impl Case<'_, '_> {
             }
             "get_missing_events" => {
                 self.of_the_room(&answer)?;
-                let gap = Gap {
+                let gap = MissingEvents {
                     latest: &named,
                     earliest: &known_ids(self.asked.earliest),
                     limit: self.asked.limit,
@@ -108,7 +113,7 @@ impl Case<'_, '_> {
     }
 
     /// An own question of a server that is in the room is answered, if what it asks for is there.
-    fn refusal(&self) -> Verdict {
+    fn refusal(&self) -> Result<(), Wrong> {
         let by_script = self.asked.is_scripted();
         let is_about_events = matches!(self.asked.endpoint, "event" | "state" | "state_ids" | "event_auth");
         if self.answer.status != 404 || by_script || !is_about_events {
@@ -130,13 +135,13 @@ impl Case<'_, '_> {
 
     /// The state before an event is a function of the events before it. Where the server has not judged all of them,
     /// it goes by the word of others, and any state may be right.
-    fn state_there(&self, id: &EventId, answer: &[&EventId]) -> Verdict {
+    fn state_there(&self, id: &EventId, answer: &[&EventId]) -> Result<(), Wrong> {
         let standing = self.evidence.standing_at(self.host, id, self.at);
         if !standing.is_some_and(Standing::is_history) {
             let problem = format!("a state at {}, which is not part of its history", super::short(id));
             return Err(Wrong { event: Some(id.to_owned()), problem });
         }
-        let room = self.evidence.referee();
+        let room = self.evidence.reference_room();
         let Some(state) = room.state_before(id) else { return Ok(()) };
         if !self.evidence.knows_all_before(self.host, id, self.at) {
             return Ok(());
@@ -156,7 +161,7 @@ impl Case<'_, '_> {
         }
     }
 
-    fn of_the_room(&self, answer: &[&EventId]) -> Verdict {
+    fn of_the_room(&self, answer: &[&EventId]) -> Result<(), Wrong> {
         let decoded = percent_encoding::percent_decode_str(self.asked.line).decode_utf8_lossy();
         let elsewhere = |id: &&&EventId| {
             let pdu = self.evidence.pdu(id);

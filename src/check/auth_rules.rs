@@ -70,7 +70,7 @@ struct Rules<'e, 'a> {
 
 impl<'e, 'a> Rules<'e, 'a> {
     fn new(evidence: &'e Evidence<'a>) -> Self {
-        let room_id = evidence.referee().room_id();
+        let room_id = evidence.reference_room().room_id();
         let default_join_rules = Pdu::default_join_rules(room_id, evidence.version);
         let with_place = |id: &'e OwnedEventId| (&**id, evidence.seen.get_index_of(&**id));
         let cited = |seen: &'e Seen<'a>| -> Vec<(&'e EventId, Option<usize>)> {
@@ -93,15 +93,15 @@ impl<'e, 'a> Rules<'e, 'a> {
                 return Some(format!("cites {}, which it had rejected", super::short(id)));
             }
         }
-        if let Some(hole) = self.hole_below(host, judged, place) {
-            return Some(format!("stands on {}, which it did not have", super::short(hole)));
+        if let Some(missing) = self.missing_below(host, judged, place) {
+            return Some(format!("stands on {}, which it did not have", super::short(missing)));
         }
         self.judge(judged.event)
     }
 
     /// The first event of an auth chain that a server did not have when it judged. What it had it keeps, so a chain that
     /// was whole once is not walked again.
-    fn hole_below(&mut self, host: &Host<'_>, judged: &Judged<'e>, place: usize) -> Option<&'e EventId> {
+    fn missing_below(&mut self, host: &Host<'_>, judged: &Judged<'e>, place: usize) -> Option<&'e EventId> {
         let whole = self.whole.entry(judged.server).or_insert_with(|| vec![false; self.cited.len()]);
         let mut passed = Vec::new();
         let mut open = vec![place];

@@ -21,7 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// Events that a server may be given without lacking anything: a page that it had already, when it entered the room and
 /// when its user scrolled back.
 const FREE: usize = 200;
-/// How many servers are asked in one round at one hole.
+/// How many servers are asked in one round for one missing event.
 const SERVERS: usize = 4;
 /// Rounds that may be needed before it is clear that nobody has more to give.
 const FIRST_ROUNDS: usize = 2;

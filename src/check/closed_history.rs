@@ -5,7 +5,6 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Host},
-    oracle::{can_be_had, waits_in_vain},
 };
 use crate::{journal::End, room::graph::Standing};
 
@@ -21,10 +20,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let ends = evidence.agreeing().filter_map(|(name, host)| Some((name, host, host.end?)));
     ends.flat_map(|(name, host, end)| {
-        let in_vain = waits_in_vain(evidence, name, host);
+        let in_vain = evidence.waits_in_vain(name, host);
         let waiting = end.waiting.first().filter(|_| !in_vain).map(|first| waits(name, end, first));
         let abandoned = abandoned(evidence, name, host, end);
-        waiting.into_iter().chain(hole(evidence, name, host, end)).chain(abandoned)
+        waiting.into_iter().chain(undue_break(evidence, name, host, end)).chain(abandoned)
     })
     .collect()
 }
@@ -35,7 +34,7 @@ fn waits(name: &str, end: &End, first: &EventId) -> Finding {
 }
 
 /// The first event of the history that cites what is neither held nor an edge.
-fn hole(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Option<Finding> {
+fn undue_break(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Option<Finding> {
     for id in host.history() {
         for parent in evidence.parents(id) {
             let is_there = host.held.get(&**parent).is_some_and(|standing| *standing > Standing::Outlier);
@@ -77,7 +76,7 @@ fn abandoned(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) ->
     };
     let mut breaks = end.backward_extremities.iter();
     let forgotten = breaks
-        .find(|id| was_there(id) && !asked_for(id) && can_be_had(evidence, name, id, Standing::is_history))?;
+        .find(|id| was_there(id) && !asked_for(id) && evidence.can_be_had(name, id, Standing::is_history))?;
     let message = format!(
         "the users of {name} scrolled back, and it gave up without a question about {}, where its history breaks off",
         super::short(forgotten)

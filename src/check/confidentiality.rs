@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::{
     Finding, Invariant, When,
     evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
-    oracle::withheld,
 };
 use crate::room::{Room, graph::Standing, state::StateMap};
 
@@ -124,7 +123,7 @@ impl<'e, 'a> Reader<'e, 'a> {
     /// By the setting and the memberships before the event or after it: for the events that change them either will
     /// do (CS-API, "Server behaviour").
     fn may_see(&self, host: &Host<'_>, id: &EventId, at: usize) -> bool {
-        let room = self.evidence.referee();
+        let room = self.evidence.reference_room();
         let is_outlier =
             self.evidence.standing_at(host, id, at).is_none_or(|standing| standing == Standing::Outlier);
         let Some(before) = room.state_before(id).filter(|_| !is_outlier) else {
@@ -155,7 +154,7 @@ impl<'e, 'a> Reader<'e, 'a> {
         let is_literal = self.name.is_ip_literal() && acl["allow_ip_literals"] == false;
         let allows = !is_literal && !lists("deny") && lists("allow");
         // Of an ACL that was withheld from it a server knows only that there is one.
-        allows || withheld(self.evidence, server, host).iter().any(|id| id == acl_id)
+        allows || self.evidence.withheld(server, host).iter().any(|id| id == acl_id)
     }
 }
 

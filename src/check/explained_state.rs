@@ -6,8 +6,7 @@ use ruma_common::{EventId, OwnedEventId};
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Evidence, Host, last_at},
-    moment::Moment,
+    evidence::{Evidence, Host, Moment, last_at},
 };
 use crate::room::{Room, graph::Standing};
 
@@ -44,7 +43,8 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
         if tips.iter().any(|id| evidence.may_be_misled_about(host, id, at)) {
             continue;
         }
-        let right = known.entry(tips.clone()).or_insert_with(|| state_after(evidence.referee(), &tips));
+        let right =
+            known.entry(tips.clone()).or_insert_with(|| state_after(evidence.reference_room(), &tips));
         let Some(right) = right else { continue };
         let own = host.slots.iter().filter_map(|(slot, filled)| Some((*slot, last_at(filled, at)?.1?)));
         let there = right.iter().map(|((kind, key), id)| ((kind.as_str(), key.as_str()), &**id));

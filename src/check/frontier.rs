@@ -7,8 +7,7 @@ use ruma_common::EventId;
 
 use super::{
     Finding, Invariant, When, count,
-    evidence::{Evidence, Host, OwnEvent},
-    moment::Moment,
+    evidence::{Evidence, Host, Moment, OwnEvent},
 };
 use crate::{matrix::pdu::MAX_PREV_EVENTS, room::graph::Standing};
 

@@ -28,7 +28,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         let problem = match &seen.pdu {
             Err(error) => Some(format!("what was stored is no event: {error}")),
             Ok(pdu) if pdu.event_id() != *id => Some(format!("by its hash it is {}", pdu.event_id())),
-            Ok(pdu) if pdu.room_id() != evidence.referee().room_id() => {
+            Ok(pdu) if pdu.room_id() != evidence.reference_room().room_id() => {
                 Some(format!("it is of room {}", pdu.room_id()))
             }
             Ok(pdu) => ring.as_ref().and_then(|ring| signature_problem(evidence, pdu, ring)),

@@ -5,8 +5,6 @@
 
 pub mod evidence;
 pub mod marks;
-pub mod model;
-pub mod oracle;
 pub mod verdict;
 
 mod acknowledged;
@@ -20,7 +18,7 @@ mod explained_state;
 mod frontier;
 mod idempotence;
 mod integrity;
-mod moment;
+mod model;
 mod needless_requests;
 mod no_crash;
 mod recovered_in_time;

@@ -4,10 +4,7 @@
 //! order of `/backfill` and which branch it follows (matrix-spec#1512), which events of a level
 //! `/get_missing_events` takes when `limit` cuts it. It knows no index and no cache, only events with their standing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::BTreeSet;
 
 use foldhash::fast::FixedState;
 use indexmap::{IndexMap, IndexSet};
@@ -23,30 +20,20 @@ use crate::{
 };
 
 /// What a server holds of a room.
-pub trait Holdings {
+pub(super) trait Holdings {
     /// How the server stands to an event.
     fn standing(&self, id: &EventId) -> Standing;
     /// An event that it holds.
     fn pdu(&self, id: &EventId) -> Option<&Pdu>;
 }
 
-impl Holdings for BTreeMap<OwnedEventId, (Arc<Pdu>, Standing)> {
-    fn standing(&self, id: &EventId) -> Standing {
-        self.get(id).map_or(Standing::Missing, |(_, standing)| *standing)
-    }
-
-    fn pdu(&self, id: &EventId) -> Option<&Pdu> {
-        self.get(id).map(|(pdu, _)| &**pdu)
-    }
-}
-
 /// What is wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub(super) struct Wrong {
     /// The event that is wrong, if it is one.
-    pub event: Option<OwnedEventId>,
+    pub(super) event: Option<OwnedEventId>,
     /// What is wrong, such as "is in it twice".
-    pub problem: String,
+    pub(super) problem: String,
 }
 
 impl Wrong {
@@ -59,27 +46,24 @@ impl Wrong {
     }
 }
 
-/// Whether an answer is one that the model could give.
-pub type Verdict = Result<(), Wrong>;
-
 /// A request to `/get_missing_events`.
 #[derive(Clone, Copy, Debug)]
-pub struct Gap<'a> {
+pub(super) struct MissingEvents<'a> {
     /// `latest_events`.
-    pub latest: &'a [&'a EventId],
+    pub(super) latest: &'a [&'a EventId],
     /// `earliest_events`.
-    pub earliest: &'a [&'a EventId],
+    pub(super) earliest: &'a [&'a EventId],
     /// `limit`, if it names one.
-    pub limit: Option<u64>,
+    pub(super) limit: Option<u64>,
     /// `min_depth`, if it names one.
-    pub min_depth: Option<u64>,
+    pub(super) min_depth: Option<u64>,
     /// Whether whoever answers goes level by level; the text leaves the way open (matrix-spec#1512).
-    pub by_level: bool,
+    pub(super) by_level: bool,
 }
 
 /// A server that holds something.
 #[derive(Clone, Debug)]
-pub struct Model<H>(pub H);
+pub(super) struct Model<H>(pub(super) H);
 
 impl<H: Holdings> Model<H> {
     /// `/backfill`: the seeds and what precedes them, each reached over others that are in the answer, as many as the
@@ -88,7 +72,12 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the answer.
-    pub fn backfill(&self, seeds: &[&EventId], limit: Option<u64>, answer: &[&EventId]) -> Verdict {
+    pub(super) fn backfill(
+        &self,
+        seeds: &[&EventId],
+        limit: Option<u64>,
+        answer: &[&EventId],
+    ) -> Result<(), Wrong> {
         let limit = at_most(limit, BACKFILL_LIMIT_MAX, BACKFILL_LIMIT_MAX).max(1);
         no_more_than(limit, answer)?;
         no_duplicate(answer)?;
@@ -109,7 +98,7 @@ impl<H: Holdings> Model<H> {
     }
 
     /// With one seed the answer begins with it, unless an ancestor claims a greater depth.
-    fn seed_first(&self, seeds: &[&EventId], answer: &[&EventId]) -> Verdict {
+    fn seed_first(&self, seeds: &[&EventId], answer: &[&EventId]) -> Result<(), Wrong> {
         let ([seed], [first, rest @ ..]) = (seeds, answer) else { return Ok(()) };
         let honest = self.depth(first) <= self.depth(seed);
         if first != seed && rest.contains(seed) && honest {
@@ -124,7 +113,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the answer.
-    pub fn missing_events(&self, gap: &Gap<'_>, answer: &[&EventId]) -> Verdict {
+    pub(super) fn missing_events(&self, gap: &MissingEvents<'_>, answer: &[&EventId]) -> Result<(), Wrong> {
         let limit = at_most(gap.limit, MISSING_EVENTS_LIMIT_DEFAULT, MISSING_EVENTS_LIMIT_MAX);
         no_more_than(limit, answer)?;
         no_duplicate(answer)?;
@@ -162,7 +151,12 @@ impl<H: Holdings> Model<H> {
     }
 
     /// Each event of the gap reached over others that are in the answer, as many as the limit allows and there are.
-    fn somehow_walked(&self, gap: &Gap<'_>, limit: usize, answer: &[&EventId]) -> Verdict {
+    fn somehow_walked(
+        &self,
+        gap: &MissingEvents<'_>,
+        limit: usize,
+        answer: &[&EventId],
+    ) -> Result<(), Wrong> {
         let given: BTreeSet<&EventId> = answer.iter().copied().collect();
         let mut seen: BTreeSet<&EventId> = gap.latest.iter().chain(gap.earliest).copied().collect();
         let mut open: Vec<&EventId> = gap.latest.iter().copied().filter(|id| self.is_history(id)).collect();
@@ -190,12 +184,12 @@ impl<H: Holdings> Model<H> {
         }
     }
 
-    fn is_in(&self, gap: &Gap<'_>, id: &EventId) -> bool {
+    fn is_in(&self, gap: &MissingEvents<'_>, id: &EventId) -> bool {
         self.is_history(id) && self.depth(id) >= gap.min_depth.unwrap_or(0)
     }
 
     /// The events in the gap by their distance from `latest`.
-    fn levels<'a>(&'a self, gap: &'a Gap<'a>) -> impl Iterator<Item = Vec<&'a EventId>> {
+    fn levels<'a>(&'a self, gap: &'a MissingEvents<'a>) -> impl Iterator<Item = Vec<&'a EventId>> {
         let mut seen: IndexSet<&EventId, FixedState> =
             gap.latest.iter().chain(gap.earliest).copied().collect();
         let mut last: Vec<&EventId> = gap.latest.iter().copied().filter(|id| self.is_history(id)).collect();
@@ -209,7 +203,7 @@ impl<H: Holdings> Model<H> {
 
     /// A parent with one child only is found through that child, by every walk, and so comes before it. Where the
     /// graph forks, the order is open.
-    fn parents_first(&self, gap: &Gap<'_>, answer: &[&EventId]) -> Verdict {
+    fn parents_first(&self, gap: &MissingEvents<'_>, answer: &[&EventId]) -> Result<(), Wrong> {
         // Its only child, or nothing if there are several.
         let mut children: IndexMap<&EventId, Option<&EventId>, FixedState> = IndexMap::default();
         for child in answer.iter().chain(gap.latest).copied() {
@@ -233,7 +227,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the answer.
-    pub fn event(&self, wanted: &EventId, answer: &[&EventId]) -> Verdict {
+    pub(super) fn event(&self, wanted: &EventId, answer: &[&EventId]) -> Result<(), Wrong> {
         match answer {
             [given] if *given != wanted => Err(Wrong::event(given, &format!("is not {}", short(wanted)))),
             [_] if self.standing(wanted) == Standing::Missing => Err(Wrong::event(wanted, "is not held")),
@@ -248,7 +242,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the chain.
-    pub fn auth_chain(&self, of: &[&EventId], chain: &[&EventId]) -> Verdict {
+    pub(super) fn auth_chain(&self, of: &[&EventId], chain: &[&EventId]) -> Result<(), Wrong> {
         no_duplicate(chain)?;
         let mut whole: BTreeSet<&EventId> = BTreeSet::new();
         let mut open: Vec<&EventId> = of.to_vec();
@@ -275,7 +269,7 @@ impl<H: Holdings> Model<H> {
     /// # Errors
     ///
     /// What is wrong with the state.
-    pub fn state(&self, answer: &[&EventId]) -> Verdict {
+    pub(super) fn state(&self, answer: &[&EventId]) -> Result<(), Wrong> {
         no_duplicate(answer)?;
         let mut slots = BTreeSet::new();
         for id in answer {
@@ -331,14 +325,14 @@ fn at_most(limit: Option<u64>, default: usize, most: usize) -> usize {
     limit.map_or(default, |limit| usize::try_from(limit).unwrap_or(most)).min(most)
 }
 
-fn no_more_than(limit: usize, answer: &[&EventId]) -> Verdict {
+fn no_more_than(limit: usize, answer: &[&EventId]) -> Result<(), Wrong> {
     if answer.len() > limit {
         return Err(Wrong::answer(format!("{} events, the limit is {limit}", answer.len())));
     }
     Ok(())
 }
 
-fn no_duplicate(answer: &[&EventId]) -> Verdict {
+fn no_duplicate(answer: &[&EventId]) -> Result<(), Wrong> {
     let mut seen = IndexSet::<_, FixedState>::default();
     match answer.iter().find(|id| !seen.insert(**id)) {
         Some(id) => Err(Wrong::event(id, "is in it twice")),

@@ -11,7 +11,6 @@ use ruma_events::TimelineEventType;
 use super::{
     Finding, Invariant, When,
     evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
-    oracle::withheld,
 };
 use crate::{journal::Source, matrix::pdu::Pdu, room::graph::Standing};
 
@@ -67,8 +66,8 @@ impl<'e, 'a> Redactions<'e, 'a> {
                     .then(|| "redacted by what has no right to".to_owned())
             } else {
                 let applying = moments.first().and_then(|at| self.applying(host, target, *at));
-                // The outline of a redaction does not say what it redacts.
-                let knows = |by: &&Pdu| !withheld(self.evidence, asked.to, host).contains(by.event_id());
+                // The redacted form of a redaction does not say what it redacts.
+                let knows = |by: &&Pdu| !self.evidence.withheld(asked.to, host).contains(by.event_id());
                 applying
                     .filter(knows)
                     .map(|by| format!("whole, which {} redacts", super::short(by.event_id())))
@@ -112,7 +111,7 @@ impl<'e, 'a> Redactions<'e, 'a> {
     fn has_right(&self, host: &Host<'_>, redaction: &Pdu, target: &Pdu, at: usize) -> Option<bool> {
         let is_sure = redaction.sender().server_name() == target.sender().server_name()
             || self.evidence.knows_all_before(host, redaction.event_id(), at);
-        is_sure.then(|| self.evidence.referee().may_redact(redaction, target))
+        is_sure.then(|| self.evidence.reference_room().may_redact(redaction, target))
     }
 
     /// Whether an event came whole to a server, which may give it whole to the one that asks: both were in the room at
@@ -125,7 +124,7 @@ impl<'e, 'a> Redactions<'e, 'a> {
         };
         let asker = self.evidence.hosts.get(asked.from).map(|host| host.matrix_name);
         let Some(asker) = asker.and_then(|name| <&ServerName>::try_from(name).ok()) else { return false };
-        let room = self.evidence.referee();
+        let room = self.evidence.reference_room();
         let after = room.graph().get(target.event_id()).and_then(|idx| room.state_after(idx));
         let states = [room.state_before(target.event_id()), after.as_ref()];
         let was_there = states.into_iter().all(|state| {

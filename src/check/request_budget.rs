@@ -20,7 +20,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 /// What a server may ask without lacking anything: a state that it holds already, a page that turns out empty.
 const FREE: usize = 16;
-/// One round at one hole: four servers, each asked for the gap, the event and the state, and where it is wanted for what
+/// One round for one missing event: four servers, each asked for the gap, the event and the state, and where it is wanted for what
 /// it allows as well, for that and the event before. A real server asks no more of them before it backs off.
 const ROUND: usize = 20;
 /// How often a page that brings nothing is tried, with each of the others.
@@ -50,7 +50,7 @@ fn within_limits(evidence: &Evidence<'_>, limits: &[(&'static str, u32)]) -> Vec
 }
 
 /// Asking for each event by itself is the most that is still work: more than that is asking for what is held or
-/// not to be had. Requests without an answer count too, but holes that stay open may be tried again and again.
+/// not to be had. Requests without an answer count too, but what stays missing may be tried again and again.
 fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
     let asked = evidence.requests.values().filter(|asked| asked.is_own_recovery());
     let mut made: BTreeMap<&str, usize> = BTreeMap::new();
@@ -79,14 +79,14 @@ pub(super) fn pulled(host: &Host<'_>) -> usize {
     host.received.values().filter(|(_, from)| is_pulled(from)).count()
 }
 
-/// How many rounds a server may have made at all its holes: so many at first, and one more whenever back-off allows it.
+/// How many rounds a server may have made for all that it missed: so many at first, and one more whenever back-off allows it.
 pub(super) fn rounds(evidence: &Evidence<'_>, server: &str, first: usize) -> usize {
     let rounds = |opened: i64, closed: Option<i64>| {
         let open_ms = closed.unwrap_or(evidence.ended) - opened;
         first + usize::try_from(open_ms / ROUND_EVERY_MS).unwrap_or(0)
     };
     let own_gaps = evidence.gaps.iter().filter(|gap| gap.server == server);
-    // Holes under one event are worked on in one round, so those that open together count once.
+    // What one event wants is asked for in one round, so gaps that open together count once.
     let mut together: BTreeMap<(i64, &EventId), usize> = BTreeMap::new();
     for gap in own_gaps {
         let most = together.entry((gap.opened, gap.wanted_by)).or_default();

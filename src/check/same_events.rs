@@ -2,7 +2,11 @@
 
 use ruma_common::EventId;
 
-use super::{Finding, Invariant, When, count, evidence::Evidence, list, oracle::Recovery};
+use super::{
+    Finding, Invariant, When, count,
+    evidence::{Evidence, Recovery},
+    list,
+};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "same-events",

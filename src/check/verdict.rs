@@ -2,15 +2,14 @@
 
 use super::{
     ALL, Invariant, When,
-    evidence::{Evidence, EvidenceError},
+    evidence::{Evidence, EvidenceError, Recovery},
     marks,
-    oracle::Recovery,
     recovered_in_time::recovered_after_ms,
 };
 use crate::{
     journal::{Journal, Violation},
+    matrix::memory::Memory,
     scenario::{Mark, Scenario, Verdict},
-    simulation::Simulated,
 };
 
 /// What became of one invariant in a run.
@@ -79,8 +78,12 @@ pub fn judge(scenario: &Scenario, journal: &Journal) -> Result<Judgement, Eviden
 /// # Errors
 ///
 /// As [`judge`].
-pub fn judge_run(scenario: &Scenario, run: &Simulated) -> Result<Judgement, EvidenceError> {
-    Ok(weigh(scenario, &run.journal, &Evidence::of_run(scenario, &run.journal, &run.memory)?))
+pub fn judge_run(
+    scenario: &Scenario,
+    journal: &Journal,
+    memory: &Memory,
+) -> Result<Judgement, EvidenceError> {
+    Ok(weigh(scenario, journal, &Evidence::of_run(scenario, journal, memory)?))
 }
 
 fn weigh(scenario: &Scenario, journal: &Journal, evidence: &Evidence<'_>) -> Judgement {

@@ -41,7 +41,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
             (evidence.depth(id), Finding::on(rejecting[0], message).about(id))
         })
         .collect();
-    findings.extend(against_the_referee(evidence, &split));
+    findings.extend(against_the_reference(evidence, &split));
     findings.sort_by_key(|(depth, _)| *depth);
     findings.into_iter().map(|(_, finding)| finding).collect()
 }
@@ -53,12 +53,12 @@ fn anything_rejected(evidence: &Evidence<'_>) -> bool {
 
 /// Events on which a server that knows all that is before them judges otherwise than what is before them does. Those on
 /// which the servers are divided are told already.
-fn against_the_referee(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> Vec<(u64, Finding)> {
-    let referee = evidence.referee();
+fn against_the_reference(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> Vec<(u64, Finding)> {
+    let reference = evidence.reference_room();
     let mut findings: BTreeMap<&EventId, Finding> = BTreeMap::new();
     for (name, host) in evidence.agreeing().filter(|(_, host)| !evidence.may_be_deceived(host)) {
         for (id, standing) in host.held.iter().filter(|(id, s)| s.is_judged() && !told.contains(*id)) {
-            let Some(right) = referee.standing(id).filter(|right| right.is_judged()) else { continue };
+            let Some(right) = reference.standing(id).filter(|right| right.is_judged()) else { continue };
             let is_rejected = *standing == Standing::Rejected;
             if is_rejected == (right == Standing::Rejected)
                 || !evidence.knows_all_before(host, id, evidence.last)
@@ -68,7 +68,7 @@ fn against_the_referee(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> Ve
             let message = if is_rejected {
                 format!("rejected by {name}, though what is before it allows it")
             } else {
-                format!("not rejected by {name}: {}", referee.reason(id).unwrap_or("it is not allowed"))
+                format!("not rejected by {name}: {}", reference.reason(id).unwrap_or("it is not allowed"))
             };
             findings.entry(id).or_insert_with(|| Finding::on(name, message).about(id));
         }

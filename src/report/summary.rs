@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::{
-    check::{oracle::Recovery, verdict::word},
+    check::{evidence::Recovery, verdict::word},
     journal::{End, Violation, What},
     room::graph::Standing,
     scenario::Mark,

@@ -146,7 +146,8 @@ pub(super) fn play(scenario: &Scenario) -> Reached {
     let options = Options { fabric: Fabric::Direct, signatures: Scheme::StandIn, ..Options::default() };
     let simulated =
         simulate(scenario, &options).unwrap_or_else(|error| panic!("{error}\n{}", scenario.to_json()));
-    let judgement = judge_run(scenario, &simulated).expect("a run leaves evidence");
+    let judgement = judge_run(scenario, &simulated.journal, &simulated.memory);
+    let judgement = judgement.expect("a run leaves evidence");
     let violations: Vec<String> = judgement
         .violations
         .iter()

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Sights;
+use super::MarkContext;
 use crate::{
     check::evidence::{Answered, Asked, Evidence},
     journal::{Source, What},
 };
 
-impl<'a> Sights<'a> {
+impl<'a> MarkContext<'a> {
     /// The questions of servers, in the timeline; not those that steps ask.
     pub(super) fn own_requests(self, endpoint: &'a str) -> impl Iterator<Item = &'a Asked<'a>> {
         let evidence: &'a Evidence<'a> = self.evidence;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ruma_common::EventId;
 
-use super::Sights;
+use super::MarkContext;
 use crate::{
     check::evidence::{Evidence, Gap},
     journal::{End, Source, What},
 };
 
-impl<'a> Sights<'a> {
+impl<'a> MarkContext<'a> {
     pub(super) fn ends(self) -> impl Iterator<Item = (&'a str, &'a End)> {
         let evidence: &'a Evidence<'a> = self.evidence;
         evidence.hosts.iter().filter_map(|(name, host)| Some((*name, host.end?)))

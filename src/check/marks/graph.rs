@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use ruma_common::EventId;
 
-use super::Sights;
+use super::MarkContext;
 use crate::{
     check::evidence::{Evidence, Host, Receipt},
     journal::{Source, What},
@@ -14,7 +14,7 @@ use crate::{
     room::graph::Standing,
 };
 
-impl<'a> Sights<'a> {
+impl<'a> MarkContext<'a> {
     /// All well-formed events that the run saw.
     fn pdus(self) -> impl Iterator<Item = (&'a EventId, &'a Pdu)> {
         let evidence: &'a Evidence<'a> = self.evidence;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Sights;
+use super::MarkContext;
 use crate::journal::What;
 
-impl Sights<'_> {
+impl MarkContext<'_> {
     pub(super) fn joined_late(self) -> bool {
         self.records.iter().any(|record| record.t >= 0 && matches!(record.what, What::Joined { .. }))
     }

@@ -17,18 +17,18 @@ use crate::{
 
 /// What marks are read from: the evidence, and the records where their order matters.
 #[derive(Clone, Copy)]
-struct Sights<'a> {
+struct MarkContext<'a> {
     evidence: &'a Evidence<'a>,
     records: &'a [Record],
 }
 
 /// The marks that a run reached, in the order of [`Mark::ALL`].
 pub fn reached(evidence: &Evidence<'_>, journal: &Journal) -> Vec<Mark> {
-    let sights = Sights { evidence, records: &journal.records };
-    Mark::ALL.iter().copied().filter(|mark| sights.reached(*mark)).collect()
+    let context = MarkContext { evidence, records: &journal.records };
+    Mark::ALL.iter().copied().filter(|mark| context.reached(*mark)).collect()
 }
 
-impl Sights<'_> {
+impl MarkContext<'_> {
     fn reached(self, mark: Mark) -> bool {
         match mark {
             Mark::GapOpened => !self.evidence.gaps.is_empty(),

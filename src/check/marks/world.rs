@@ -6,10 +6,10 @@ use foldhash::fast::FixedState;
 use indexmap::IndexSet;
 use serde_json::Value;
 
-use super::Sights;
+use super::MarkContext;
 use crate::journal::{Source, What};
 
-impl<'a> Sights<'a> {
+impl<'a> MarkContext<'a> {
     /// Each crash with its time.
     pub(super) fn crashes(self) -> impl Iterator<Item = (&'a str, i64)> {
         let crashed = self.records.iter().filter(|record| matches!(record.what, What::Crashed));

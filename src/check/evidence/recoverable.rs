@@ -13,13 +13,13 @@ use indexmap::IndexSet;
 use ruma_common::{EventId, OwnedEventId, UserId};
 use serde::Serialize;
 
-use super::evidence::{Evidence, Host, is_pulled};
+use super::{Evidence, Host, is_pulled};
 use crate::room::graph::Standing;
 
-/// What became of an event that a server lacked.
+/// Why a server lacks an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It could be had, there was time, and it is not there.
+enum Lack {
+    /// It could be had, and there was time.
     NotRecovered,
     /// It could be had, and the time for it is not over.
     NotYet,
@@ -58,14 +58,67 @@ impl Recovery {
     }
 }
 
-/// What each server that should agree with the others got of what it lacked, in the order of the servers.
-pub(super) fn recoveries(evidence: &Evidence<'_>) -> Vec<Recovery> {
-    let mut history = History::default();
-    for (_, host) in evidence.agreeing() {
-        history.extend(host.history());
+impl Evidence<'_> {
+    /// What each server that should agree with the others got of what it lacked, in the order of the servers.
+    pub fn recoveries(&self) -> &[Recovery] {
+        self.recoveries.get_or_init(|| {
+            let mut history = History::default();
+            for (_, host) in self.agreeing() {
+                history.extend(host.history());
+            }
+            self.agreeing().map(|(name, host)| recovery(self, name, host, &history)).collect()
+        })
     }
-    let hosts = evidence.agreeing();
-    hosts.map(|(name, host)| recovery(evidence, name, host, &history)).collect()
+
+    /// Whether somebody would give an event to a server, holding it in a way that will do.
+    pub(crate) fn can_be_had(&self, name: &str, id: &EventId, will_do: fn(Standing) -> bool) -> bool {
+        let mut others = self.hosts.iter().filter(|(other, _)| **other != name);
+        others.any(|(other, host)| {
+            let is_open = |from: &str, to: &str| !self.out_of_reach.iter().any(|way| *way == (from, to));
+            host.held.get(id).is_some_and(|standing| will_do(*standing))
+                && host.is_joined()
+                && !host.is_broken
+                && self.is_honest_about(other, id)
+                && is_open(name, other)
+                && is_open(other, name)
+                && has_as_member(self, host, name)
+        })
+    }
+
+    /// Whether all that a server's waiting events wait for is not to be had.
+    pub(crate) fn waits_in_vain(&self, name: &str, host: &Host<'_>) -> bool {
+        let Some(end) = host.end else { return false };
+        let waiting: BTreeSet<&EventId> = end.waiting.iter().map(|id| &**id).collect();
+        let lacks = |id: &EventId, least| host.held.get(id).is_none_or(|standing| *standing < least);
+        let wanted = waiting.iter().filter_map(|id| self.pdu(id)).flat_map(|pdu| {
+            let history = pdu.prev_events().iter().filter(|id| lacks(id, Standing::Rejected));
+            let auth = pdu.auth_events().iter().filter(|id| lacks(id, Standing::Outlier));
+            history.chain(auth).map(|id| &**id).collect::<Vec<_>>()
+        });
+        let mut missing = wanted.filter(|id| !waiting.contains(id)).peekable();
+        missing.peek().is_some() && missing.all(|id| !self.can_be_had(name, id, |_| true))
+    }
+
+    /// Events that every peer that gave them to a server gave redacted.
+    pub(crate) fn withheld(&self, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
+        let mut redacted: BTreeMap<&str, bool> = BTreeMap::new();
+        for asked in self.requests.values().filter(|asked| asked.from == name) {
+            let Some(answer) = asked.answer.as_ref().filter(|answer| !answer.redacted.is_empty()) else {
+                continue;
+            };
+            for id in answer.events.iter().chain(answer.auth_chain) {
+                let whole = !answer.redacted.contains(id);
+                *redacted.entry(id).or_default() |= whole;
+            }
+        }
+        let only_redacted = redacted.into_iter().filter(|(_, whole)| !whole);
+        let ids = only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok());
+        // Its first copy is the one that it keeps.
+        let ids = ids.filter(|id| host.received.get(id).is_none_or(|(_, from)| is_pulled(from)));
+        // What somebody redacted is so for all.
+        let ids = ids.filter(|id| self.reference_room().redacted_by(id).is_none());
+        ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()
+    }
 }
 
 /// What any of the servers has in its history.
@@ -84,7 +137,7 @@ fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &Hist
     let mut recovery = Recovery {
         server: name.to_owned(),
         recovered: pulled(host),
-        withheld: withheld(evidence, name, host),
+        withheld: evidence.withheld(name, host),
         ..Recovery::default()
     };
     if lacking.is_empty() {
@@ -96,12 +149,12 @@ fn recovery(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, history: &Hist
     let below = evidence.reach(judged.chain(waiting), |_| true);
     for id in lacking {
         let hears = below.contains(id) || is_told(evidence, host, id);
-        let fate = if hears { fate(evidence, name, id) } else { Fate::Unheard };
-        let list = match fate {
-            Fate::NotRecovered => &mut recovery.not_recovered,
-            Fate::NotYet => &mut recovery.not_yet,
-            Fate::Lost => &mut recovery.lost,
-            Fate::Unheard => &mut recovery.unheard,
+        let why = if hears { why_it_is_lacked(evidence, name, id) } else { Lack::Unheard };
+        let list = match why {
+            Lack::NotRecovered => &mut recovery.not_recovered,
+            Lack::NotYet => &mut recovery.not_yet,
+            Lack::Lost => &mut recovery.lost,
+            Lack::Unheard => &mut recovery.unheard,
         };
         list.push(id.to_owned());
     }
@@ -134,41 +187,21 @@ fn is_told(evidence: &Evidence<'_>, host: &Host<'_>, id: &EventId) -> bool {
     if author.is_some_and(|author| evidence.may_be_deceived(author)) {
         return false;
     }
-    let room = evidence.referee();
+    let room = evidence.reference_room();
     let Some(state) = room.state_before(id) else { return true };
     room.members(state, "join").any(|user| user.server_name().as_str() == host.matrix_name)
 }
 
-fn fate(evidence: &Evidence<'_>, name: &str, id: &EventId) -> Fate {
-    if !can_be_had(evidence, name, id, Standing::is_history) {
-        return Fate::Lost;
+fn why_it_is_lacked(evidence: &Evidence<'_>, name: &str, id: &EventId) -> Lack {
+    if !evidence.can_be_had(name, id, Standing::is_history) {
+        return Lack::Lost;
     }
     let born = evidence.seen.get(id).map_or(0, |seen| seen.t);
     let since = born.max(evidence.healed.unwrap_or(0));
     let budget = i64::try_from(evidence.budget_ms).unwrap_or(i64::MAX);
     let at_rest = evidence.hosts.values().all(|host| host.end.is_none_or(|end| end.idle));
     // A server at rest will not do by waiting what it has not done.
-    if at_rest || evidence.ended - since >= budget { Fate::NotRecovered } else { Fate::NotYet }
-}
-
-/// Whether somebody would give an event to a server, holding it in a way that will do.
-pub(super) fn can_be_had(
-    evidence: &Evidence<'_>,
-    name: &str,
-    id: &EventId,
-    will_do: fn(Standing) -> bool,
-) -> bool {
-    let mut others = evidence.hosts.iter().filter(|(other, _)| **other != name);
-    others.any(|(other, host)| {
-        let is_open = |from: &str, to: &str| !evidence.out_of_reach.iter().any(|way| *way == (from, to));
-        host.held.get(id).is_some_and(|standing| will_do(*standing))
-            && host.is_joined()
-            && !host.is_broken
-            && evidence.is_honest_about(other, id)
-            && is_open(name, other)
-            && is_open(other, name)
-            && has_as_member(evidence, host, name)
-    })
+    if at_rest || evidence.ended - since >= budget { Lack::NotRecovered } else { Lack::NotYet }
 }
 
 /// Whether a server has another as a member of the room at the end: to others it gives nothing.
@@ -183,42 +216,7 @@ fn has_as_member(evidence: &Evidence<'_>, host: &Host<'_>, name: &str) -> bool {
         .any(|(_, _, id)| evidence.pdu(id).is_some_and(|pdu| pdu.membership() == Some("join")))
 }
 
-/// Whether all that a server's waiting events wait for is not to be had.
-pub(super) fn waits_in_vain(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> bool {
-    let Some(end) = host.end else { return false };
-    let waiting: BTreeSet<&EventId> = end.waiting.iter().map(|id| &**id).collect();
-    let lacks = |id: &EventId, least| host.held.get(id).is_none_or(|standing| *standing < least);
-    let wanted = waiting.iter().filter_map(|id| evidence.pdu(id)).flat_map(|pdu| {
-        let history = pdu.prev_events().iter().filter(|id| lacks(id, Standing::Rejected));
-        let auth = pdu.auth_events().iter().filter(|id| lacks(id, Standing::Outlier));
-        history.chain(auth).map(|id| &**id).collect::<Vec<_>>()
-    });
-    let mut holes = wanted.filter(|id| !waiting.contains(id)).peekable();
-    holes.peek().is_some() && holes.all(|id| !can_be_had(evidence, name, id, |_| true))
-}
-
 fn pulled(host: &Host<'_>) -> usize {
     let receipts = host.received.iter().filter(|(id, _)| host.held.get(*id).is_some_and(|s| s.is_judged()));
     receipts.filter(|(_, (t, from))| *t >= 0 && is_pulled(from)).count()
-}
-
-/// Events that every peer that gave them to a server gave redacted.
-pub(super) fn withheld(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<OwnedEventId> {
-    let mut redacted: BTreeMap<&str, bool> = BTreeMap::new();
-    for asked in evidence.requests.values().filter(|asked| asked.from == name) {
-        let Some(answer) = asked.answer.as_ref().filter(|answer| !answer.redacted.is_empty()) else {
-            continue;
-        };
-        for id in answer.events.iter().chain(answer.auth_chain) {
-            let whole = !answer.redacted.contains(id);
-            *redacted.entry(id).or_default() |= whole;
-        }
-    }
-    let only_redacted = redacted.into_iter().filter(|(_, whole)| !whole);
-    let ids = only_redacted.filter_map(|(id, _)| <&EventId>::try_from(id).ok());
-    // Its first copy is the one that it keeps.
-    let ids = ids.filter(|id| host.received.get(id).is_none_or(|(_, from)| is_pulled(from)));
-    // What somebody redacted is so for all.
-    let ids = ids.filter(|id| evidence.referee().redacted_by(id).is_none());
-    ids.filter(|id| host.held.get(id).is_some_and(|s| s.is_history())).map(ToOwned::to_owned).collect()
 }
