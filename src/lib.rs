@@ -39,6 +39,8 @@
 //!
 //! - [`matrix`]: events, keys, signatures, request authentication.
 //! - [`room`]: one room as one server has it: graph, verdicts, states, and the walks behind the endpoints.
+//! - [`chance`]: named streams of random numbers, each from the seed.
+//! - [`ports`]: what a server needs of the world, and the world of a server.
 //! - [`homeserver`]: one server: what it answers, what it sends, how it recovers.
 //! - [`network`]: the fabrics that carry requests, and the faults that all of them play.
 //! - [`scenario`]: the format: reading, checking, writing.
@@ -49,6 +51,7 @@
 //! - [`report`], and `cli`, which is a feature: what people look at and type.
 
 pub mod campaign;
+pub mod chance;
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -56,6 +59,7 @@ pub mod homeserver;
 pub mod journal;
 pub mod matrix;
 pub mod network;
+pub mod ports;
 pub mod report;
 pub mod room;
 pub mod scenario;

@@ -4,11 +4,11 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use backfire::{
+    chance::Streams,
     homeserver::{
         Homeserver, Parts,
         habits::Habits,
-        happening::Happening,
-        ports::{Clock, Network, NetworkError, Observer},
+        happening::{Happening, Observer},
         store::{Durable, Store},
         user::NewRoom,
     },
@@ -18,7 +18,7 @@ use backfire::{
         draft::Draft,
         version::RoomVersion,
     },
-    network::streams::Streams,
+    ports::{Clock, Network, NetworkError},
 };
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;

@@ -10,7 +10,7 @@ use backfire::{
     campaign::zoo::visit,
     check,
     homeserver::planted::{ALL, Planted, find, habits},
-    scenario::Scenario,
+    scenario::{PLANTED, Scenario},
     simulation::Fabric,
 };
 
@@ -62,6 +62,8 @@ fn every_bug_is_planted_in_its_scenario_alone() {
 #[test]
 fn the_register_is_in_order_and_speaks_of_invariants_that_there_are() {
     assert!(ALL.is_sorted_by_key(|planted| planted.id));
+    let ids: Vec<&str> = ALL.iter().map(|planted| planted.id).collect();
+    assert_eq!(ids, PLANTED, "the ids that scenarios know");
     for planted in ALL {
         assert_eq!(find(planted.id).unwrap().id, planted.id);
         let known = check::ALL.iter().any(|invariant| invariant.name == planted.caught_by);

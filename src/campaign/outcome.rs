@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     check::verdict::{Judgement, word},
-    homeserver::panic,
+    ports::panic,
     scenario::{
         Mark, Scenario, Verdict,
         generator::{self, Profile},

@@ -10,16 +10,14 @@ use ruma_common::{CanonicalJsonObject, EventId, OwnedEventId, RoomId, ServerName
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{
-    Homeserver,
-    ports::{Cause, NetworkError},
+use super::Homeserver;
+use crate::{
+    matrix::{canonical::CanonicalBody, request_auth},
+    ports::{ANSWER_BYTES_MAX, Cause, NetworkError},
 };
-use crate::matrix::{canonical::CanonicalBody, request_auth};
 
 /// How long an answer may take. Real servers wait 10 to 60 seconds; a simulated day is not cheaper for waiting.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most bytes of an answer that are read: room for 100 events of the largest size, and for a large room's state.
-pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What may stand in a path segment or query value as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

@@ -1,14 +1,22 @@
 //! What a homeserver lets others know of its inner life: the source of half of the journal.
+//!
+//! Its vocabulary is that of rooms and their verdicts, so who watches it is no matter of the ports, which know neither.
 
 use std::sync::Arc;
 
 use ruma_common::{OwnedEventId, OwnedServerName};
 
-use super::panic::Panic;
 use crate::{
     matrix::pdu::Pdu,
+    ports::Panic,
     room::{Verdict, state::Change},
 };
+
+/// Watches a server. What it does with what it sees is none of the server's business.
+pub trait Observer {
+    /// Something happened.
+    fn see(&self, happening: Happening);
+}
 
 /// By which road an event reached a server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! One simulated homeserver: what it answers, what it sends, how it recovers what it missed.
 //!
-//! Async code over two small traits, [`ports::Network`] and [`ports::Clock`]: it can't tell which fabric it is on,
-//! nor that it is simulated at all. Its durable half is the [`store::Store`], all else is lost in a crash.
+//! Async code over two small traits, [`Network`] and [`Clock`]: it can't tell which fabric it is on, nor that it is
+//! simulated at all. Its durable half is the [`store::Store`], all else is lost in a crash.
 
 pub mod client;
 mod endpoint;
@@ -11,10 +11,8 @@ mod intake;
 mod join;
 mod outbound;
 mod page_back;
-pub mod panic;
 mod peers;
 pub mod planted;
-pub mod ports;
 mod recovery;
 pub mod store;
 pub mod user;
@@ -22,29 +20,26 @@ pub mod user;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    future::{Future, pending},
     rc::Rc,
 };
 
+use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
+use http::{Request, Response};
 use rand::rngs::ChaCha8Rng;
 use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
-use tokio::{
-    sync::{Notify, mpsc},
-    task::{JoinError, JoinSet},
-};
+use tokio::sync::Notify;
 
 use crate::{
     matrix::{crypto::Crypto, reader::EventReader, version::RoomVersion},
+    ports::{Clock, Network, Panic, Runner, Service, Tasks, panic::guard},
     room::{Room, state::StateMap},
 };
 use habits::Habits;
-use happening::Happening;
+use happening::{Happening, Observer};
 use join::Joining;
 use outbound::Queue;
-use panic::{Panic, catch_in};
 use peers::PeerHealth;
-use ports::{Clock, Network, Observer};
 use recovery::Hole;
 use store::Store;
 
@@ -81,7 +76,7 @@ pub struct Homeserver {
     observer: Rc<dyn Observer>,
     random: RefCell<ChaCha8Rng>,
     habits: Habits,
-    tasks: mpsc::UnboundedSender<LocalBoxFuture<'static, ()>>,
+    tasks: Tasks,
     /// How other servers do.
     peers: RefCell<BTreeMap<OwnedServerName, PeerHealth>>,
     /// Holes that are being worked on.
@@ -101,17 +96,10 @@ pub struct Homeserver {
     busy: RefCell<usize>,
 }
 
-/// Runs a homeserver's tasks until one of them fails.
-pub struct Runner {
-    /// Who goes down when a task panics; without one the panic is the run's.
-    server: Option<Rc<Homeserver>>,
-    tasks: mpsc::UnboundedReceiver<LocalBoxFuture<'static, ()>>,
-}
-
 impl Homeserver {
     /// Starts a server on what its store holds; work that a crash interrupted goes on once [`Runner::run`] runs.
     pub fn start(parts: Parts) -> (Rc<Self>, Runner) {
-        let (tasks, mut runner) = Runner::channel();
+        let (tasks, runner) = Runner::channel();
         let told_states = RefCell::new(current_states(&parts.store));
         let server = Rc::new(Self {
             name: parts.name,
@@ -141,8 +129,8 @@ impl Homeserver {
             server.wake_queue(&destination);
         }
         server.recovery_wanted.notify_one();
-        runner.server = Some(server.clone());
-        (server, runner)
+        let mortal = server.clone();
+        (server, runner.on_panic(move |panic| mortal.go_down(panic)))
     }
 
     /// The server's name.
@@ -185,20 +173,14 @@ impl Homeserver {
             && durable.rooms.values().all(|room| room.holes().next().is_none())
     }
 
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         // The receiver is gone only when the server is, and then nobody misses the task.
         let _ = self.tasks.send(Box::pin(task));
     }
 
     /// Runs a part of the server; if it panics, the server goes down as a whole and the part never ends.
     async fn guard<T>(self: Rc<Self>, part: impl Future<Output = T>) -> T {
-        match catch_in(part).await {
-            Ok(value) => value,
-            Err(panic) => {
-                self.go_down(panic);
-                pending().await
-            }
-        }
+        guard(part, |panic| self.go_down(panic)).await
     }
 
     /// What a process does that panics: nothing more is written, nothing more leaves it. A transaction that the panic
@@ -231,44 +213,21 @@ impl Homeserver {
     }
 }
 
-impl Runner {
-    /// A runner of the tasks that are sent to it, of software that is no [`Homeserver`].
-    pub fn channel() -> (mpsc::UnboundedSender<LocalBoxFuture<'static, ()>>, Self) {
-        let (sender, tasks) = mpsc::unbounded_channel();
-        (sender, Self { server: None, tasks })
+impl Service for Homeserver {
+    fn handle(self: Rc<Self>, request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>> {
+        Box::pin(async move { Homeserver::handle(&self, request).await })
     }
 
-    /// Runs the tasks; never ends by itself.
-    pub async fn run(mut self) {
-        let mut running = JoinSet::new();
-        loop {
-            tokio::select! {
-                biased;
-                task = self.tasks.recv() => match task {
-                    Some(task) => {
-                        match self.server.clone() {
-                            Some(server) => running.spawn_local(server.guard(task)),
-                            None => running.spawn_local(task),
-                        };
-                    }
-                    None => return,
-                },
-                Some(ended) = running.join_next() => propagate(ended),
-            }
-        }
+    fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
+        self.spawn(task);
+    }
+
+    fn has_lost_power(&self) -> bool {
+        self.store.has_lost_power()
     }
 }
 
 fn current_states(store: &Store) -> BTreeMap<OwnedRoomId, StateMap> {
     let durable = store.read();
     durable.rooms.iter().map(|(id, room)| (id.clone(), room.current_state().clone())).collect()
-}
-
-/// Tasks are guarded, so a panic that comes this far is none of the server's.
-fn propagate(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
-    }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{RngExt, rngs::ChaCha8Rng};
 
-use super::streams::Streams;
+use crate::chance::Streams;
 
 /// One direction between two hosts.
 #[derive(Debug)]

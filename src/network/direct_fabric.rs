@@ -23,14 +23,11 @@ use http::{Request, Response};
 use tokio::{runtime::Runtime, task::LocalSet};
 
 use super::{
-    Boot, Fabric, HostFailed, Service,
+    Boot, Fabric, HostFailed,
     traffic::RequestId,
     world::{HostSpec, Rules, Wire, World, start},
 };
-use crate::homeserver::{
-    panic,
-    ports::{Cause, NetworkError},
-};
+use crate::ports::{Cause, NetworkError, Service, panic};
 
 /// A run in memory.
 pub struct DirectFabric {

@@ -6,7 +6,6 @@
 pub mod conditions;
 pub mod direct_fabric;
 mod inbox;
-pub mod streams;
 pub mod time;
 pub mod traffic;
 pub mod turmoil_fabric;
@@ -14,38 +13,7 @@ pub mod world;
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
-use http::{Request, Response};
-
-use crate::homeserver::{
-    Homeserver, Runner,
-    ports::{Clock, Network},
-};
-
-/// The software of a host, as the network sees it: it answers requests.
-pub trait Service {
-    /// Answers one request.
-    fn handle(self: Rc<Self>, request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>>;
-    /// Runs a task as long as the software runs; when the host goes down, it is gone.
-    fn spawn(&self, task: LocalBoxFuture<'static, ()>);
-    /// Whether its power is gone: what it says from now on was never said.
-    fn has_lost_power(&self) -> bool;
-}
-
-impl Service for Homeserver {
-    fn handle(self: Rc<Self>, request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>> {
-        Box::pin(async move { Homeserver::handle(&self, request).await })
-    }
-
-    fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
-        self.spawn(task);
-    }
-
-    fn has_lost_power(&self) -> bool {
-        self.store().has_lost_power()
-    }
-}
+use crate::ports::{Clock, Network, Runner, Service};
 
 /// Starts the software of a host: called by the fabric, on the host, at the start and after every crash.
 pub type Boot = Rc<dyn Fn(&str, Rc<dyn Network>, Rc<dyn Clock>) -> (Rc<dyn Service>, Runner)>;

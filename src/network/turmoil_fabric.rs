@@ -16,11 +16,11 @@ use tokio::task::JoinSet;
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::{
-    Boot, Fabric, HostFailed, Service,
+    Boot, Fabric, HostFailed,
     traffic::RequestId,
     world::{EPOCH_MS, HostSpec, Rules, Wire, World, start},
 };
-use crate::homeserver::{client::ANSWER_BYTES_MAX, ports::NetworkError};
+use crate::ports::{ANSWER_BYTES_MAX, NetworkError, Service};
 
 /// The port of every server, as Matrix has it.
 const PORT: u16 = 8448;

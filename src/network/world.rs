@@ -18,16 +18,13 @@ use ruma_common::ServerName;
 use tokio::sync::oneshot;
 
 use super::{
-    Boot, Service,
+    Boot,
     conditions::{Conditions, Departure},
     inbox::{Inbox, Place},
     time::RunTime,
     traffic::{Disturbance, Failure, RequestId, Script, Scripted, Side, Traffic},
 };
-use crate::homeserver::{
-    Runner,
-    ports::{Clock, Network, NetworkError},
-};
+use crate::ports::{Clock, Network, NetworkError, Runner, Service};
 
 /// The milliseconds since the epoch at which every run starts.
 pub const EPOCH_MS: u64 = 1_700_000_000_000;

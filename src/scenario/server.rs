@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::mistake::{Mistake, Target, quote};
 use super::names::ServerName;
+use super::planted::PLANTED;
 use super::suggest;
 use super::time::{SignedDuration, SimDuration};
-use crate::{homeserver::planted, matrix::keys::KEY_TRUST_MS, room::answer_order::AnswerOrder};
+use crate::{matrix::keys::KEY_TRUST_MS, room::answer_order::AnswerOrder};
 
 /// The most servers that a scenario can have.
 pub const MAX_SERVERS: usize = 64;
@@ -38,11 +39,10 @@ pub struct Server {
 }
 
 fn planted_schema(_: &mut SchemaGenerator) -> Schema {
-    let ids: Vec<&str> = planted::ALL.iter().map(|planted| planted.id).collect();
     json_schema!({
         "description": "The bugs that are planted in this server.",
         "type": "array",
-        "items": { "type": "string", "enum": ids }
+        "items": { "type": "string", "enum": PLANTED }
     })
 }
 
@@ -94,13 +94,11 @@ fn check_key_validity(validity: Option<SimDuration>) -> Result<(), Mistake> {
 
 fn check_planted(ids: &[String]) -> Result<(), Mistake> {
     for (position, id) in ids.iter().enumerate() {
-        if planted::find(id).is_none() {
-            let known = planted::ALL.iter().map(|planted| planted.id);
+        if !PLANTED.contains(&id.as_str()) {
             let mistake = Mistake::here(format!("there is no planted bug {}", quote(id))).entry(position);
             let unlike_all = || "`backfire zoo` lists all bugs that can be planted".to_owned();
-            return Err(
-                mistake.help(suggest::nearest(id, known).map_or_else(unlike_all, suggest::did_you_mean))
-            );
+            let nearest = suggest::nearest(id, PLANTED.iter().copied());
+            return Err(mistake.help(nearest.map_or_else(unlike_all, suggest::did_you_mean)));
         }
     }
     Ok(())

@@ -7,11 +7,9 @@ use rand::{RngExt, rngs::ChaCha8Rng};
 use serde_json::json;
 
 use crate::{
+    chance::Streams,
     matrix::error::json_response,
-    network::{
-        streams::Streams,
-        traffic::{Disturbance as Effect, Side as Way},
-    },
+    network::traffic::{Disturbance as Effect, Side as Way},
     scenario::{Disturb, Disturbance, ErrorStatus, Side},
 };
 

@@ -13,15 +13,10 @@ use futures_util::future::LocalBoxFuture;
 use http::{Request, Response, StatusCode};
 use ruma_common::OwnedServerName;
 use serde_json::json;
-use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    homeserver::{
-        Runner,
-        ports::{Clock, Network},
-    },
     matrix::{crypto::SigningKey, error::json_response},
-    network::Service,
+    ports::{Clock, Network, Runner, Service, Tasks},
 };
 
 /// What a guest gets of the world when it starts.
@@ -36,7 +31,7 @@ pub struct Seat {
     pub network: Rc<dyn Network>,
     /// The time, which stands still while nothing happens.
     pub clock: Rc<dyn Clock>,
-    pub(super) tasks: UnboundedSender<LocalBoxFuture<'static, ()>>,
+    pub(super) tasks: Tasks,
 }
 
 impl Seat {
@@ -80,7 +75,7 @@ impl Guests {
     pub(super) fn start(
         &self,
         server: &str,
-        seat: impl FnOnce(UnboundedSender<LocalBoxFuture<'static, ()>>) -> Seat,
+        seat: impl FnOnce(Tasks) -> Seat,
     ) -> Option<(Rc<dyn Service>, Runner)> {
         let start = self.0.get(server)?;
         let (tasks, runner) = Runner::channel();
@@ -90,7 +85,7 @@ impl Guests {
 
 struct Guest<S> {
     service: RefCell<S>,
-    tasks: UnboundedSender<LocalBoxFuture<'static, ()>>,
+    tasks: Tasks,
 }
 
 impl<S> Service for Guest<S>

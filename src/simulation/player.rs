@@ -17,6 +17,7 @@ use super::{
     script::Scripts,
 };
 use crate::{
+    chance::Streams,
     homeserver::{
         Homeserver, Parts,
         habits::Habits,
@@ -27,14 +28,14 @@ use crate::{
     journal::{End, JOURNAL_VERSION, Journal, What},
     matrix::{crypto::SigningKey, keys::encode, memory::Memory, version::RoomVersion},
     network::{
-        Boot, Fabric, Service,
+        Boot, Fabric,
         conditions::Conditions,
         direct_fabric::DirectFabric,
-        streams::Streams,
         time::RunTime,
         turmoil_fabric::TurmoilFabric,
         world::{HostSpec, Rules, World},
     },
+    ports::Service,
     room::Room as ServerRoom,
     scenario::{Action, Room, Scenario, Server, Servers},
 };

@@ -14,11 +14,7 @@ use ruma_common::OwnedEventId;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    homeserver::{
-        happening::{Happening, Source},
-        panic::Panic,
-        ports::{Cause, Observer},
-    },
+    homeserver::happening::{Happening, Observer, Source},
     journal::{self, Causes, Record, What},
     matrix::{
         canonical::Carried,
@@ -30,6 +26,7 @@ use crate::{
         time::RunTime,
         traffic::{Failure, RequestId, Traffic},
     },
+    ports::{Cause, Panic},
     room::{Verdict, graph::Standing, state::Change},
 };
 

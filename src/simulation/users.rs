@@ -9,9 +9,10 @@ use super::{
     script::record_expectation,
 };
 use crate::{
-    homeserver::{Homeserver, panic::catch},
+    homeserver::Homeserver,
     journal::What,
     matrix::draft::Draft,
+    ports::panic::catch,
     scenario::{Action, Pages, UserRef},
 };
 

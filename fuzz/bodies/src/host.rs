@@ -24,10 +24,9 @@ use super::{
 };
 use backfire::{
     homeserver::{
-        Homeserver, Parts, Runner,
+        Homeserver, Parts,
         habits::Habits,
-        happening::Happening,
-        ports::{Clock, Network, NetworkError, Observer},
+        happening::{Happening, Observer},
         store::{Durable, Store},
     },
     matrix::{
@@ -35,6 +34,7 @@ use backfire::{
         memory::Memory,
         request_auth,
     },
+    ports::{Clock, Network, NetworkError, Runner},
     room::{Room, graph::Standing},
 };
 

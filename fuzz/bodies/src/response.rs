@@ -39,8 +39,7 @@ use super::{
 use backfire::{
     homeserver::{
         Homeserver, Parts,
-        happening::Happening,
-        ports::{Clock, Network, NetworkError, Observer},
+        happening::{Happening, Observer},
         store::Store,
     },
     matrix::{
@@ -49,6 +48,7 @@ use backfire::{
         pdu::Pdu,
         version::RoomVersion,
     },
+    ports::{Clock, Network, NetworkError},
     room::graph::Standing,
 };
 

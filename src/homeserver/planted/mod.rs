@@ -2,8 +2,8 @@
 //! test bed is worth.
 //!
 //! One bug a file. Each changes one or two of the [`Habits`] and nothing else, so several can be planted in one
-//! server, and the rest of the homeserver doesn't know them. A new bug is a file, its line at the bottom, and a
-//! scenario in `scenarios/zoo/` with its id as name.
+//! server, and the rest of the homeserver doesn't know them. A new bug is a file, its line at the bottom, its
+//! id in `scenario/planted.rs`, and a scenario in `scenarios/zoo/` with its id as name.
 
 use super::habits::Habits;
 

@@ -29,7 +29,7 @@ use dice::Dice;
 use draft::Draft;
 
 use super::Scenario;
-use crate::network::streams::Streams;
+use crate::chance::Streams;
 
 /// A kind of operation, fault or lie that a seed can switch on.
 struct Kind {

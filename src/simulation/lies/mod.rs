@@ -19,8 +19,8 @@ use serde_json::{json, value::RawValue};
 
 use super::{disturbances::Turns, recorder::endpoint};
 use crate::{
+    chance::Streams,
     homeserver::Homeserver,
-    network::streams::Streams,
     scenario::{Lie, Lies, RECOVERY_ENDPOINTS, Told},
 };
 use answer::Answer;

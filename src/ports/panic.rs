@@ -6,7 +6,7 @@
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
+    future::{Future, pending, poll_fn},
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
     pin::pin,
     sync::Once,
@@ -41,14 +41,20 @@ pub fn catch<T>(part: impl FnOnce() -> T) -> Result<T, Panic> {
     result.map_err(|_| LAST.take().unwrap_or_default())
 }
 
-/// The same for a part that waits.
-pub(super) async fn catch_in<T>(part: impl Future<Output = T>) -> Result<T, Panic> {
+/// Runs a part of a server's software that waits. If it panics, that is told, and the part never ends.
+pub async fn guard<T>(part: impl Future<Output = T>, on_panic: impl FnOnce(Panic)) -> T {
     let mut part = pin!(part);
     let poll = poll_fn(|context| match catch(|| part.as_mut().poll(context)) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     });
-    poll.await
+    match poll.await {
+        Ok(value) => value,
+        Err(panic) => {
+            on_panic(panic);
+            pending().await
+        }
+    }
 }
 
 fn keep_instead_of_printing() {
@@ -97,7 +103,7 @@ mod tests {
         let empty: Vec<u8> = Vec::new();
         let panic = catch(|| *empty.first().expect("a byte")).unwrap_err();
         assert_eq!(panic.message, "a byte");
-        assert!(panic.place.starts_with("src/homeserver/panic.rs:"), "{panic:?}");
+        assert!(panic.place.starts_with("src/ports/panic.rs:"), "{panic:?}");
         assert_eq!(catch(|| 7), Ok(7));
     }
 

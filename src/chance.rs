@@ -1,4 +1,4 @@
-//! Randomness by name: each stream is derived from the seed and its own name, so that a new server or fault leaves
+//! Chance by name: each stream is derived from the seed and its own name, so that a new server or fault leaves
 //! all other streams as they were.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
