@@ -9,7 +9,7 @@ use backfire::{
         crypto::{Crypto, Scheme, SigningKey},
         draft::{Draft, Place, hash_and_sign},
         keys::{KeyRing, PublicKey},
-        pdu::{Pdu, Road, UnverifiedPdu},
+        pdu::{Limits, Pdu, UnverifiedPdu},
         version::RoomVersion,
     },
     room::{Arrival, Room},
@@ -115,7 +115,7 @@ fn linear_batch() {
     let before = author.room.clone().expect("the room was made");
     let messages: Vec<_> = (0..MESSAGES).map(|n| author.message(&format!("message {n}"))).collect();
     let keys = author.keys();
-    let parse = |pdu: &Arc<Pdu>| UnverifiedPdu::parse(pdu.json().get(), VERSION, Road::Ordinary).unwrap();
+    let parse = |pdu: &Arc<Pdu>| UnverifiedPdu::parse(pdu.json().get(), VERSION, Limits::Hold).unwrap();
     let unverified: Vec<_> = messages.iter().map(parse).collect();
 
     let parsing = least_time(|| {
@@ -218,7 +218,7 @@ fn event_memory() {
     let messages: Vec<_> = (0..100).map(|n| author.message(&format!("message {n}"))).collect();
     let texts = messages.iter().cycle().take(COPIES).map(|pdu| pdu.json().get());
     let before = resident_bytes();
-    let read = |text| UnverifiedPdu::parse(text, VERSION, Road::Ordinary).unwrap().trust().unwrap();
+    let read = |text| UnverifiedPdu::parse(text, VERSION, Limits::Hold).unwrap().trust().unwrap();
     let verified: Vec<Arc<Pdu>> = texts.clone().map(read).collect();
     let used = resident_bytes().saturating_sub(before) / COPIES;
     let json = texts.map(str::len).sum::<usize>() / COPIES;

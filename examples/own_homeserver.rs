@@ -23,7 +23,7 @@ use backfire::{
         crypto::Crypto,
         draft::{countersign, hash_and_sign},
         keys::key_document,
-        pdu::{Road, UnverifiedPdu},
+        pdu::{Limits, UnverifiedPdu},
         request_auth,
         version::RoomVersion,
     },
@@ -96,7 +96,7 @@ impl Tiny {
     fn invited(&self, body: &Value) -> Value {
         let Shared { seat, crypto, .. } = &*self.0;
         let version: RoomVersion = body["room_version"].as_str().unwrap().parse().unwrap();
-        let invite = UnverifiedPdu::parse(&body["event"].to_string(), version, Road::Ordinary).unwrap();
+        let invite = UnverifiedPdu::parse(&body["event"].to_string(), version, Limits::Hold).unwrap();
         let signed = countersign(&invite, &seat.name, &seat.key, crypto).unwrap();
         let (server, room) = (self.clone(), invite.room_id().to_string());
         let (user, via) =
@@ -148,7 +148,7 @@ impl Tiny {
         let pdus = lists.into_iter().flat_map(|list| list.as_array().into_iter().flatten());
         pdus.filter_map(|pdu| {
             let id =
-                UnverifiedPdu::parse(&pdu.to_string(), version, Road::Ordinary).ok()?.event_id().to_string();
+                UnverifiedPdu::parse(&pdu.to_string(), version, Limits::Hold).ok()?.event_id().to_string();
             self.0.events.borrow_mut().insert(id.clone(), pdu.clone());
             Some(id)
         })

@@ -6,7 +6,7 @@ use backfire::matrix::{
     crypto::{Crypto, Scheme, SigningKey},
     draft::{Draft, Place, hash_and_sign},
     keys::{KeyRing, PublicKey},
-    pdu::{MAX_PDU_BYTES, PduError, Road, UnverifiedPdu},
+    pdu::{Limits, MAX_PDU_BYTES, PduError, UnverifiedPdu},
     version::RoomVersion,
 };
 use ruma_common::{
@@ -136,10 +136,10 @@ fn an_event_of_every_room_version_survives_the_wire_and_redaction() {
 fn round_trip(version: RoomVersion, event: CanonicalJsonObject) {
     let crypto = Crypto::default();
     let sent = hash_and_sign(event, version, server(), &key(), &crypto).unwrap();
-    let received = UnverifiedPdu::parse(sent.json().get(), version, Road::Ordinary).unwrap();
+    let received = UnverifiedPdu::parse(sent.json().get(), version, Limits::Hold).unwrap();
     assert_eq!(received.verify(&keys(), &Crypto::default()).unwrap(), sent, "{version:?}");
 
-    let redacted = UnverifiedPdu::parse(sent.redacted_json().get(), version, Road::Ordinary).unwrap();
+    let redacted = UnverifiedPdu::parse(sent.redacted_json().get(), version, Limits::Hold).unwrap();
     let redacted = redacted.verify(&keys(), &Crypto::default()).unwrap();
     assert_eq!(redacted.event_id(), sent.event_id(), "{version:?}");
     assert_eq!(redacted.prev_events(), sent.prev_events(), "{version:?}");
@@ -150,8 +150,8 @@ fn round_trip(version: RoomVersion, event: CanonicalJsonObject) {
 
 // --- Limits.
 
-fn parsed(version: RoomVersion, event: CanonicalJsonObject, road: Road) -> Result<(), PduError> {
-    UnverifiedPdu::from_object(event, version, road).map(|_| ())
+fn parsed(version: RoomVersion, event: CanonicalJsonObject, limits: Limits) -> Result<(), PduError> {
+    UnverifiedPdu::from_object(event, version, limits).map(|_| ())
 }
 
 fn signed_message(version: RoomVersion) -> CanonicalJsonObject {
@@ -162,11 +162,11 @@ fn signed_message(version: RoomVersion) -> CanonicalJsonObject {
 fn limits_hold_to_the_byte() {
     for version in RoomVersion::all() {
         let cited = |count| (0..count).map(|nth| reference(version, nth + 1)).collect::<Vec<_>>().into();
-        for (road, exempt) in [(Road::Ordinary, false), (Road::Backfill, true)] {
+        for (limits, exempt) in [(Limits::Hold, false), (Limits::Waived, true)] {
             let check = |name: &str, value: CanonicalJsonValue, fits: bool| {
                 let mut event = signed_message(version);
                 event.insert(name.to_owned(), value);
-                assert_eq!(parsed(version, event, road).is_ok(), fits, "{version:?}, {road:?}, {name}");
+                assert_eq!(parsed(version, event, limits).is_ok(), fits, "{version:?}, {limits:?}, {name}");
             };
             for (name, limit) in [("prev_events", 20), ("auth_events", 10)] {
                 check(name, cited(limit - 1), true);
@@ -194,7 +194,7 @@ fn an_event_may_have_65536_bytes_and_not_one_more() {
         let overhead = serde_json::to_string(&empty).unwrap().len();
         for (size, fits) in [(MAX_PDU_BYTES - 1, true), (MAX_PDU_BYTES, true), (MAX_PDU_BYTES + 1, false)] {
             let event = event_of_size(version, size - overhead);
-            let result = parsed(version, event, Road::Ordinary);
+            let result = parsed(version, event, Limits::Hold);
             assert_eq!(result.is_ok(), fits, "{version:?}, {size} bytes: {result:?}");
         }
     }
@@ -212,7 +212,7 @@ fn depths_beyond_canonical_json_are_refused() {
         let text = serde_json::to_string(&signed_message(version)).unwrap();
         for depth in ["9007199254740992", "1.0", "1e2", "-0.0", "true", "\"1\""] {
             let text = text.replace("\"depth\":2", &format!("\"depth\":{depth}"));
-            assert!(UnverifiedPdu::parse(&text, version, Road::Ordinary).is_err(), "{version:?}, {depth}");
+            assert!(UnverifiedPdu::parse(&text, version, Limits::Hold).is_err(), "{version:?}, {depth}");
         }
     }
 }
@@ -239,7 +239,7 @@ fn what_is_taken_is_taken_by_ruma_and_what_is_refused_mostly_too() {
         for (what, event) in mutants(version) {
             let rules = &version.rules().event_format;
             let theirs = check_pdu_format(&event, rules);
-            let ours = parsed(version, event, Road::Ordinary);
+            let ours = parsed(version, event, Limits::Hold);
             match (&ours, &theirs) {
                 (Ok(()), Ok(())) => {}
                 (Err(_), Err(_)) => refused_by_both += 1,
@@ -262,13 +262,13 @@ fn two_differences_from_ruma_are_the_specifications() {
         // CS-API, "Size limits": 65,536 bytes are allowed; ruma has the 65,535 of before 2021.
         let largest = event_of_size(version, MAX_PDU_BYTES - overhead);
         assert!(check_pdu_format(&largest, rules).is_err(), "{version:?}");
-        assert_eq!(parsed(version, largest, Road::Ordinary), Ok(()), "{version:?}");
+        assert_eq!(parsed(version, largest, Limits::Hold), Ok(()), "{version:?}");
         // SS-API `/backfill`: the limits on the citations don't hold there.
         let mut citing = signed_message(version);
         let cited: Vec<_> = (1..30).map(|nth| reference(version, nth)).collect();
         citing.insert("prev_events".to_owned(), cited.into());
         assert!(check_pdu_format(&citing, rules).is_err(), "{version:?}");
-        assert_eq!(parsed(version, citing, Road::Backfill), Ok(()), "{version:?}");
+        assert_eq!(parsed(version, citing, Limits::Waived), Ok(()), "{version:?}");
     }
 }
 
@@ -336,7 +336,7 @@ fn the_stand_in_scheme_is_no_ed25519() {
     let crypto = Crypto::new(Scheme::StandIn);
     let event = message(RoomVersion::V11);
     let pdu = hash_and_sign(event, RoomVersion::V11, server(), &key(), &crypto).unwrap();
-    let received = UnverifiedPdu::parse(pdu.json().get(), RoomVersion::V11, Road::Ordinary).unwrap();
+    let received = UnverifiedPdu::parse(pdu.json().get(), RoomVersion::V11, Limits::Hold).unwrap();
     assert!(received.verify(&keys(), &crypto).is_ok());
     assert!(received.verify(&keys(), &Crypto::default()).is_err());
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::client::AskError;
 use crate::{
     matrix::{
-        pdu::{Pdu, PduError, Road, UnverifiedPdu},
+        pdu::{Limits, Pdu, PduError, UnverifiedPdu},
         reader::EventReader,
         version::RoomVersion,
     },
@@ -35,7 +35,7 @@ pub struct Habits {
 
     // --- What enters.
     /// How the text of an event is read.
-    pub reads: fn(&EventReader, &str, RoomVersion, Road) -> Result<UnverifiedPdu, PduError>,
+    pub reads: fn(&EventReader, &str, RoomVersion, Limits) -> Result<UnverifiedPdu, PduError>,
     /// Roads on which events are taken without a look at their signatures.
     pub trusted_roads: Vec<&'static str>,
     /// Whose signature an event needs instead of those that the specification asks for; nobody's.

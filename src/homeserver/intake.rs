@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     matrix::{
-        pdu::{Pdu, PduError, Road, UnverifiedPdu},
+        pdu::{Limits, Pdu, PduError, UnverifiedPdu},
         version::RoomVersion,
     },
     room::{Arrival, Judgement, Room, state::StateMap},
@@ -57,11 +57,11 @@ impl Homeserver {
         text: &RawValue,
         source: &Source,
     ) -> Result<Arc<Pdu>, PduError> {
-        let road = match source {
-            Source::Peer { endpoint: "backfill", .. } => Road::Backfill,
-            _ => Road::Ordinary,
+        let limits = match source {
+            Source::Peer { endpoint: "backfill", .. } => Limits::Waived,
+            _ => Limits::Hold,
         };
-        let result = match (self.habits.reads)(&self.reader, text.get(), version, road) {
+        let result = match (self.habits.reads)(&self.reader, text.get(), version, limits) {
             Ok(unverified) if unverified.room_id() != room && self.habits.knows_rooms_apart => {
                 self.note_foreign(room, &unverified);
                 let problem = format!("is of room {}", unverified.room_id());

@@ -16,7 +16,7 @@ use crate::{
     matrix::{
         canonical::CanonicalBody,
         draft::{Draft, Place},
-        pdu::{MAX_PREV_EVENTS, Pdu, Road},
+        pdu::{Limits, MAX_PREV_EVENTS, Pdu},
         version::RoomVersion,
     },
     room::{Arrival, Room},
@@ -144,7 +144,7 @@ impl Homeserver {
         let answer = answer.map_err(|error| error.to_string())?;
         let text = RawValue::from_string(answer["event"].to_string()).map_err(|error| error.to_string())?;
         let signed =
-            self.reader.read(text.get(), version, Road::Ordinary).map_err(|error| error.to_string())?;
+            self.reader.read(text.get(), version, Limits::Hold).map_err(|error| error.to_string())?;
         if signed.event_id() != invite.event_id() {
             return Err("another event came back".to_owned());
         }
@@ -165,7 +165,7 @@ impl Homeserver {
     pub fn keep_crafted(self: &Rc<Self>, room_id: &RoomId, text: &RawValue) -> Result<(), String> {
         let version = self.version_of(room_id)?;
         let unverified =
-            self.reader.read(text.get(), version, Road::Ordinary).map_err(|error| error.to_string())?;
+            self.reader.read(text.get(), version, Limits::Hold).map_err(|error| error.to_string())?;
         let keys = self.store.read().keys.clone();
         if unverified.room_id() != room_id {
             return Err(format!("it is of room {}", unverified.room_id()));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     crypto::{Crypto, SigningKey},
     keys::encode,
-    pdu::{Pdu, PduError, Road, UnverifiedPdu, signed_bytes},
+    pdu::{Limits, Pdu, PduError, UnverifiedPdu, signed_bytes},
     version::RoomVersion,
 };
 
@@ -125,7 +125,7 @@ pub(super) fn signed(
         .map_err(|error| PduError::Field { field: "content", problem: error.to_string() })?;
     event.entry("signatures".to_owned()).or_insert_with(|| CanonicalJsonObject::new().into());
     add_signature(&mut event, version, server, key, crypto)?;
-    let own = UnverifiedPdu::from_object(event, version, Road::Ordinary)?;
+    let own = UnverifiedPdu::from_object(event, version, Limits::Hold)?;
     own.note_made(server, key, crypto);
     Ok(own)
 }
@@ -167,7 +167,7 @@ pub fn countersign(
     let version = event.claims().version();
     let mut object = event.object().clone();
     add_signature(&mut object, version, server, key, crypto)?;
-    Ok(UnverifiedPdu::from_object(object, version, Road::Ordinary)?.into_own())
+    Ok(UnverifiedPdu::from_object(object, version, Limits::Hold)?.into_own())
 }
 
 fn add_signature(

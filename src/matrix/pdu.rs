@@ -34,14 +34,13 @@ pub const MAX_PREV_EVENTS: usize = 20;
 /// The most `auth_events` of an event (rooms, "Event format").
 pub const MAX_AUTH_EVENTS: usize = 10;
 
-/// By which road an event came; the road decides which limits hold.
+/// Whether the limits on `prev_events` and `auth_events` hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Road {
-    /// Every road but the next.
-    Ordinary,
-    /// An answer to `/backfill`, for which the limits on `prev_events` and `auth_events` don't hold
-    /// (SS-API /backfill).
-    Backfill,
+pub enum Limits {
+    /// They do.
+    Hold,
+    /// They don't: in an answer to `/backfill` (SS-API /backfill), and for who reads what others took.
+    Waived,
 }
 
 /// Why an event was dropped (SS-API, "Checks performed on receipt of a PDU", steps 1 and 2).
@@ -144,10 +143,10 @@ impl UnverifiedPdu {
     /// # Errors
     ///
     /// [`PduError`], but never about signatures.
-    pub fn parse(text: &str, version: RoomVersion, road: Road) -> Result<Self, PduError> {
+    pub fn parse(text: &str, version: RoomVersion, limits: Limits) -> Result<Self, PduError> {
         let object: CanonicalJsonObject =
             serde_json::from_str(text).map_err(|error| PduError::NotCanonical(error.to_string()))?;
-        Self::from_object(object, version, road)
+        Self::from_object(object, version, limits)
     }
 
     /// The same for an event that is an object already.
@@ -158,11 +157,11 @@ impl UnverifiedPdu {
     pub fn from_object(
         mut object: CanonicalJsonObject,
         version: RoomVersion,
-        road: Road,
+        limits: Limits,
     ) -> Result<Self, PduError> {
         // `unsigned` is the sender's gossip: neither hashed nor signed, so it is not kept either.
         object.remove("unsigned");
-        let pdu = Arc::new(Pdu::read(&object, version, road)?);
+        let pdu = Arc::new(Pdu::read(&object, version, limits)?);
         Ok(Self(Rc::new(Parsed {
             pdu,
             object,
@@ -249,7 +248,7 @@ impl UnverifiedPdu {
             let redacted = redact(self.0.object.clone(), &self.0.pdu.version.rules().redaction, None)
                 .map_err(|error| field("content", error.to_string()))?;
             // The limits were checked on the whole event; what is left of it is read by the wider ones.
-            let mut pdu = Pdu::read(&redacted, self.0.pdu.version, Road::Backfill)?;
+            let mut pdu = Pdu::read(&redacted, self.0.pdu.version, Limits::Waived)?;
             pdu.redacted = true;
             Ok(Arc::new(pdu))
         });
@@ -333,7 +332,7 @@ pub(crate) fn signed_bytes(object: &CanonicalJsonObject, version: RoomVersion) -
 }
 
 impl Pdu {
-    fn read(object: &CanonicalJsonObject, version: RoomVersion, road: Road) -> Result<Self, PduError> {
+    fn read(object: &CanonicalJsonObject, version: RoomVersion, limits: Limits) -> Result<Self, PduError> {
         let json = serde_json::to_string(object).expect("canonical JSON serialises");
         if json.len() > MAX_PDU_BYTES {
             return Err(PduError::TooLarge(json.len()));
@@ -353,9 +352,9 @@ impl Pdu {
         }
         let event_id = event_id(object, version)?;
         let room_id = room_id(object, version, &kind, &event_id)?;
-        let (most_prev, most_auth) = match road {
-            Road::Ordinary => (MAX_PREV_EVENTS, MAX_AUTH_EVENTS),
-            Road::Backfill => (usize::MAX, usize::MAX),
+        let (most_prev, most_auth) = match limits {
+            Limits::Hold => (MAX_PREV_EVENTS, MAX_AUTH_EVENTS),
+            Limits::Waived => (usize::MAX, usize::MAX),
         };
         let auth_events = references(object, "auth_events", most_auth, version)?;
         if version.has_hash_room_ids() && auth_events.iter().any(|id| creates(id, &room_id)) {
@@ -384,9 +383,9 @@ impl Pdu {
         })
     }
 
-    /// Whether the limits that hold on a road allow it.
-    pub(super) fn may_come_by(&self, road: Road) -> bool {
-        road == Road::Backfill
+    /// Whether it keeps to the limits, where they hold.
+    pub(super) fn is_within(&self, limits: Limits) -> bool {
+        limits == Limits::Waived
             || (self.prev_events.len() <= MAX_PREV_EVENTS && self.auth_events.len() <= MAX_AUTH_EVENTS)
     }
 
@@ -749,7 +748,7 @@ mod tests {
         let mut keys = KeyRing::default();
         let public = PublicKey { bytes: key.public().to_vec(), valid_until: 1_000, expired: true };
         keys.insert(name, "ed25519:k", public);
-        UnverifiedPdu::parse(own.json().get(), version, Road::Ordinary).unwrap().verify(&keys, &crypto)
+        UnverifiedPdu::parse(own.json().get(), version, Limits::Hold).unwrap().verify(&keys, &crypto)
     }
 
     #[test]

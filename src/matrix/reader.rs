@@ -17,7 +17,7 @@ use ruma_common::{CanonicalJsonObject, OwnedRoomId, ServerName};
 use super::{
     crypto::{Crypto, SigningKey},
     draft,
-    pdu::{Pdu, PduError, Road, UnverifiedPdu},
+    pdu::{Limits, Pdu, PduError, UnverifiedPdu},
     version::RoomVersion,
 };
 
@@ -69,14 +69,14 @@ impl EventReader {
     /// # Errors
     ///
     /// As [`UnverifiedPdu::parse`].
-    pub fn read(&self, text: &str, version: RoomVersion, road: Road) -> Result<UnverifiedPdu, PduError> {
+    pub fn read(&self, text: &str, version: RoomVersion, limits: Limits) -> Result<UnverifiedPdu, PduError> {
         let known = self.0.borrow().get(&Wanted(text, version)).cloned();
         if let Some(known) = known
-            && known.claims().may_come_by(road)
+            && known.claims().is_within(limits)
         {
             return Ok(known);
         }
-        let pdu = UnverifiedPdu::parse(text, version, road)?;
+        let pdu = UnverifiedPdu::parse(text, version, limits)?;
         self.remember(text, version, &pdu);
         Ok(pdu)
     }

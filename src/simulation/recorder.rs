@@ -18,7 +18,7 @@ use crate::{
     journal::{self, Causes, Record, What},
     matrix::{
         canonical::Carried,
-        pdu::{Pdu, Road},
+        pdu::{Limits, Pdu},
         reader::EventReader,
         version::RoomVersion,
     },
@@ -142,12 +142,12 @@ impl Recorder {
     }
 
     fn id_of(&self, pdu: &RawValue) -> String {
-        let pdu = self.reader.read(pdu.get(), self.version.get(), Road::Backfill);
+        let pdu = self.reader.read(pdu.get(), self.version.get(), Limits::Waived);
         pdu.map_or_else(|_| "?".to_owned(), |pdu| pdu.event_id().to_string())
     }
 
     fn sight(&self, pdu: &RawValue) -> Sight {
-        match self.reader.read(pdu.get(), self.version.get(), Road::Backfill) {
+        match self.reader.read(pdu.get(), self.version.get(), Limits::Waived) {
             Ok(pdu) => Sight { id: pdu.event_id().to_string(), redacted: !pdu.hash_holds() },
             Err(_) => Sight { id: "?".to_owned(), redacted: false },
         }

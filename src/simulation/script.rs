@@ -26,7 +26,7 @@ use crate::{
     matrix::{
         draft::{Draft, hash_and_sign, place_and_sign_anyway},
         error::json_response,
-        pdu::{Road, UnverifiedPdu},
+        pdu::{Limits, UnverifiedPdu},
         version::RoomVersion,
     },
     network::traffic::{Disturbance, RequestId, Script, Scripted, Side},
@@ -247,7 +247,7 @@ impl Player<'_> {
             let known = self
                 .json_of(id)
                 .ok()
-                .and_then(|json| self.memory.reader.read(json.get(), self.version, Road::Backfill).ok());
+                .and_then(|json| self.memory.reader.read(json.get(), self.version, Limits::Waived).ok());
             match known {
                 Some(pdu) => pdu.claims().reference(),
                 None if self.version.has_event_ids_on_the_wire() => {
@@ -267,7 +267,7 @@ impl Player<'_> {
         let prev = object.get("prev_events").and_then(CanonicalJsonValue::as_array);
         let depth = |id: String| {
             let json = self.json_of(&id).ok()?;
-            let pdu = self.memory.reader.read(json.get(), self.version, Road::Backfill).ok()?;
+            let pdu = self.memory.reader.read(json.get(), self.version, Limits::Waived).ok()?;
             Some(pdu.claims().depth())
         };
         let deepest = prev.into_iter().flatten().filter_map(id).filter_map(depth).max();
@@ -564,7 +564,7 @@ fn events_in(value: &Value, version: RoomVersion) -> Vec<(String, bool)> {
     let lists = ["pdus", "events", "auth_chain"].map(|key| value[key].as_array());
     let Some(list) = lists.into_iter().flatten().next() else { return Vec::new() };
     list.iter()
-        .map(|pdu| match UnverifiedPdu::parse(&pdu.to_string(), version, Road::Backfill) {
+        .map(|pdu| match UnverifiedPdu::parse(&pdu.to_string(), version, Limits::Waived) {
             Ok(pdu) => (pdu.event_id().to_string(), !pdu.hash_holds()),
             Err(_) => ("?".to_owned(), false),
         })
@@ -621,7 +621,7 @@ fn put_field(value: &mut Value, field: &str, replacement: &Value) {
 }
 
 fn id_of_crafted(text: &str, version: RoomVersion) -> OwnedEventId {
-    let id = UnverifiedPdu::parse(text, version, Road::Backfill).map(|pdu| pdu.event_id().to_owned());
+    let id = UnverifiedPdu::parse(text, version, Limits::Waived).map(|pdu| pdu.event_id().to_owned());
     id.unwrap_or_else(|_| unparsable_id(text))
 }
 

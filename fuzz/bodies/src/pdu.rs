@@ -19,7 +19,7 @@ use super::{
 use backfire::matrix::{
     crypto::Crypto,
     keys::encode,
-    pdu::{Pdu, PduError, Road, UnverifiedPdu},
+    pdu::{Limits, Pdu, PduError, UnverifiedPdu},
     version::RoomVersion,
 };
 
@@ -270,9 +270,9 @@ impl Body for PduInput {
     fn check(&self) -> Reached {
         let event = self.event();
         let text = Value::Object(event.clone()).to_string();
-        let road = if self.backfilled { Road::Backfill } else { Road::Ordinary };
+        let limits = if self.backfilled { Limits::Waived } else { Limits::Hold };
         let version = self.version.number();
-        let parsed = UnverifiedPdu::parse(&text, self.version, road);
+        let parsed = UnverifiedPdu::parse(&text, self.version, limits);
         let well_formed = plain_event::is_well_formed(&event, version, self.backfilled);
         assert_eq!(parsed.is_ok(), well_formed, "well-formed by the twin: {well_formed}, by us: {parsed:?}");
         let unverified = match parsed {
@@ -398,7 +398,7 @@ impl PduInput {
         gossip.insert("unsigned".to_owned(), json!({ "age": 5 }));
         gossip.insert("signatures".to_owned(), json!({ "x": { "ed25519:1": "AA" } }));
         if let Ok(gossip) =
-            UnverifiedPdu::parse(&Value::Object(gossip).to_string(), self.version, Road::Backfill)
+            UnverifiedPdu::parse(&Value::Object(gossip).to_string(), self.version, Limits::Waived)
         {
             assert_eq!(gossip.event_id().as_str(), id, "the id sees what is not signed");
         }
@@ -418,7 +418,7 @@ impl PduInput {
     }
 
     fn read(&self, text: &str) -> UnverifiedPdu {
-        UnverifiedPdu::parse(text, self.version, Road::Backfill)
+        UnverifiedPdu::parse(text, self.version, Limits::Waived)
             .unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
@@ -458,7 +458,7 @@ impl PduInput {
         if depth as u32 as u64 == verified.depth() {
             return;
         }
-        let Ok(forged) = UnverifiedPdu::from_object(object, self.version, Road::Backfill) else { return };
+        let Ok(forged) = UnverifiedPdu::from_object(object, self.version, Limits::Waived) else { return };
         // An invite of a third party is signed by nobody but, in version 2, the server that chose the id.
         let needed = ruma_signatures::required_server_signatures_to_verify_event(
             forged.object(),

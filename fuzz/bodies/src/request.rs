@@ -24,7 +24,7 @@ use backfire::{
     homeserver::client::encode,
     matrix::{
         draft::place_and_sign_anyway,
-        pdu::{Road, UnverifiedPdu},
+        pdu::{Limits, UnverifiedPdu},
         version::RoomVersion,
     },
 };
@@ -204,7 +204,7 @@ fn sign_events(text: &mut String, by: &str) -> Option<String> {
         if let Some(signed) = signed
             && let Ok(value) = serde_json::from_str(signed.get())
         {
-            let pdu = UnverifiedPdu::parse(signed.get(), RoomVersion::V11, Road::Backfill);
+            let pdu = UnverifiedPdu::parse(signed.get(), RoomVersion::V11, Limits::Waived);
             id = pdu.ok().map(|pdu| pdu.event_id().to_string());
             *event = value;
         }

@@ -19,7 +19,7 @@ use crate::{
     matrix::{
         crypto::{Crypto, Scheme},
         memory::Memory,
-        pdu::Road,
+        pdu::Limits,
         reader::EventReader,
         version::RoomVersion,
     },
@@ -275,7 +275,7 @@ impl<'a> Evidence<'a> {
         host.received.entry(event).or_insert((record.t, from));
         host.received_at.entry(event).or_insert(at);
         if let Some(pdu) = pdu {
-            let pdu = reader.read(pdu.get(), self.version, Road::Backfill);
+            let pdu = reader.read(pdu.get(), self.version, Limits::Waived);
             let parents = pdu.as_ref().map(|pdu| pdu.claims().prev_events().to_vec());
             let parents = parents.unwrap_or_default();
             self.seen.entry(event).or_insert(Seen { t: record.t, server, from, pdu, parents });

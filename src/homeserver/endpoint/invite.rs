@@ -12,7 +12,7 @@ use crate::{
     matrix::{
         draft::countersign,
         error::MatrixError,
-        pdu::{Road, UnverifiedPdu},
+        pdu::{Limits, UnverifiedPdu},
         version::RoomVersion,
     },
 };
@@ -31,7 +31,7 @@ impl Homeserver {
             version.parse().map_err(|error| MatrixError::incompatible_room_version(format!("{error}")))?;
         let event = asked.body.required("event")?;
         let invalid = |reason: String| MatrixError::invalid_param(reason);
-        let invite = UnverifiedPdu::parse(event.get(), version, Road::Ordinary)
+        let invite = UnverifiedPdu::parse(event.get(), version, Limits::Hold)
             .map_err(|error| invalid(error.to_string()))?;
         let claims = invite.claims();
         let invitee = claims.state_key().and_then(|user| <&ruma_common::UserId>::try_from(user).ok());

@@ -18,7 +18,7 @@ use crate::{
         happening::{Happening, Source},
         outbound::TRANSACTION_PDUS_MAX,
     },
-    matrix::{error::MatrixError, pdu::Road},
+    matrix::{error::MatrixError, pdu::Limits},
     room::Arrival,
 };
 
@@ -71,7 +71,7 @@ impl Homeserver {
             }
             return None;
         };
-        let id = match (self.habits.reads)(&self.reader, text.get(), version, Road::Ordinary) {
+        let id = match (self.habits.reads)(&self.reader, text.get(), version, Limits::Hold) {
             Ok(unverified) => unverified.event_id().to_owned(),
             Err(error) => {
                 drop(&error.to_string());

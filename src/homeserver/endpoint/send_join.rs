@@ -12,7 +12,7 @@ use crate::{
     matrix::{
         draft::countersign,
         error::MatrixError,
-        pdu::{Road, UnverifiedPdu},
+        pdu::{Limits, UnverifiedPdu},
     },
     room::{Wants, graph::Standing},
 };
@@ -29,7 +29,7 @@ impl Homeserver {
         };
         let invalid = |reason: String| MatrixError::invalid_param(reason);
         let event = to_raw_value(&asked.body.fields).expect("it was JSON");
-        let unverified = UnverifiedPdu::parse(event.get(), version, Road::Ordinary)
+        let unverified = UnverifiedPdu::parse(event.get(), version, Limits::Hold)
             .map_err(|error| invalid(error.to_string()))?;
         check_is_join(&unverified, id).map_err(invalid)?;
         if self.habits.checks_who_joins {

@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::Planted;
 use crate::matrix::{
-    pdu::{PduError, Road, UnverifiedPdu},
+    pdu::{PduError, Limits, UnverifiedPdu},
     reader::EventReader,
     version::RoomVersion,
 };
@@ -21,11 +21,11 @@ fn leniently(
     reader: &EventReader,
     text: &str,
     version: RoomVersion,
-    road: Road,
+    limits: Limits,
 ) -> Result<UnverifiedPdu, PduError> {
     match serde_json::from_str(text) {
-        Ok(value) => reader.read(&whole(value).to_string(), version, road),
-        Err(_) => reader.read(text, version, road),
+        Ok(value) => reader.read(&whole(value).to_string(), version, limits),
+        Err(_) => reader.read(text, version, limits),
     }
 }
 
