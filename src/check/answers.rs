@@ -10,10 +10,11 @@ use ruma_common::EventId;
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Answered, Asked, Evidence, Host},
+    evidence::{Evidence, Host},
     model::{Gap, Holdings, Model, Verdict, Wrong},
 };
 use crate::{
+    journal::exchange::{Answered, Exchange},
     matrix::pdu::Pdu,
     room::{answer_order::AnswerOrder, graph::Standing},
 };
@@ -29,7 +30,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for asked in evidence.requests.values().filter(|asked| !asked.is_spoilt) {
+    for asked in evidence.requests.values().filter(|asked| !asked.is_spoilt()) {
         let Some(answer) = &asked.answer else { continue };
         // Only servers that answer for themselves are judged.
         let judged = evidence.answers_for_itself(asked.to, asked.endpoint);
@@ -44,7 +45,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 /// Right at one moment is right; of several that are wrong the first is told.
-fn judge(evidence: &Evidence<'_>, host: &Host<'_>, asked: &Asked<'_>, answer: &Answered<'_>) -> Verdict {
+fn judge(evidence: &Evidence<'_>, host: &Host<'_>, asked: &Exchange<'_>, answer: &Answered<'_>) -> Verdict {
     let mut wrong = None;
     for at in evidence.moments(asked).into_iter().chain([answer.at]) {
         match (Case { evidence, host, asked, answer, at }).judge() {
@@ -59,7 +60,7 @@ fn judge(evidence: &Evidence<'_>, host: &Host<'_>, asked: &Asked<'_>, answer: &A
 struct Case<'e, 'a> {
     evidence: &'e Evidence<'a>,
     host: &'e Host<'a>,
-    asked: &'e Asked<'a>,
+    asked: &'e Exchange<'a>,
     answer: &'e Answered<'a>,
     at: usize,
 }

@@ -16,7 +16,10 @@ use ruma_common::{EventId, OwnedEventId, RoomId, UserId};
 
 use super::oracle::{self, Recovery};
 use crate::{
-    journal::{End, Expectation, Journal, Record, Source, What},
+    journal::{
+        End, Expectation, Journal, Record, Source, What,
+        exchange::{Exchange, exchanges},
+    },
     matrix::{
         crypto::{Crypto, Scheme},
         memory::Memory,
@@ -53,55 +56,6 @@ pub struct Seen<'a> {
     parents: Vec<OwnedEventId>,
 }
 
-/// A request with what came of it.
-#[derive(Debug)]
-pub struct Asked<'a> {
-    /// When it left.
-    pub t: i64,
-    /// The number of the record.
-    pub at: usize,
-    /// Its number.
-    pub id: u64,
-    /// Who asked.
-    pub from: &'a str,
-    /// Who was asked.
-    pub to: &'a str,
-    /// The endpoint's name.
-    pub endpoint: &'a str,
-    /// Method and path with query.
-    pub line: &'a str,
-    /// Why it was made.
-    pub cause: &'a str,
-    /// The events that it names or carries.
-    pub events: &'a [String],
-    /// Its `limit`.
-    pub limit: Option<u64>,
-    /// Its `earliest_events`.
-    pub earliest: &'a [String],
-    /// Its `min_depth`.
-    pub min_depth: Option<u64>,
-    /// The number of the record that says that it arrived.
-    pub arrived: Option<usize>,
-    /// The answer, if one came.
-    pub answer: Option<Answered<'a>>,
-    /// When and why it came to nothing.
-    pub failed: Option<(i64, &'a str)>,
-    /// Whether what came is not what the server said: it was cut short, or something on the way answered.
-    pub is_spoilt: bool,
-}
-
-impl Asked<'_> {
-    /// Whether a step of the scenario made it; the server would not have.
-    pub fn is_scripted(&self) -> bool {
-        self.cause.starts_with("script")
-    }
-
-    /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the server's.
-    pub fn is_own_recovery(&self) -> bool {
-        !self.is_scripted() && RECOVERY_ENDPOINTS.contains(&self.endpoint)
-    }
-}
-
 /// Whether an event came because the server asked for what it lacks.
 pub(super) fn is_pulled(from: &Source) -> bool {
     matches!(from, Source::Peer { endpoint, .. } if RECOVERY_ENDPOINTS.contains(&endpoint.as_str()))
@@ -109,27 +63,6 @@ pub(super) fn is_pulled(from: &Source) -> bool {
 
 /// Endpoints that give history: each event by itself, as the asker may have it.
 pub(super) const HISTORY_ENDPOINTS: [&str; 3] = ["backfill", "get_missing_events", "event"];
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answered<'a> {
-    /// When it came.
-    pub t: i64,
-    /// The number of its record.
-    pub at: usize,
-    /// The HTTP status.
-    pub status: u16,
-    /// The events in it, in order.
-    pub events: &'a [String],
-    /// The events of the auth chain in it.
-    pub auth_chain: &'a [String],
-    /// Which of all these are redacted.
-    pub redacted: &'a [String],
-    /// Of an answer to `/send`: the events that were not taken.
-    pub refused: &'a [String],
-    /// Bytes of its body.
-    pub bytes: usize,
-}
 
 /// A verdict, when it was reached.
 #[derive(Debug)]
@@ -352,7 +285,7 @@ pub struct Evidence<'a> {
     /// Every event that any server stored, in the order in which the run saw them.
     pub seen: IndexMap<&'a EventId, Seen<'a>, FixedState>,
     /// The requests in the order of their numbers.
-    pub requests: BTreeMap<u64, Asked<'a>>,
+    pub requests: BTreeMap<u64, Exchange<'a>>,
     /// All verdicts in order.
     pub judged: Vec<Judged<'a>>,
     /// All holes, in the order in which they were noticed.
@@ -437,7 +370,7 @@ impl<'a> Evidence<'a> {
             cryptos: vec![memory.crypto.clone(), other_kind(&memory.crypto)],
             hosts: hosts.collect(),
             seen: IndexMap::default(),
-            requests: BTreeMap::new(),
+            requests: exchanges(journal),
             judged: Vec::new(),
             gaps: Vec::new(),
             crafted: BTreeMap::new(),
@@ -461,7 +394,6 @@ impl<'a> Evidence<'a> {
         let mut open_gaps = BTreeMap::new();
         for (at, record) in journal.records.iter().enumerate() {
             evidence.ended = record.t;
-            evidence.take_traffic(at, record);
             evidence.take_world(at, record);
             evidence.take_event(at, record, &memory.reader);
             evidence.take_state(at, record);
@@ -469,56 +401,6 @@ impl<'a> Evidence<'a> {
             evidence.take_script(record);
         }
         Ok(evidence)
-    }
-
-    fn take_traffic(&mut self, at: usize, record: &'a Record) {
-        match &record.what {
-            What::Request { id, to, endpoint, line, cause, events, limit, earliest, min_depth, .. } => {
-                let asked = Asked {
-                    t: record.t,
-                    at,
-                    id: *id,
-                    from: record.server.as_deref().unwrap_or_default(),
-                    to,
-                    endpoint,
-                    line,
-                    cause,
-                    events,
-                    limit: *limit,
-                    earliest,
-                    min_depth: *min_depth,
-                    arrived: None,
-                    answer: None,
-                    failed: None,
-                    is_spoilt: false,
-                };
-                self.requests.insert(*id, asked);
-            }
-            What::Arrived { id } => {
-                if let Some(asked) = self.requests.get_mut(id) {
-                    asked.arrived = Some(at);
-                }
-            }
-            What::Answer { id, status, events, auth_chain, redacted, refused, bytes, .. } => {
-                if let Some(asked) = self.requests.get_mut(id) {
-                    let (t, status, bytes) = (record.t, *status, *bytes);
-                    let answer = Answered { t, at, status, events, auth_chain, redacted, refused, bytes };
-                    asked.answer = Some(answer);
-                }
-            }
-            What::Failed { id, why } => {
-                if let Some(asked) = self.requests.get_mut(id) {
-                    asked.failed = Some((record.t, why));
-                }
-            }
-            What::Disturbed { id, how } => {
-                if let Some(asked) = self.requests.get_mut(id) {
-                    let by_server = record.server.as_deref() == Some(asked.to);
-                    asked.is_spoilt |= how == "status" || how == "truncate" && by_server;
-                }
-            }
-            _ => {}
-        }
     }
 
     fn take_world(&mut self, at: usize, record: &'a Record) {
@@ -789,7 +671,7 @@ impl<'a> Evidence<'a> {
 
     /// The numbers of the records after which an answer may have been made: that of its arrival, and those at which
     /// the server changed until the answer came. None if it is not told that the request arrived.
-    pub fn moments(&self, asked: &Asked<'_>) -> Vec<usize> {
+    pub fn moments(&self, asked: &Exchange<'_>) -> Vec<usize> {
         let (Some(arrived), Some(answer)) = (asked.arrived, &asked.answer) else { return Vec::new() };
         let changes = self.hosts.get(asked.to).map_or(&[][..], |host| &host.changes);
         let since = &changes[changes.partition_point(|at| *at <= arrived)..];

@@ -4,6 +4,7 @@
 //! played, nor what is good or bad in it.
 
 mod causes;
+pub mod exchange;
 mod record;
 
 pub(crate) use causes::Causes;
