@@ -5,6 +5,7 @@
 
 mod causes;
 pub mod exchange;
+pub mod names;
 mod record;
 
 pub(crate) use causes::Causes;
