@@ -15,7 +15,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for asked in evidence.requests.values().filter(|asked| asked.endpoint == "send" && !asked.is_spoilt) {
+    for asked in evidence.requests.values().filter(|asked| asked.endpoint == "send" && !asked.is_spoilt()) {
         let Some(answer) = asked.answer.as_ref().filter(|answer| answer.status == 200) else { continue };
         let is_told = !evidence.answers_for_itself(asked.to, "send");
         let end = evidence.hosts.get(asked.to).filter(|_| !is_told).and_then(|host| host.end);

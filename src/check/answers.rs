@@ -10,10 +10,11 @@ use ruma_common::EventId;
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Answered, Asked, Evidence, Host},
+    evidence::{Evidence, Host},
     model::{Holdings, MissingEvents, Model, Wrong},
 };
 use crate::{
+    journal::exchange::{Answered, Exchange},
     matrix::pdu::Pdu,
     room::{answer_order::AnswerOrder, graph::Standing},
 };
@@ -29,7 +30,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for asked in evidence.requests.values().filter(|asked| !asked.is_spoilt) {
+    for asked in evidence.requests.values().filter(|asked| !asked.is_spoilt()) {
         let Some(answer) = &asked.answer else { continue };
         // Only servers that answer for themselves are judged.
         let judged = evidence.answers_for_itself(asked.to, asked.endpoint);
@@ -47,7 +48,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 fn judge(
     evidence: &Evidence<'_>,
     host: &Host<'_>,
-    asked: &Asked<'_>,
+    asked: &Exchange<'_>,
     answer: &Answered<'_>,
 ) -> Result<(), Wrong> {
     let mut wrong = None;
@@ -64,7 +65,7 @@ fn judge(
 struct Case<'e, 'a> {
     evidence: &'e Evidence<'a>,
     host: &'e Host<'a>,
-    asked: &'e Asked<'a>,
+    asked: &'e Exchange<'a>,
     answer: &'e Answered<'a>,
     at: usize,
 }

@@ -4,10 +4,13 @@ use ruma_common::EventId;
 
 use super::{
     Finding, Invariant, When, count,
-    evidence::{Answered, Asked, Evidence, Host},
+    evidence::{Evidence, Host},
     request_budget::{pulled, rounds},
 };
-use crate::room::walk::MISSING_EVENTS_LIMIT_MAX;
+use crate::{
+    journal::exchange::{Answered, Exchange},
+    room::walk::MISSING_EVENTS_LIMIT_MAX,
+};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "bounded-work",
@@ -42,8 +45,8 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 /// An answer that the server which gave it is to blame for: nobody can keep a liar from sending much.
-fn honest<'e, 'a>(evidence: &Evidence<'_>, asked: &'e Asked<'a>) -> Option<&'e Answered<'a>> {
-    let is_own = !asked.is_spoilt && !evidence.scripted.contains(&(asked.to, asked.endpoint));
+fn honest<'e, 'a>(evidence: &Evidence<'_>, asked: &'e Exchange<'a>) -> Option<&'e Answered<'a>> {
+    let is_own = !asked.is_spoilt() && !evidence.scripted.contains(&(asked.to, asked.endpoint));
     asked.answer.as_ref().filter(|answer| is_own && answer.status == 200)
 }
 
@@ -80,7 +83,7 @@ fn looked_at_too_much(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> O
 }
 
 /// An answer whose bytes its events don't explain.
-fn too_many_bytes(evidence: &Evidence<'_>, asked: &Asked<'_>) -> Option<Finding> {
+fn too_many_bytes(evidence: &Evidence<'_>, asked: &Exchange<'_>) -> Option<Finding> {
     let answer = honest(evidence, asked)?;
     let ids = answer.events.iter().chain(answer.auth_chain);
     let known: Option<Vec<usize>> = ids

@@ -13,9 +13,12 @@ use serde_json::Value;
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
+    evidence::{Evidence, HISTORY_ENDPOINTS, Host},
 };
-use crate::room::{Room, graph::Standing, state::StateMap};
+use crate::{
+    journal::exchange::Exchange,
+    room::{Room, graph::Standing, state::StateMap},
+};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "confidentiality",
@@ -44,7 +47,11 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-fn answered<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Asked<'_>) -> Option<Finding> {
+fn answered<'a>(
+    evidence: &'a Evidence<'a>,
+    settings: &Settings<'a>,
+    asked: &Exchange<'_>,
+) -> Option<Finding> {
     let answer = asked.answer.as_ref().filter(|answer| answer.status == 200)?;
     let reader = Reader::new(evidence, settings, asked.from)?;
     let host = evidence.hosts.get(asked.to)?;
@@ -72,7 +79,7 @@ fn answered<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Ask
 }
 
 /// A push goes to the servers that were in the room at the event.
-fn pushed<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Asked<'_>) -> Option<Finding> {
+fn pushed<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Exchange<'_>) -> Option<Finding> {
     let by_script = asked.is_scripted();
     let reader =
         Reader::new(evidence, settings, asked.to).filter(|_| !by_script && !evidence.is_guest(asked.from))?;

@@ -2,11 +2,8 @@
 
 use ruma_common::EventId;
 
-use super::{
-    Finding, Invariant, When,
-    evidence::{Asked, Evidence},
-};
-use crate::room::graph::Standing;
+use super::{Finding, Invariant, When, evidence::Evidence};
+use crate::{journal::exchange::Exchange, room::graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "needless-requests",
@@ -35,7 +32,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 /// An event that is asked for, and of which the server has judged all that the answer could give.
-fn asks_for_what_it_has<'e>(evidence: &'e Evidence<'_>, asked: &Asked<'e>) -> Option<&'e EventId> {
+fn asks_for_what_it_has<'e>(evidence: &'e Evidence<'_>, asked: &Exchange<'e>) -> Option<&'e EventId> {
     let host = evidence.hosts.get(asked.from)?;
     let mut named = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
     let has = |id: &EventId| match asked.endpoint {

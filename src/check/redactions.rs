@@ -10,9 +10,9 @@ use ruma_events::TimelineEventType;
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
+    evidence::{Evidence, HISTORY_ENDPOINTS, Host},
 };
-use crate::{journal::Source, matrix::pdu::Pdu, room::graph::Standing};
+use crate::{journal::Source, journal::exchange::Exchange, matrix::pdu::Pdu, room::graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "redactions",
@@ -27,7 +27,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let redactions = Redactions::new(evidence);
     let given = evidence.requests.values().filter(|asked| HISTORY_ENDPOINTS.contains(&asked.endpoint));
     let by_itself =
-        given.filter(|asked| !asked.is_spoilt && !evidence.scripted.contains(&(asked.to, asked.endpoint)));
+        given.filter(|asked| !asked.is_spoilt() && !evidence.scripted.contains(&(asked.to, asked.endpoint)));
     by_itself.filter_map(|asked| redactions.judge(asked)).collect()
 }
 
@@ -49,7 +49,7 @@ impl<'e, 'a> Redactions<'e, 'a> {
         Self { evidence, of }
     }
 
-    fn judge(&self, asked: &Asked<'_>) -> Option<Finding> {
+    fn judge(&self, asked: &Exchange<'_>) -> Option<Finding> {
         let answer = asked.answer.as_ref().filter(|answer| answer.status == 200)?;
         let host = self.evidence.hosts.get(asked.to)?;
         let moments = self.evidence.moments(asked);
@@ -116,7 +116,7 @@ impl<'e, 'a> Redactions<'e, 'a> {
 
     /// Whether an event came whole to a server, which may give it whole to the one that asks: both were in the room at
     /// the time, so no visibility is in the way.
-    fn has_no_other_reason(&self, asked: &Asked<'_>, host: &Host<'_>, target: &Pdu) -> bool {
+    fn has_no_other_reason(&self, asked: &Exchange<'_>, host: &Host<'_>, target: &Pdu) -> bool {
         let came_whole = match host.received.get(&**target.event_id()) {
             Some((_, Source::User)) => true,
             Some((_, Source::Peer { endpoint, .. })) => endpoint == "send",

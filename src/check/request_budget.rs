@@ -6,8 +6,9 @@ use ruma_common::EventId;
 
 use super::{
     Finding, Invariant, When, count,
-    evidence::{Asked, Evidence, Host, is_pulled},
+    evidence::{Evidence, Host, is_pulled},
 };
+use crate::journal::exchange::Exchange;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "request-budget",
@@ -38,7 +39,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 fn within_limits(evidence: &Evidence<'_>, limits: &[(&'static str, u32)]) -> Vec<Finding> {
     let over = limits.iter().filter_map(|(endpoint, most)| {
-        let counts = |asked: &&Asked<'_>| *endpoint == "total" || asked.endpoint == *endpoint;
+        let counts = |asked: &&Exchange<'_>| *endpoint == "total" || asked.endpoint == *endpoint;
         let made = evidence.requests.values().filter(counts).count();
         let what = if *endpoint == "total" { "all in all" } else { endpoint };
         (made > *most as usize).then(|| {

@@ -4,6 +4,8 @@
 //! played, nor what is good or bad in it.
 
 mod causes;
+pub mod exchange;
+pub mod names;
 mod record;
 
 pub(crate) use causes::Causes;

@@ -8,7 +8,6 @@ pub mod html;
 pub mod hunt;
 pub mod junit;
 pub mod linearisation;
-pub mod lookup;
 pub mod summary;
 pub mod terminal;
 

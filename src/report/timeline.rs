@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::step::{step_words, words};
 use crate::{
     check::short,
-    journal::{Expectation, Journal, Record, Source, What},
+    journal::{
+        Expectation, Journal, Record, Source, What,
+        exchange::{Exchange, exchanges},
+    },
     room::graph::Standing,
 };
 
@@ -60,39 +63,15 @@ const NEAR: usize = 4;
 
 /// The lines of a run from the start of its timeline.
 pub(super) fn timeline(journal: &Journal) -> Vec<Line> {
-    let mut teller = Teller { outcomes: outcomes(journal), lines: Vec::new(), open: BTreeMap::new() };
+    let mut teller = Teller { exchanges: exchanges(journal), lines: Vec::new(), open: BTreeMap::new() };
     for record in journal.records.iter().filter(|record| record.t >= 0) {
         teller.tell(record);
     }
     teller.lines
 }
 
-/// What came of a request.
-enum Outcome<'a> {
-    Answer { t: i64, status: u16, errcode: &'a str, events: usize },
-    Failed { why: &'a str },
-}
-
-fn outcomes(journal: &Journal) -> BTreeMap<u64, Outcome<'_>> {
-    let mut outcomes = BTreeMap::new();
-    for record in &journal.records {
-        match &record.what {
-            What::Answer { id, status, errcode, events, .. } => {
-                let errcode = errcode.as_deref().unwrap_or_default();
-                let answer = Outcome::Answer { t: record.t, status: *status, errcode, events: events.len() };
-                outcomes.insert(*id, answer);
-            }
-            What::Failed { id, why } => {
-                outcomes.insert(*id, Outcome::Failed { why });
-            }
-            _ => {}
-        }
-    }
-    outcomes
-}
-
 struct Teller<'a> {
-    outcomes: BTreeMap<u64, Outcome<'a>>,
+    exchanges: BTreeMap<u64, Exchange<'a>>,
     lines: Vec<Line>,
     /// The line that a key was told in.
     open: BTreeMap<String, usize>,
@@ -135,26 +114,23 @@ impl Teller<'_> {
         let is_ordinary = matches!(endpoint.as_str(), "send" | "key" | "version");
         let pair = format!("{from} → {to}");
         let mut told = line(record.t, &pair, endpoint.clone(), Tone::Work);
-        let fold = match self.outcomes.get(id) {
-            Some(Outcome::Answer { status: 200, .. }) if is_ordinary => return,
-            Some(Outcome::Answer { t, status: 200, events, .. }) => {
-                told.events = *events;
-                told.took = Some((t - record.t, t - record.t));
+        let exchange = self.exchanges.get(id);
+        let answer = exchange.and_then(|exchange| exchange.answer.as_ref());
+        let failed = exchange.and_then(|exchange| exchange.failed);
+        let fold = match (answer, failed) {
+            (Some(answer), _) if answer.status == 200 && is_ordinary => return,
+            (Some(answer), _) if answer.status == 200 => {
+                told.events = answer.events.len();
+                told.took = Some((answer.t - record.t, answer.t - record.t));
                 Fold::Near
             }
-            Some(Outcome::Answer { status, errcode, .. }) => {
+            (answer, failed) => {
                 told.tone = Tone::Bad;
-                told.detail = format!("{status} {errcode}");
-                Fold::Phase
-            }
-            Some(Outcome::Failed { why }) => {
-                told.tone = Tone::Bad;
-                told.detail = why.replace('_', " ");
-                Fold::Phase
-            }
-            None => {
-                told.tone = Tone::Bad;
-                told.detail = "no answer before the end".to_owned();
+                told.detail = match (answer, failed) {
+                    (Some(answer), _) => format!("{} {}", answer.status, answer.errcode),
+                    (None, Some(failed)) => failed.why.replace('_', " "),
+                    (None, None) => "no answer before the end".to_owned(),
+                };
                 Fold::Phase
             }
         };

@@ -6,7 +6,7 @@
 
 mod shapes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +14,10 @@ use serde_json::json;
 pub use shapes::Shape;
 
 use crate::{
-    journal::{Journal, What},
+    journal::{
+        Journal, What,
+        exchange::{Answered, Exchange, exchanges},
+    },
     room::{answer_order::AnswerOrder, graph::Standing},
     scenario::Scenario,
     simulation::{Fabric, Options, SimulationError, simulate},
@@ -144,57 +147,65 @@ fn measure(
     order: AnswerOrder,
     seed: u64,
 ) -> Recovery {
-    let wanted: BTreeSet<&str> = journal
-        .records
-        .iter()
-        .filter_map(|record| match &record.what {
-            What::Crafted { event, .. } => Some(event.as_str()),
-            _ => None,
-        })
-        .collect();
     let start = match road {
         Road::GetMissingEvents => 1_000,
         Road::Backfill => 2_000,
     };
-    let mut recovery = Recovery {
+    let made = exchanges(journal);
+    let is_own = |exchange: &&Exchange<'_>| exchange.from == RECOVERS && exchange.t >= start;
+    let recovers = |exchange: &&Exchange<'_>| !matches!(exchange.endpoint, "key" | "send");
+    let own: Vec<_> = made.values().filter(is_own).filter(recovers).collect();
+    let answers: Vec<_> = own.iter().filter_map(|exchange| exchange.answer.as_ref()).collect();
+    let (had, last) = got(journal, &answers);
+    let again =
+        |answer: &&Answered<'_>| answer.events.iter().filter(|id| had[id.as_str()] < answer.at).count();
+    Recovery {
         shape,
         road,
         order,
         seed,
-        whole: false,
-        requests: 0,
-        bytes: 0,
-        answered: 0,
-        duplicates: 0,
-        ms: 0,
+        whole: is_whole(journal, plan),
+        requests: own.len(),
+        bytes: answers.iter().map(|answer| answer.bytes).sum(),
+        answered: answers.iter().map(|answer| answer.events.len()).sum(),
+        duplicates: answers.iter().map(again).sum(),
+        ms: last.map_or(0, |t| u64::try_from(t - start).unwrap_or(0)),
+    }
+}
+
+/// The records by which the recovering server got each event for the first time, in an answer or otherwise; and when it
+/// took the last.
+fn got<'a>(journal: &'a Journal, answers: &[&Answered<'a>]) -> (BTreeMap<&'a str, usize>, Option<i64>) {
+    let mut had: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut get = |id: &'a str, at: usize| {
+        had.entry(id).and_modify(|first| *first = at.min(*first)).or_insert(at);
     };
-    let mut had: BTreeSet<&str> = BTreeSet::new();
-    let mut asked = BTreeSet::new();
-    for record in journal.records.iter().filter(|record| record.server.as_deref() == Some(RECOVERS)) {
+    for answer in answers {
+        answer.events.iter().for_each(|id| get(id, answer.at));
+    }
+    let mut last = None;
+    for (at, record) in journal.records.iter().enumerate() {
+        if let (Some(RECOVERS), What::Received { event, .. }) = (record.server.as_deref(), &record.what) {
+            get(event.as_str(), at);
+            last = Some(record.t);
+        }
+    }
+    (had, last)
+}
+
+/// Whether the recovering server accepted all that was made.
+fn is_whole(journal: &Journal, plan: &Plan) -> bool {
+    let mut wanted: BTreeSet<&str> = BTreeSet::new();
+    let mut accepted: BTreeSet<&str> = BTreeSet::new();
+    for record in &journal.records {
         match &record.what {
-            What::Request { id, endpoint, .. }
-                if record.t >= start && endpoint != "key" && endpoint != "send" =>
-            {
-                recovery.requests += 1;
-                asked.insert(*id);
-            }
-            What::Answer { id, events, bytes, .. } if asked.contains(id) => {
-                recovery.bytes += bytes;
-                recovery.answered += events.len();
-                recovery.duplicates += events.iter().filter(|event| had.contains(event.as_str())).count();
-                had.extend(events.iter().map(String::as_str));
-            }
-            What::Received { event, .. } => {
-                had.insert(event.as_str());
-                recovery.ms = u64::try_from(record.t - start).unwrap_or(0);
-            }
-            What::End(end) => {
-                let accepted = end.events.iter().filter(|(_, standing)| *standing == Standing::Accepted);
-                let held = accepted.filter(|(event, _)| wanted.contains(event.as_str())).count();
-                recovery.whole = held == wanted.len() && held == plan.events + 1;
+            What::Crafted { event, .. } => drop(wanted.insert(event.as_str())),
+            What::End(end) if record.server.as_deref() == Some(RECOVERS) => {
+                let held = end.events.iter().filter(|(_, standing)| *standing == Standing::Accepted);
+                accepted = held.map(|(event, _)| event.as_str()).collect();
             }
             _ => {}
         }
     }
-    recovery
+    wanted.len() == plan.events + 1 && wanted.is_subset(&accepted)
 }

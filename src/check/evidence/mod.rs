@@ -10,7 +10,6 @@ mod host;
 mod moment;
 mod read;
 mod recoverable;
-mod requests;
 mod trust;
 
 pub(super) use event::is_pulled;
@@ -19,7 +18,6 @@ pub use host::{Gap, Host, Panicked};
 pub(super) use host::{Receipt, last_at};
 pub(super) use moment::Moment;
 pub use recoverable::Recovery;
-pub use requests::{Answered, Asked};
 
 use std::{
     cell::OnceCell,
@@ -32,7 +30,7 @@ use indexmap::IndexMap;
 use ruma_common::EventId;
 
 use crate::{
-    journal::Expectation,
+    journal::{Expectation, exchange::Exchange},
     matrix::{crypto::Crypto, version::RoomVersion},
     room::Room,
     scenario::Expect,
@@ -69,7 +67,7 @@ pub struct Evidence<'a> {
     /// Every event that any server stored, in the order in which the run saw them.
     pub seen: IndexMap<&'a EventId, Seen<'a>, FixedState>,
     /// The requests in the order of their numbers.
-    pub requests: BTreeMap<u64, Asked<'a>>,
+    pub requests: BTreeMap<u64, Exchange<'a>>,
     /// All verdicts in order.
     pub judged: Vec<Judged<'a>>,
     /// All gaps, in the order in which they were noticed.

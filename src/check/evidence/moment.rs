@@ -6,13 +6,16 @@ use std::collections::BTreeSet;
 
 use ruma_common::EventId;
 
-use super::{Asked, Evidence, Host, host::Trail, last_at};
-use crate::{journal::Source, room::graph::Standing};
+use super::{Evidence, Host, host::Trail, last_at};
+use crate::{
+    journal::{Source, exchange::Exchange},
+    room::graph::Standing,
+};
 
 impl<'a> Evidence<'a> {
     /// The numbers of the records after which an answer may have been made: that of its arrival, and those at which
     /// the server changed until the answer came. None if it is not told that the request arrived.
-    pub fn moments(&self, asked: &Asked<'_>) -> Vec<usize> {
+    pub fn moments(&self, asked: &Exchange<'_>) -> Vec<usize> {
         let (Some(arrived), Some(answer)) = (asked.arrived, &asked.answer) else { return Vec::new() };
         let changes = self.hosts.get(asked.to).map_or(&[][..], |host| &host.changes);
         let since = &changes[changes.partition_point(|at| *at <= arrived)..];

@@ -11,11 +11,9 @@ use std::{
 use indexmap::IndexMap;
 use ruma_common::{EventId, UserId};
 
-use super::{
-    Answered, Asked, EventKey, Evidence, EvidenceError, Gap, Host, Judged, Panicked, Receipt, Seen, trust,
-};
+use super::{EventKey, Evidence, EvidenceError, Gap, Host, Judged, Panicked, Receipt, Seen, trust};
 use crate::{
-    journal::{Journal, Record, Source, What},
+    journal::{Journal, Record, Source, What, exchange::exchanges},
     matrix::{
         crypto::{Crypto, Scheme},
         memory::Memory,
@@ -64,7 +62,7 @@ impl<'a> Evidence<'a> {
             cryptos: vec![memory.crypto.clone(), other_kind(&memory.crypto)],
             hosts: hosts.collect(),
             seen: IndexMap::default(),
-            requests: BTreeMap::new(),
+            requests: exchanges(journal),
             judged: Vec::new(),
             gaps: Vec::new(),
             crafted: BTreeMap::new(),
@@ -88,7 +86,6 @@ impl<'a> Evidence<'a> {
         let mut open_gaps = BTreeMap::new();
         for (at, record) in journal.records.iter().enumerate() {
             evidence.ended = record.t;
-            evidence.take_traffic(at, record);
             evidence.take_step(at, record);
             evidence.take_host(at, record);
             evidence.take_pages(at, record);
@@ -98,56 +95,6 @@ impl<'a> Evidence<'a> {
             evidence.take_script(record);
         }
         Ok(evidence)
-    }
-
-    fn take_traffic(&mut self, at: usize, record: &'a Record) {
-        match &record.what {
-            What::Request { id, to, endpoint, line, cause, events, limit, earliest, min_depth, .. } => {
-                let asked = Asked {
-                    t: record.t,
-                    at,
-                    id: *id,
-                    from: record.server.as_deref().unwrap_or_default(),
-                    to,
-                    endpoint,
-                    line,
-                    cause,
-                    events,
-                    limit: *limit,
-                    earliest,
-                    min_depth: *min_depth,
-                    arrived: None,
-                    answer: None,
-                    failed: None,
-                    is_spoilt: false,
-                };
-                self.requests.insert(*id, asked);
-            }
-            What::Arrived { id } => {
-                if let Some(asked) = self.requests.get_mut(id) {
-                    asked.arrived = Some(at);
-                }
-            }
-            What::Answer { id, status, events, auth_chain, redacted, refused, bytes, .. } => {
-                if let Some(asked) = self.requests.get_mut(id) {
-                    let (t, status, bytes) = (record.t, *status, *bytes);
-                    let answer = Answered { t, at, status, events, auth_chain, redacted, refused, bytes };
-                    asked.answer = Some(answer);
-                }
-            }
-            What::Failed { id, why } => {
-                if let Some(asked) = self.requests.get_mut(id) {
-                    asked.failed = Some((record.t, why));
-                }
-            }
-            What::Disturbed { id, how } => {
-                if let Some(asked) = self.requests.get_mut(id) {
-                    let by_server = record.server.as_deref() == Some(asked.to);
-                    asked.is_spoilt |= how == "status" || how == "truncate" && by_server;
-                }
-            }
-            _ => {}
-        }
     }
 
     fn take_step(&mut self, at: usize, record: &'a Record) {

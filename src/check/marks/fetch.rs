@@ -4,20 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::MarkContext;
 use crate::{
-    check::evidence::{Answered, Asked, Evidence},
-    journal::{Source, What},
+    check::evidence::Evidence,
+    journal::{
+        Source, What,
+        exchange::{Answered, Exchange},
+    },
 };
 
 impl<'a> MarkContext<'a> {
     /// The questions of servers, in the timeline; not those that steps ask.
-    pub(super) fn own_requests(self, endpoint: &'a str) -> impl Iterator<Item = &'a Asked<'a>> {
+    pub(super) fn own_requests(self, endpoint: &'a str) -> impl Iterator<Item = &'a Exchange<'a>> {
         let evidence: &'a Evidence<'a> = self.evidence;
         let own =
-            move |asked: &&Asked<'_>| asked.t >= 0 && !asked.is_scripted() && asked.endpoint == endpoint;
+            move |asked: &&Exchange<'_>| asked.t >= 0 && !asked.is_scripted() && asked.endpoint == endpoint;
         evidence.requests.values().filter(own)
     }
 
-    fn answer(self, endpoint: &'a str, fits: impl Fn(&Asked<'_>, &Answered<'_>) -> bool) -> bool {
+    fn answer(self, endpoint: &'a str, fits: impl Fn(&Exchange<'_>, &Answered<'_>) -> bool) -> bool {
         self.own_requests(endpoint).any(|asked| {
             asked.answer.as_ref().is_some_and(|answer| answer.status == 200 && fits(asked, answer))
         })
@@ -32,7 +35,7 @@ impl<'a> MarkContext<'a> {
     }
 
     pub(super) fn full_answer(self, endpoint: &'a str) -> bool {
-        let full = |asked: &Asked<'_>, answer: &Answered<'_>| {
+        let full = |asked: &Exchange<'_>, answer: &Answered<'_>| {
             asked.limit.is_some_and(|most| most > 0 && answer.events.len() as u64 >= most)
         };
         self.answer(endpoint, full)
@@ -77,7 +80,7 @@ impl<'a> MarkContext<'a> {
         self.crashes().any(|(server, crashed)| {
             self.own_requests("backfill").any(|asked| {
                 let over = asked.answer.as_ref().map(|answer| answer.t);
-                let over = over.or(asked.failed.map(|(t, _)| t));
+                let over = over.or(asked.failed.map(|failed| failed.t));
                 asked.from == server && asked.t < crashed && over.is_none_or(|t| t >= crashed)
             })
         })
@@ -95,7 +98,7 @@ impl<'a> MarkContext<'a> {
 
     /// A gap was open when a server that is told to lie answered about it, and was closed later.
     pub(super) fn past_a_lie(self) -> bool {
-        let told = |asked: &&Asked<'_>| self.evidence.scripted.contains(&(asked.to, asked.endpoint));
+        let told = |asked: &&Exchange<'_>| self.evidence.scripted.contains(&(asked.to, asked.endpoint));
         let lies = self.evidence.requests.values().filter(told).filter(|asked| !asked.is_scripted());
         let lies: Vec<_> = lies.filter_map(|asked| Some((asked.from, asked.answer.as_ref()?.t))).collect();
         self.evidence.gaps.iter().any(|gap| {

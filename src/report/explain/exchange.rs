@@ -1,92 +1,12 @@
-//! A request with what came of it, and what that was due to, in words.
-
-use std::collections::BTreeMap;
+//! What came of a request, and what that was due to, in words.
 
 use crate::{
-    journal::{Journal, What},
+    journal::exchange::{Answered, Exchange, Failed},
     report::{
         faults::{Faults, Spell},
         text::{moment, seconds},
     },
 };
-
-/// A request with what came of it.
-#[derive(Debug)]
-pub(super) struct Exchange<'a> {
-    pub(super) t: i64,
-    pub(super) from: &'a str,
-    pub(super) to: &'a str,
-    pub(super) endpoint: &'a str,
-    pub(super) cause: &'a str,
-    pub(super) events: &'a [String],
-    arrived: bool,
-    answer: Option<Answer<'a>>,
-    failed: Option<(i64, &'a str)>,
-    /// What went wrong with its messages on the way.
-    disturbed: Vec<&'a str>,
-    /// The lies in its answer.
-    lies: &'a [String],
-}
-
-#[derive(Debug)]
-struct Answer<'a> {
-    t: i64,
-    status: u16,
-    errcode: &'a str,
-    events: &'a [String],
-    auth_chain: &'a [String],
-    redacted: &'a [String],
-    refused: &'a [String],
-}
-
-/// The requests of a run by their numbers.
-pub(super) fn exchanges(journal: &Journal) -> BTreeMap<u64, Exchange<'_>> {
-    let mut exchanges: BTreeMap<u64, Exchange<'_>> = BTreeMap::new();
-    for record in &journal.records {
-        match &record.what {
-            What::Request { id, to, endpoint, cause, events, .. } => {
-                let from = record.server.as_deref().unwrap_or_default();
-                let (arrived, answer, failed, disturbed, lies) = (false, None, None, Vec::new(), &[][..]);
-                let t = record.t;
-                let exchange = Exchange {
-                    t,
-                    from,
-                    to,
-                    endpoint,
-                    cause,
-                    events,
-                    arrived,
-                    answer,
-                    failed,
-                    disturbed,
-                    lies,
-                };
-                exchanges.insert(*id, exchange);
-            }
-            What::Arrived { id } => {
-                exchanges.entry(*id).and_modify(|exchange| exchange.arrived = true);
-            }
-            What::Disturbed { id, how } => {
-                exchanges.entry(*id).and_modify(|exchange| exchange.disturbed.push(how));
-            }
-            What::Lied { id, lies } => {
-                exchanges.entry(*id).and_modify(|exchange| exchange.lies = lies);
-            }
-            What::Answer { id, status, errcode, events, auth_chain, redacted, refused, .. } => {
-                let errcode = errcode.as_deref().unwrap_or_default();
-                let (t, status) = (record.t, *status);
-                let answer = Answer { t, status, errcode, events, auth_chain, redacted, refused };
-                exchanges.entry(*id).and_modify(|exchange| exchange.answer = Some(answer));
-            }
-            What::Failed { id, why } => {
-                let failed = (record.t, why.as_str());
-                exchanges.entry(*id).and_modify(|exchange| exchange.failed = Some(failed));
-            }
-            _ => {}
-        }
-    }
-    exchanges
-}
 
 /// What came of a request, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,97 +33,89 @@ impl Outcome {
     }
 }
 
-impl Exchange<'_> {
-    /// Whether the request itself brings its events to who is asked.
-    pub(super) fn carries(&self) -> bool {
-        matches!(self.endpoint, "send" | "send_join" | "invite" | "send_leave" | "send_knock")
+/// Whether the answer brought an event.
+pub(super) fn outcome(exchange: &Exchange<'_>, event: &str) -> Outcome {
+    match &exchange.answer {
+        Some(answer) if answer.status != 200 => Outcome::Denied,
+        Some(answer) if answer.refused.iter().any(|id| id == event) => Outcome::Denied,
+        Some(_) if exchange.gives(event) => Outcome::With,
+        Some(_) => Outcome::Without,
+        None => Outcome::Lost,
     }
+}
 
-    pub(super) fn gives(&self, event: &str) -> bool {
-        let lists = self.answer.iter().flat_map(|answer| answer.events.iter().chain(answer.auth_chain));
-        lists.into_iter().any(|id| id == event)
-    }
-
-    pub(super) fn outcome(&self, event: &str) -> Outcome {
-        match &self.answer {
-            Some(answer) if answer.status != 200 => Outcome::Denied,
-            Some(answer) if answer.refused.iter().any(|id| id == event) => Outcome::Denied,
-            Some(_) if self.gives(event) => Outcome::With,
-            Some(_) => Outcome::Without,
-            None => Outcome::Lost,
+/// What came of it, and by whose doing.
+pub(super) fn told(exchange: &Exchange<'_>, event: &str, faults: &Faults<'_>) -> String {
+    let told_by = told_by(exchange, faults).filter(|_| exchange.answer.is_some());
+    let told_by = told_by.map(|spell| match spell.always {
+        true => format!("; told so by {}", step(spell)),
+        false => format!("; maybe told so by {}", step(spell)),
+    });
+    let disturbed = exchange.disturbed.iter().map(|way| format!("; disturbed on the way: {}", way.how));
+    let lies = exchange.lies.join(", ");
+    let lies = (!lies.is_empty()).then(|| format!("; {} lied: {lies}", exchange.to));
+    let asides: String = told_by.into_iter().chain(disturbed).chain(lies).collect();
+    let told = match (&exchange.answer, exchange.failed) {
+        (Some(answer), _) if answer.status != 200 => {
+            format!("denied with {} {}", answer.status, answer.errcode).trim_end().to_owned()
         }
-    }
-
-    /// What came of it, and by whose doing.
-    pub(super) fn told(&self, event: &str, faults: &Faults<'_>) -> String {
-        let told_by = self.told_by(faults).filter(|_| self.answer.is_some());
-        let told_by = told_by.map(|spell| match spell.always {
-            true => format!("; told so by {}", step(spell)),
-            false => format!("; maybe told so by {}", step(spell)),
-        });
-        let disturbed = self.disturbed.iter().map(|how| format!("; disturbed on the way: {how}"));
-        let lies = (!self.lies.is_empty()).then(|| format!("; {} lied: {}", self.to, self.lies.join(", ")));
-        let asides: String = told_by.into_iter().chain(disturbed).chain(lies).collect();
-        let told = match (&self.answer, self.failed) {
-            (Some(answer), _) if answer.status != 200 => {
-                format!("denied with {} {}", answer.status, answer.errcode).trim_end().to_owned()
-            }
-            (Some(answer), _) if answer.refused.iter().any(|id| id == event) => {
-                format!("refused, answered after {}", self.took(answer.t))
-            }
-            (Some(answer), _) if self.carries() => {
-                format!("taken, answered after {}", self.took(answer.t))
-            }
-            (Some(answer), _) => self.events_told(event, answer),
-            (None, Some((t, why))) => self.failure(t, why, faults),
-            (None, None) => "no answer before the end of the run".to_owned(),
-        };
-        told + &asides
-    }
-
-    fn events_told(&self, event: &str, answer: &Answer<'_>) -> String {
-        let count = answer.events.len() + answer.auth_chain.len();
-        let after = self.took(answer.t);
-        let redacted = answer.redacted.iter().any(|id| id == event);
-        let form = if redacted { ", redacted: its content is not what was hashed" } else { "" };
-        match (count, self.gives(event)) {
-            (0, _) => format!("answered with nothing after {after}"),
-            (1, true) => format!("answered with it after {after}{form}"),
-            (_, true) => format!("answered with {count} events after {after}, it among them{form}"),
-            (1, false) => format!("answered with another event after {after}"),
-            (_, false) => format!("answered with {count} events after {after}, it not among them"),
+        (Some(answer), _) if answer.refused.iter().any(|id| id == event) => {
+            format!("refused, answered after {}", took(exchange, answer.t))
         }
-    }
-
-    /// The step that told the server what to answer.
-    fn told_by<'f>(&self, faults: &'f Faults<'_>) -> Option<&'f Spell<'f>> {
-        faults.told(self.to, self.endpoint, self.events, self.t)
-    }
-
-    fn took(&self, t: i64) -> String {
-        seconds(u64::try_from(t - self.t).unwrap_or(0))
-    }
-
-    fn failure(&self, t: i64, why: &str, faults: &Faults<'_>) -> String {
-        let way = faults.on_the_way(self.from, self.to, self.t, t);
-        let back = faults.on_the_way(self.to, self.from, self.t, t);
-        let (what, spell) = match why {
-            "refused" => (format!("refused: {} could not be reached", self.to), way),
-            "request_lost" => ("lost on its way".to_owned(), way),
-            "answer_lost" => (format!("reached {}, but the answer was lost", self.to), back),
-            "broken" => ("the connection broke".to_owned(), faults.down(self.to, self.t, t).or(way)),
-            "abandoned" => {
-                let gave_up = format!("no answer within {}, given up", self.took(t));
-                let told = self.told_by(faults);
-                (gave_up, faults.down(self.from, self.t, t).or(way).or(back).or(told))
-            }
-            other => (other.replace('_', " "), way.or(back)),
-        };
-        let reached = if self.arrived && why == "abandoned" { " (it had arrived)" } else { "" };
-        match spell {
-            Some(spell) => format!("{what}{reached}, by {}", fault(spell)),
-            None => format!("{what}{reached}"),
+        (Some(answer), _) if exchange.carries() => {
+            format!("taken, answered after {}", took(exchange, answer.t))
         }
+        (Some(answer), _) => events_told(exchange, event, answer),
+        (None, Some(failed)) => failure(exchange, failed, faults),
+        (None, None) => "no answer before the end of the run".to_owned(),
+    };
+    told + &asides
+}
+
+fn events_told(exchange: &Exchange<'_>, event: &str, answer: &Answered<'_>) -> String {
+    let count = answer.events.len() + answer.auth_chain.len();
+    let after = took(exchange, answer.t);
+    let redacted = answer.redacted.iter().any(|id| id == event);
+    let form = if redacted { ", redacted: its content is not what was hashed" } else { "" };
+    match (count, exchange.gives(event)) {
+        (0, _) => format!("answered with nothing after {after}"),
+        (1, true) => format!("answered with it after {after}{form}"),
+        (_, true) => format!("answered with {count} events after {after}, it among them{form}"),
+        (1, false) => format!("answered with another event after {after}"),
+        (_, false) => format!("answered with {count} events after {after}, it not among them"),
+    }
+}
+
+/// The step that told the server what to answer.
+fn told_by<'f>(exchange: &Exchange<'_>, faults: &'f Faults<'_>) -> Option<&'f Spell<'f>> {
+    faults.told(exchange.to, exchange.endpoint, exchange.events, exchange.t)
+}
+
+fn took(exchange: &Exchange<'_>, t: i64) -> String {
+    seconds(u64::try_from(t - exchange.t).unwrap_or(0))
+}
+
+fn failure(exchange: &Exchange<'_>, failed: Failed<'_>, faults: &Faults<'_>) -> String {
+    let Exchange { from, to, t, .. } = *exchange;
+    let way = faults.on_the_way(from, to, t, failed.t);
+    let back = faults.on_the_way(to, from, t, failed.t);
+    let (what, spell) = match failed.why {
+        "refused" => (format!("refused: {to} could not be reached"), way),
+        "request_lost" => ("lost on its way".to_owned(), way),
+        "answer_lost" => (format!("reached {to}, but the answer was lost"), back),
+        "broken" => ("the connection broke".to_owned(), faults.down(to, t, failed.t).or(way)),
+        "abandoned" => {
+            let gave_up = format!("no answer within {}, given up", took(exchange, failed.t));
+            let told = told_by(exchange, faults);
+            (gave_up, faults.down(from, t, failed.t).or(way).or(back).or(told))
+        }
+        other => (other.replace('_', " "), way.or(back)),
+    };
+    let had_arrived = exchange.arrived.is_some() && failed.why == "abandoned";
+    let reached = if had_arrived { " (it had arrived)" } else { "" };
+    match spell {
+        Some(spell) => format!("{what}{reached}, by {}", fault(spell)),
+        None => format!("{what}{reached}"),
     }
 }
 

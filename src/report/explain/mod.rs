@@ -16,15 +16,18 @@ use serde_json::Value;
 
 use super::{
     faults::Faults,
-    lookup::{self, LookupError, Names},
     text::{moment, shortened as short},
 };
 use crate::{
     check::list,
-    journal::{Because, Journal, Record, Source, What},
+    journal::{
+        Because, Journal, Record, Source, What,
+        exchange::{Exchange, exchanges},
+        names::{self, LookupError, Names},
+    },
     room::graph::Standing,
 };
-use exchange::{Exchange, Outcome, exchanges};
+use exchange::{Outcome, outcome};
 
 /// How deep what is waited for is followed.
 const DEPTH_MAX: usize = 6;
@@ -100,7 +103,7 @@ pub struct Moment {
 /// When the run has no such event or server, or the beginning of an id fits several.
 pub fn explain(journal: &Journal, event: &str, server: &str) -> Result<Explanation, LookupError> {
     let case = Case::of(journal);
-    let server = lookup::server(journal, server)?;
+    let server = names::server(journal, server)?;
     let event = case.names.event(event)?;
     Ok(case.explain(event, server, &mut BTreeSet::new(), 0))
 }
@@ -383,7 +386,7 @@ impl<'a> Case<'a> {
     fn count(&self, exchanges: &[&Exchange<'_>], event: &str) -> String {
         let mut outcomes: BTreeMap<Outcome, usize> = BTreeMap::new();
         for exchange in exchanges {
-            *outcomes.entry(exchange.outcome(event)).or_default() += 1;
+            *outcomes.entry(outcome(exchange, event)).or_default() += 1;
         }
         let times = match exchanges.len() {
             1 => "once".to_owned(),

@@ -1,9 +1,9 @@
 //! The way of an event to a server: every record that had a part in it, in order, in words.
 
-use super::{Case, Moment, exchange::Exchange};
+use super::{Case, Moment, exchange::told};
 use crate::{
     check::list,
-    journal::{Because, Record, Source, What},
+    journal::{Because, Record, Source, What, exchange::Exchange},
     report::text::{seconds, shortened as short},
     room::graph::Standing,
 };
@@ -108,7 +108,7 @@ impl<'a> Case<'a> {
                     return None;
                 }
                 let (wanted, end) = purpose(exchange, cause, event);
-                let told = exchange.told(event, &self.faults);
+                let told = told(exchange, event, &self.faults);
                 format!("{server} asks {to} {wanted} by {endpoint}{end}: {told}")
             }
             _ => return None,
@@ -124,7 +124,7 @@ impl<'a> Case<'a> {
                 if !events.iter().any(|id| id == event) {
                     return None;
                 }
-                let told = exchange.told(event, &self.faults);
+                let told = told(exchange, event, &self.faults);
                 format!("{other} sends it to {server} by {endpoint}: {told}")
             }
             What::FellBehind { to, events, .. } if to == server && events.iter().any(|id| id == event) => {

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    journal::{Journal, What},
-    report::lookup::{self, LookupError},
+use crate::journal::{
+    Journal, What,
+    names::{self, LookupError},
 };
 
 /// Until when the keys of a simulated server hold: for ever, as far as events can tell the time.
@@ -39,7 +39,7 @@ pub enum ExportError {
 pub fn lines(journal: &Journal, server: Option<&str>) -> Result<String, ExportError> {
     let events = match server {
         None => journal.records.iter().filter_map(|record| received(&record.what)).collect(),
-        Some(wanted) => held(journal, lookup::server(journal, wanted)?)?,
+        Some(wanted) => held(journal, names::server(journal, wanted)?)?,
     };
     let texts = texts(journal);
     let mut written = BTreeSet::new();

@@ -3,10 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    journal::{Journal, What},
-    scenario::suggest,
-};
+use super::{Journal, What};
+use crate::scenario::suggest;
 
 /// Why a question can't be answered.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,13 +37,15 @@ pub enum LookupError {
 }
 
 /// The ids that a journal speaks of, and the labels that steps gave.
-pub(super) struct Names<'a> {
+#[derive(Debug)]
+pub struct Names<'a> {
     ids: BTreeSet<&'a str>,
     labels: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn of(journal: &'a Journal) -> Self {
+    /// Reads them.
+    pub fn of(journal: &'a Journal) -> Self {
         let mut names = Self { ids: BTreeSet::new(), labels: BTreeMap::new() };
         for record in &journal.records {
             names.take(&record.what);
@@ -81,12 +81,16 @@ impl<'a> Names<'a> {
     }
 
     /// The label of an event.
-    pub(super) fn label(&self, event: &str) -> Option<&'a str> {
+    pub fn label(&self, event: &str) -> Option<&'a str> {
         self.labels.iter().find(|(_, id)| **id == event).map(|(label, _)| *label)
     }
 
     /// The event that a person means. Ids may be cut short as reports show them.
-    pub(super) fn event(&self, wanted: &str) -> Result<&'a str, LookupError> {
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the beginning of an id fits several.
+    pub fn event(&self, wanted: &str) -> Result<&'a str, LookupError> {
         if let Some(id) = self.labels.get(wanted).or_else(|| self.ids.get(wanted)) {
             return Ok(id);
         }
@@ -112,7 +116,11 @@ impl<'a> Names<'a> {
 }
 
 /// The server that a person means.
-pub(super) fn server<'a>(journal: &'a Journal, wanted: &str) -> Result<&'a str, LookupError> {
+///
+/// # Errors
+///
+/// When the run has no server of this name.
+pub fn server<'a>(journal: &'a Journal, wanted: &str) -> Result<&'a str, LookupError> {
     let servers = match journal.records.first().map(|record| &record.what) {
         Some(What::Run { servers, .. }) => &servers[..],
         _ => &[],
