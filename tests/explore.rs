@@ -108,6 +108,25 @@ fn a_failure_shrinks_to_what_it_needs_and_replays() {
     assert_eq!(good.status.code(), Some(2));
 }
 
+/// Each run of a command has its own panics, and the first is no exception.
+#[test]
+fn a_panic_is_told_with_its_place_in_every_run() {
+    let folder = folder("panics");
+    let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/zoo/empty-backfill-answer-crash.json");
+    let mut scenario: Value = serde_json::from_str(&fs::read_to_string(zoo).unwrap()).unwrap();
+    scenario["expect"] = Value::Object(serde_json::Map::new());
+    for name in ["first.json", "second.json"] {
+        fs::write(folder.join(name), scenario.to_string()).unwrap();
+    }
+    let output = backfire(&["replay", text(&folder), "--json"]);
+    assert_eq!(output.stderr, b"", "{}", String::from_utf8_lossy(&output.stderr));
+    let replayed = json(&output);
+    for nth in 0..2 {
+        let message = replayed[nth]["message"].as_str().unwrap();
+        assert!(message.contains("panicked at src/homeserver/planted/"), "{message}");
+    }
+}
+
 #[test]
 fn regressions_are_fixed_failing_or_stale() {
     let folder = folder("replayed");

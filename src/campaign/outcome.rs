@@ -2,10 +2,7 @@
 //!
 //! A run that panics or breaks off is an outcome too, so that one bad run does not end a campaign.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -139,8 +136,7 @@ pub(super) fn attempt(scenario: &Scenario, options: &Options) -> Result<Played, 
 
 /// A panic is a failure like others.
 fn caught<T>(part: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let result = catch_unwind(AssertUnwindSafe(part));
-    result.unwrap_or_else(|panic| Err(Failure::broke_off("panic", panic::words(&*panic))))
+    panic::catch(part).unwrap_or_else(|panic| Err(Failure::broke_off("panic", &panic.message)))
 }
 
 impl Failure {

@@ -81,7 +81,7 @@ impl Explore {
                 stop.store(true, Ordering::Relaxed);
             }
         };
-        let tally = super::quietly(|| campaign.play(&stop, see));
+        let tally = campaign.play(&stop, see);
         progress.bar.finish_and_clear();
         if let Some(error) = broken.or_else(|| results.and_then(|results| results.finish().err())) {
             return Err(Failure::usage(format!("--out: {error}")));

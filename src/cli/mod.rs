@@ -119,15 +119,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Does what may panic without a word on stderr: of a run that panics its outcome speaks.
-fn quietly<T>(work: impl FnOnce() -> T) -> T {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = work();
-    std::panic::set_hook(hook);
-    result
-}
-
 /// What is said after a panic: no input may cause one, so it is Backfire's own fault.
 pub fn own_fault() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();

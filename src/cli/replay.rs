@@ -77,7 +77,7 @@ impl Replay {
     fn play(&self, path: &Path) -> Result<Replayed, Failure> {
         let scenario = Scenario::read(path).map_err(Failure::usage)?;
         let options = self.how.options(scenario.seed);
-        let (standing, played) = super::quietly(|| replay(&scenario, &options));
+        let (standing, played) = replay(&scenario, &options);
         if let Some(played) = played.filter(|_| standing != Standing::Fixed) {
             self.write_report(&run::describe(&scenario, options, &played))?;
         }

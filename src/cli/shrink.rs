@@ -39,11 +39,9 @@ impl Shrink {
         let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
         bar.set_style(style.expect("the template is constant"));
         let whole = Size::of(&scenario);
-        let shrunk = super::quietly(|| {
-            shrink(&scenario, &options, self.time, |size, runs| {
-                bar.set_message(format!("{} · {runs} runs", told(size)));
-                bar.tick();
-            })
+        let shrunk = shrink(&scenario, &options, self.time, |size, runs| {
+            bar.set_message(format!("{} · {runs} runs", told(size)));
+            bar.tick();
         });
         bar.finish_and_clear();
         let shrunk =

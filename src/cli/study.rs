@@ -95,7 +95,7 @@ impl Bugs {
         let asked_for = |id: &str| self.bugs.is_empty() || self.bugs.iter().any(|bug| bug == id);
         let mut hunted = Vec::new();
         for planted in planted::ALL.iter().filter(|planted| asked_for(planted.id)) {
-            let found = super::quietly(|| hunt.bug(planted));
+            let found = hunt.bug(planted);
             let seeds =
                 found.median.map_or_else(|| "not noticed".to_owned(), |seeds| format!("{seeds} seeds"));
             anstream::eprintln!("{}: {seeds}", planted.id);
