@@ -16,7 +16,7 @@ use ruma_common::{EventId, OwnedEventId, RoomId, UserId};
 
 use super::oracle::{self, Recovery};
 use crate::{
-    journal::{End, Expectation, Journal, Record, Source, What},
+    journal::{Cause, End, Expectation, Journal, Record, Source, What},
     matrix::{
         crypto::{Crypto, Scheme},
         memory::Memory,
@@ -71,7 +71,7 @@ pub struct Asked<'a> {
     /// Method and path with query.
     pub line: &'a str,
     /// Why it was made.
-    pub cause: &'a str,
+    pub cause: &'a Cause,
     /// The events that it names or carries.
     pub events: &'a [String],
     /// Its `limit`.
@@ -93,7 +93,7 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// Whether a step of the scenario made it; the server would not have.
     pub fn is_scripted(&self) -> bool {
-        self.cause.starts_with("script")
+        matches!(self.cause, Cause::Script { .. })
     }
 
     /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the server's.

@@ -6,6 +6,7 @@
 mod causes;
 mod record;
 
+pub use crate::ports::Cause;
 pub(crate) use causes::Causes;
 pub use record::{Because, End, Expectation, JOURNAL_VERSION, Record, Source, Violation, What};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    journal::{Journal, What},
+    journal::{Cause, Journal, What},
     report::{
         faults::{Faults, Spell},
         text::{moment, seconds},
@@ -17,7 +17,7 @@ pub(super) struct Exchange<'a> {
     pub(super) from: &'a str,
     pub(super) to: &'a str,
     pub(super) endpoint: &'a str,
-    pub(super) cause: &'a str,
+    pub(super) cause: &'a Cause,
     pub(super) events: &'a [String],
     arrived: bool,
     answer: Option<Answer<'a>>,
