@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use backfire::{
     check::{ALL, Agreement, evidence::Evidence, extremities_agree, verdict::judge},
-    journal::{End, Expectation, Journal, Record, Source, What},
+    journal::{Cause, End, Expectation, Journal, Record, Source, What},
     matrix::{
         crypto::{Crypto, SigningKey},
         draft::{Draft, Place, hash_and_sign},
@@ -390,7 +390,7 @@ impl Run {
             to: to.to_owned(),
             endpoint: endpoint.to_owned(),
             line: format!("GET /_matrix/federation/v1/{endpoint}/%21room%3Aa"),
-            cause: "test".to_owned(),
+            cause: Cause::Other("test".to_owned()),
             events: ids(named),
             limit: Some(10),
             earliest: ids(earliest),
@@ -417,7 +417,7 @@ impl Run {
             if let What::Request { id, cause, .. } = &mut record.what
                 && *id == request
             {
-                *cause = "script".to_owned();
+                *cause = Cause::Script { step: 0 };
             }
         }
     }
@@ -457,7 +457,7 @@ impl Run {
             to: "c".to_owned(),
             endpoint: "event".to_owned(),
             line: "GET /_matrix/federation/v1/event/%24nobody%3Aa".to_owned(),
-            cause: "test".to_owned(),
+            cause: Cause::Other("test".to_owned()),
             events: vec!["$nobody:a".to_owned()],
             limit: None,
             earliest: Vec::new(),

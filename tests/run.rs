@@ -1,8 +1,12 @@
 //! The command `backfire run` as scripts see it: exit codes, streams, the shape of its JSON.
 
-use std::process::{Command, Output};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backfire"));
@@ -69,4 +73,41 @@ fn the_report_is_plain_text_where_nobody_sees_colours() {
     for part in ["✓ same-events", "all stand at $", "HOLDS", "again: backfire run"] {
         assert!(report.contains(part), "{part} in\n{report}");
     }
+}
+
+/// Nobody is let in, and c can't be reached: two joins and an invite fail when their steps are over.
+const REFUSED: &str = r#"{
+    "why": "What users want fails later.",
+    "servers": { "a": {}, "b": { "name": "b.example" }, "c": {} },
+    "room": { "created_by": "a", "members": ["a"], "join_rule": "invite" },
+    "timeline": [
+        { "at": "1s", "silence": { "from": "c", "to": "a", "for": "5s" } },
+        { "at": "2s", "join": { "by": "b", "via": "a" } },
+        { "at": "2010ms", "join": { "by": "@second:b.example", "via": "a" } },
+        { "at": "3s", "invite": { "by": "a", "user": "c" } },
+        { "at": "20s", "message": { "by": "a" } }
+    ]
+}"#;
+
+#[test]
+fn what_fails_after_its_step_is_told_of_that_step() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (scenario, journal) = (folder.join("refused.json"), folder.join("refused.ndjson"));
+    fs::write(&scenario, REFUSED).unwrap();
+    let output = run(&[scenario.to_str().unwrap(), "--journal", journal.to_str().unwrap()]);
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert!(report.contains("a user can't join "), "{report}");
+    assert!(report.contains("a user can't invite "), "{report}");
+
+    let journal = fs::read_to_string(journal).unwrap();
+    let records = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let failed = records.filter(|record| record["what"] == "user_failed");
+    let told: Vec<Value> =
+        failed.map(|it| json!([it["because"]["step"], it["action"], it["user"]])).collect();
+    let expected = [
+        json!([1, "join", "@user:b.example"]),
+        json!([2, "join", "@second:b.example"]),
+        json!([3, "invite", "@user:c"]),
+    ];
+    assert_eq!(told, expected);
 }

@@ -113,7 +113,7 @@ pub struct Told {
     /// Whether it is signed.
     pub signed: bool,
     /// Why it is made.
-    pub cause: String,
+    pub cause: Cause,
 }
 
 impl Homeserver {
@@ -124,7 +124,7 @@ impl Homeserver {
         room: &RoomId,
         from: &[OwnedEventId],
         limit: usize,
-        cause: &str,
+        cause: &Cause,
     ) -> Result<Pdus, AskError> {
         let mut path = format!("/_matrix/federation/v1/backfill/{}?limit={limit}", encode(room.as_str()));
         for id in from {
@@ -142,7 +142,7 @@ impl Homeserver {
         latest: &[OwnedEventId],
         earliest: &[OwnedEventId],
         limit: usize,
-        cause: &str,
+        cause: &Cause,
     ) -> Result<Pdus, AskError> {
         let path = format!("/_matrix/federation/v1/get_missing_events/{}", encode(room.as_str()));
         let body = CanonicalBody::fields()
@@ -155,7 +155,7 @@ impl Homeserver {
     }
 
     /// `GET /event/{id}`
-    pub async fn ask_event(&self, to: &ServerName, id: &EventId, cause: &str) -> Result<Pdus, AskError> {
+    pub async fn ask_event(&self, to: &ServerName, id: &EventId, cause: &Cause) -> Result<Pdus, AskError> {
         let path = format!("/_matrix/federation/v1/event/{}", encode(id.as_str()));
         self.ask(to, Method::GET, path, None, cause).await
     }
@@ -166,7 +166,7 @@ impl Homeserver {
         to: &ServerName,
         room: &RoomId,
         id: &EventId,
-        cause: &str,
+        cause: &Cause,
     ) -> Result<Pdus, AskError> {
         let path =
             format!("/_matrix/federation/v1/event_auth/{}/{}", encode(room.as_str()), encode(id.as_str()));
@@ -179,7 +179,7 @@ impl Homeserver {
         to: &ServerName,
         room: &RoomId,
         id: &EventId,
-        cause: &str,
+        cause: &Cause,
     ) -> Result<StateIds, AskError> {
         let (room, id) = (encode(room.as_str()), encode(id.as_str()));
         let path = format!("/_matrix/federation/v1/state_ids/{room}?event_id={id}");
@@ -192,7 +192,7 @@ impl Homeserver {
         to: &ServerName,
         room: &RoomId,
         id: &EventId,
-        cause: &str,
+        cause: &Cause,
     ) -> Result<StatePdus, AskError> {
         let (room, id) = (encode(room.as_str()), encode(id.as_str()));
         let path = format!("/_matrix/federation/v1/state/{room}?event_id={id}");
@@ -206,7 +206,7 @@ impl Homeserver {
         method: Method,
         path: String,
         body: Option<CanonicalBody>,
-        cause: &str,
+        cause: &Cause,
     ) -> Result<T, AskError> {
         let result = self.ask_bytes(to, method, path, body, cause).await;
         match &result {
@@ -245,7 +245,7 @@ impl Homeserver {
         method: Method,
         path: String,
         body: Option<CanonicalBody>,
-        cause: &str,
+        cause: &Cause,
     ) -> Result<Bytes, AskError> {
         let text = body.as_ref().map(|body| body.text().clone()).unwrap_or_default();
         let mut request = request(to, method, path, text, cause);
@@ -278,12 +278,12 @@ impl Homeserver {
     }
 }
 
-fn request(to: &ServerName, method: Method, path: String, body: Bytes, cause: &str) -> Request<Bytes> {
+fn request(to: &ServerName, method: Method, path: String, body: Bytes, cause: &Cause) -> Request<Bytes> {
     let mut request = Request::builder()
         .method(method)
         .uri(path)
         .header(http::header::HOST, to.as_str())
-        .extension(Cause(cause.to_owned()))
+        .extension(cause.clone())
         .body(body)
         .expect("own requests are well-formed");
     if !request.body().is_empty() {

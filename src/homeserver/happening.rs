@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ruma_common::{OwnedEventId, OwnedServerName};
+use ruma_common::{OwnedEventId, OwnedServerName, OwnedUserId};
 
 use crate::{
     matrix::pdu::Pdu,
@@ -34,6 +34,15 @@ pub enum Source {
     OwnStore,
     /// It was imported before the run.
     Import,
+}
+
+/// What own users can want that takes time, and that may fail when nobody waits for it any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserAction {
+    /// This one joins a room.
+    Join(OwnedUserId),
+    /// This one is invited.
+    Invite(OwnedUserId),
 }
 
 /// Something that happened inside a homeserver.
@@ -127,7 +136,7 @@ pub enum Happening {
     /// What an own user wanted could not be done.
     UserFailed {
         /// What it was.
-        action: String,
+        action: UserAction,
         /// Why not.
         reason: String,
     },

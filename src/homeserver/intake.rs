@@ -16,6 +16,7 @@ use crate::{
         pdu::{Limits, Pdu, PduError, UnverifiedPdu},
         version::RoomVersion,
     },
+    ports::Cause,
     room::{Arrival, Judgement, Room, state::StateMap},
 };
 
@@ -135,7 +136,7 @@ impl Homeserver {
             return;
         }
         let path = "/_matrix/key/v2/server".to_owned();
-        let answer = self.ask::<CanonicalJsonObject>(server, Method::GET, path, None, "keys").await;
+        let answer = self.ask::<CanonicalJsonObject>(server, Method::GET, path, None, &Cause::Keys).await;
         if let Ok(document) = answer {
             self.learn_keys(server, &document);
         }
@@ -148,7 +149,7 @@ impl Homeserver {
             server_keys: Vec<CanonicalJsonObject>,
         }
         let path = format!("/_matrix/key/v2/query/{}", super::client::encode(server.as_str()));
-        let answer = self.ask::<Answer>(notary, Method::GET, path, None, "keys").await;
+        let answer = self.ask::<Answer>(notary, Method::GET, path, None, &Cause::Keys).await;
         for document in answer.map(|answer| answer.server_keys).unwrap_or_default() {
             self.learn_keys(server, &document);
         }

@@ -13,11 +13,12 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     Homeserver,
     client::{AskError, JoinTemplate, StatePdus, encode},
-    happening::{Happening, Source},
+    happening::{Happening, Source, UserAction},
     intake::KEY_PAUSES,
 };
 use crate::{
     matrix::{canonical::CanonicalBody, draft::Draft, error::MatrixError, version::RoomVersion},
+    ports::Cause,
     room::Room,
 };
 
@@ -45,7 +46,7 @@ impl Homeserver {
                 server.join_and_catch_up(&room, &user, &via).await
             };
             if let Err(reason) = result {
-                server.see(Happening::UserFailed { action: format!("{user} joins {room}"), reason });
+                server.see(Happening::UserFailed { action: UserAction::Join(user), reason });
             }
         });
     }
@@ -99,7 +100,7 @@ impl Homeserver {
         let (room_part, user_part) = (encode(room.as_str()), encode(user.as_str()));
         let path = format!("/_matrix/federation/v1/make_join/{room_part}/{user_part}?{}", &versions[1..]);
         let template: JoinTemplate = self
-            .ask(via, Method::GET, path, None, "join")
+            .ask(via, Method::GET, path, None, &Cause::Join)
             .await
             .map_err(|error| format!("make_join by {via}: {error}"))?;
         let version: RoomVersion = template
@@ -123,7 +124,8 @@ impl Homeserver {
             encode(join.event_id().as_str())
         );
         let body = CanonicalBody::event(&join);
-        let answer: Result<StatePdus, AskError> = self.ask(via, Method::PUT, path, Some(body), "join").await;
+        let answer: Result<StatePdus, AskError> =
+            self.ask(via, Method::PUT, path, Some(body), &Cause::Join).await;
         let answer = answer.map_err(|error| format!("send_join by {via}: {error}"))?;
         self.enter(room, version, &join, answer, via).await
     }

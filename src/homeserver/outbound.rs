@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     matrix::canonical::CanonicalBody,
+    ports::Cause,
     room::{Room, graph::Standing},
 };
 
@@ -121,7 +122,7 @@ impl Homeserver {
             fields.with("origin_server_ts", &self.now()).with_pdus(pdus).body()
         };
         let path = format!("/_matrix/federation/v1/send/{}", encode(&transaction.id));
-        self.ask::<Value>(destination, Method::PUT, path, Some(body), "push").await.map(|_| ())
+        self.ask::<Value>(destination, Method::PUT, path, Some(body), &Cause::Push).await.map(|_| ())
     }
 
     fn settle_transaction(&self, destination: &ServerName) {

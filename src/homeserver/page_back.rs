@@ -9,9 +9,12 @@ use super::{
     Homeserver,
     happening::{Happening, Source},
 };
-use crate::room::{
-    Arrival, Room,
-    graph::{EventIdx, Standing},
+use crate::{
+    ports::Cause,
+    room::{
+        Arrival, Room,
+        graph::{EventIdx, Standing},
+    },
 };
 
 /// How often a page that brings nothing is tried again before the user gives up.
@@ -112,7 +115,7 @@ impl Homeserver {
             if self.habits.stops_at_creation && !self.lacks_any(room, points) {
                 break;
             }
-            let Ok(answer) = self.ask_backfill(&server, room, points, limit, "page back").await else {
+            let Ok(answer) = self.ask_backfill(&server, room, points, limit, &Cause::PageBack).await else {
                 continue;
             };
             let source = Source::Peer { server: server.clone(), endpoint: "backfill" };

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     matrix::{pdu::Pdu, version::RoomVersion},
+    ports::Cause,
     room::{Arrival, Room, Wants, walk::MISSING_EVENTS_LIMIT_MAX},
 };
 
@@ -300,7 +301,7 @@ impl Homeserver {
     /// Deeper into the gap: `/get_missing_events` from one server after the other until the hole is filled, and
     /// where nobody fills it, the event itself.
     async fn dig(&self, plan: &Plan) {
-        let cause = format!("gap at {}", plan.missing);
+        let cause = Cause::MissingEvent(plan.missing.clone());
         let latest: Vec<_> = plan.waiters.iter().take(NAMED_EVENTS_MAX).cloned().collect();
         for server in plan.servers.iter().take(SERVERS_PER_ATTEMPT) {
             let answer = self
@@ -346,7 +347,7 @@ impl Homeserver {
 
     /// Auth events that are missing: `/event_auth` of an event that waits, then the event itself.
     async fn fetch_auth(&self, plan: &Plan) {
-        let cause = format!("auth event {}", plan.missing);
+        let cause = Cause::AuthEvent(plan.missing.clone());
         for server in plan.servers.iter().take(SERVERS_PER_ATTEMPT) {
             for waiter in plan.waiters.iter().take(1) {
                 let answer = self.ask_event_auth(server, &plan.room, waiter, &cause).await;
@@ -410,7 +411,7 @@ impl Homeserver {
         server: &OwnedServerName,
         id: &EventId,
     ) -> Option<(Arc<Pdu>, Source)> {
-        let answer = self.ask_event(server, id, &format!("gap at {}", plan.missing)).await.ok()?;
+        let answer = self.ask_event(server, id, &Cause::MissingEvent(plan.missing.clone())).await.ok()?;
         let source = Source::Peer { server: server.clone(), endpoint: "event" };
         let pdu = self.verify_one(&plan.room, plan.version, answer.pdus.first()?, &source).await.ok()?;
         if pdu.event_id() != id {
@@ -469,7 +470,7 @@ impl Homeserver {
         if without_edge.contains(server) && self.own_copy(plan).is_none() {
             return false;
         }
-        let cause = format!("state at {at}");
+        let cause = Cause::StateAt(at.to_owned());
         if let Some(own) = self.own_copy(plan).filter(|_| *at == *plan.missing)
             && self.take_if_judgeable(plan, own, &Source::OwnStore)
         {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 use super::{
     Homeserver,
     client::{AskError, encode},
-    happening::{Happening, Source},
+    happening::{Happening, Source, UserAction},
     join::own_join,
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
         pdu::{Limits, MAX_PREV_EVENTS, Pdu},
         version::RoomVersion,
     },
+    ports::Cause,
     room::{Arrival, Room},
 };
 
@@ -110,13 +111,13 @@ impl Homeserver {
         let (server, room_id, user) = (self.clone(), room_id.to_owned(), user.to_owned());
         if self.servers_in(&room_id).contains(user.server_name()) {
             if let Err(reason) = self.send(&room_id, draft) {
-                self.see(Happening::UserFailed { action: format!("invites {user}"), reason });
+                self.see(Happening::UserFailed { action: UserAction::Invite(user), reason });
             }
             return;
         }
         self.spawn_busy(async move {
             if let Err(reason) = server.invite_afar(&room_id, draft, &user).await {
-                server.see(Happening::UserFailed { action: format!("invites {user}"), reason });
+                server.see(Happening::UserFailed { action: UserAction::Invite(user), reason });
             }
         });
     }
@@ -140,7 +141,8 @@ impl Homeserver {
             .with("invite_room_state", &[(); 0])
             .body();
         let to = user.server_name();
-        let answer: Result<Value, AskError> = self.ask(to, Method::PUT, path, Some(body), "invite").await;
+        let answer: Result<Value, AskError> =
+            self.ask(to, Method::PUT, path, Some(body), &Cause::Invite).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let text = RawValue::from_string(answer["event"].to_string()).map_err(|error| error.to_string())?;
         let signed =

@@ -7,14 +7,18 @@ use std::collections::BTreeMap;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
+use serde_json::Value;
 
 use super::record::{Because, Source, What};
+use crate::ports::Cause;
 
 /// What is remembered of the records so far.
 #[derive(Default)]
 pub(crate) struct Causes {
     /// The step that is being played.
     step: Option<usize>,
+    /// Matrix names of the servers, by their names in the scenario.
+    names: Table<String>,
     servers: Servers,
     open: BTreeMap<u64, Open>,
 }
@@ -44,12 +48,38 @@ struct Server {
     exchanges: Table<Table<u64>>,
     /// The last transaction for each destination.
     pushed: Table<u64>,
-    /// The last request that this server made for a reason, such as `gap at $…`.
+    /// The last request that this server made to get at an event that it lacks.
     asked: Table<u64>,
+    /// The last request for a page of history.
+    paged: Option<u64>,
     /// Why each event is missed.
     wanted: Table<Because>,
-    /// The step that last told this server to do something that takes time, by the cause of its requests.
-    doing: BTreeMap<&'static str, usize>,
+    /// The step that last told this server to do something that takes time: for whomever, and for each user by itself.
+    doing: BTreeMap<(Deed, Option<String>), usize>,
+}
+
+/// What a step can set a server to that goes on beyond the moment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Deed {
+    Join,
+    Invite,
+    PageBack,
+    Crash,
+    Restart,
+}
+
+impl Deed {
+    /// What a step with this key sets its server to.
+    fn of(action: &str) -> Option<Self> {
+        match action {
+            "join" => Some(Self::Join),
+            "invite" => Some(Self::Invite),
+            "page_back" => Some(Self::PageBack),
+            "crash" => Some(Self::Crash),
+            "restart" => Some(Self::Restart),
+            _ => None,
+        }
+    }
 }
 
 impl Causes {
@@ -61,11 +91,17 @@ impl Causes {
     pub(crate) fn take(&mut self, server: Option<&str>, what: &What) -> Option<Because> {
         let step = self.step.map(Because::Step);
         match what {
-            What::Step { step, action, .. } => {
+            What::Run { servers, .. } => {
+                self.names.extend(servers.iter().cloned());
+                None
+            }
+            What::Step { step, action, detail } => {
                 self.step = Some(*step);
-                let doing = server.zip(lasting_deed(action));
-                if let Some((server, cause)) = doing {
-                    self.servers.named(server).doing.insert(cause, *step);
+                if let Some((server, deed)) = server.zip(Deed::of(action)) {
+                    let user = self.user(deed, detail);
+                    let doing = &mut self.servers.named(server).doing;
+                    doing.insert((deed, None), *step);
+                    doing.insert((deed, user), *step);
                 }
                 None
             }
@@ -79,6 +115,18 @@ impl Causes {
         }
     }
 
+    /// The user whom a step is about that sets a server to something.
+    fn user(&self, deed: Deed, step: &Value) -> Option<String> {
+        let user = match deed {
+            Deed::Join => step["join"]["by"].as_str()?,
+            Deed::Invite => step["invite"]["user"].as_str()?,
+            Deed::PageBack | Deed::Crash | Deed::Restart => return None,
+        };
+        // By the name of a server its default user is meant.
+        let default = self.names.get(user).map(|name| format!("@user:{name}"));
+        Some(default.unwrap_or_else(|| user.to_owned()))
+    }
+
     fn take_traffic(&mut self, server: &str, what: &What) -> Option<Because> {
         match what {
             What::Request { id, to, endpoint, cause, events, .. } => {
@@ -87,9 +135,13 @@ impl Causes {
                 self.open.insert(*id, open);
                 let own = self.servers.named(server);
                 let because = own.reason(cause, events);
-                set(&mut own.asked, cause, *id);
-                if cause == "push" {
-                    set(&mut own.pushed, to, *id);
+                match cause {
+                    Cause::Push => set(&mut own.pushed, to, *id),
+                    Cause::PageBack => own.paged = Some(*id),
+                    _ => {}
+                }
+                if let Some(event) = cause.event() {
+                    set(&mut own.asked, event.as_str(), *id);
                 }
                 because
             }
@@ -124,18 +176,6 @@ impl Servers {
     }
 }
 
-/// The steps that set a server to work beyond the moment, as the cause that its requests then have.
-fn lasting_deed(action: &str) -> Option<&'static str> {
-    match action {
-        "join" => Some("join"),
-        "invite" => Some("invite"),
-        "page_back" => Some("page back"),
-        "crash" => Some("crash"),
-        "restart" => Some("restart"),
-        _ => None,
-    }
-}
-
 impl Server {
     /// A request or an answer reached this server.
     fn hear<'a>(
@@ -156,21 +196,18 @@ impl Server {
     }
 
     /// Why a request is made that gives this cause and names these events.
-    fn reason(&self, cause: &str, events: &[String]) -> Option<Because> {
-        if let Some(step) = cause.strip_prefix("script, step ") {
-            return step.parse().ok().map(Because::Step);
-        }
-        if let Some(step) = self.doing.get(cause) {
-            return Some(Because::Step(*step));
-        }
-        if let Some(at) = cause.find('$') {
-            let event = &cause[at..];
-            return self.wanted.get(event).or_else(|| self.taken.get(event)).copied();
-        }
+    fn reason(&self, cause: &Cause, events: &[String]) -> Option<Because> {
         match cause {
-            "push" => events.first().and_then(|event| self.taken.get(event)).copied(),
-            "keys" => self.last,
-            _ => None,
+            Cause::Push => events.first().and_then(|event| self.taken.get(event)).copied(),
+            Cause::Keys => self.last,
+            Cause::Join => self.told_to(Deed::Join, None),
+            Cause::Invite => self.told_to(Deed::Invite, None),
+            Cause::PageBack => self.told_to(Deed::PageBack, None),
+            Cause::MissingEvent(id) | Cause::AuthEvent(id) | Cause::StateAt(id) => {
+                self.wanted.get(id.as_str()).or_else(|| self.taken.get(id.as_str())).copied()
+            }
+            Cause::Script { step } => Some(Because::Step(*step)),
+            Cause::Other(_) => None,
         }
     }
 
@@ -200,21 +237,24 @@ impl Server {
                 because
             }
             What::GapClosed { missing } => self.taken.get(missing.as_str()).copied().or(self.last),
-            What::GapStuck { missing, .. } => self.asked_for(missing.as_str()),
-            What::StateTaken { event, .. } => self.asked_for(event.as_str()),
-            What::PagedBack { .. } => self.asked.get("page back").copied().map(Because::Request),
+            What::GapStuck { missing: event, .. } | What::StateTaken { event, .. } => {
+                self.asked.get(event.as_str()).copied().map(Because::Request)
+            }
+            What::PagedBack { .. } => self.paged.map(Because::Request),
             What::FellBehind { to, .. } | What::Undeliverable { to, .. } => {
                 self.pushed.get(to).copied().map(Because::Request)
             }
-            What::UserFailed { action, .. } => step.or_else(|| self.deed(action)),
-            What::Crashed => step.or_else(|| self.deed("crash")),
-            What::Started => self.doing.remove("restart").map(Because::Step),
+            What::UserFailed { action, user, .. } => {
+                step.or_else(|| self.told_to(Deed::of(action)?, user.clone()))
+            }
+            What::Crashed => step.or_else(|| self.told_to(Deed::Crash, None)),
+            What::Started => self.doing.remove(&(Deed::Restart, None)).map(Because::Step),
             _ => None,
         }
     }
 
-    fn deed(&self, action: &str) -> Option<Because> {
-        self.doing.get(action).copied().map(Because::Step)
+    fn told_to(&self, deed: Deed, user: Option<String>) -> Option<Because> {
+        self.doing.get(&(deed, user)).copied().map(Because::Step)
     }
 
     /// How an event came here.
@@ -229,12 +269,5 @@ impl Server {
                 brought.or_else(exchange).copied().map(Because::Request)
             }
         }
-    }
-
-    /// The last request that was made for an event.
-    fn asked_for(&self, event: &str) -> Option<Because> {
-        let reasons = ["gap at", "auth event", "state at"].map(|reason| format!("{reason} {event}"));
-        let last = reasons.iter().filter_map(|reason| self.asked.get(reason)).max();
-        last.copied().map(Because::Request)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Journal, Record, What};
+use super::{Cause, Journal, Record, What};
 use crate::scenario::RECOVERY_ENDPOINTS;
 
 /// A request with what came of it.
@@ -23,7 +23,7 @@ pub struct Exchange<'a> {
     /// Method and path with query.
     pub line: &'a str,
     /// Why it was made.
-    pub cause: &'a str,
+    pub cause: &'a Cause,
     /// The events that it names or carries.
     pub events: &'a [String],
     /// Its `limit`.
@@ -148,7 +148,7 @@ fn take<'a>(exchanges: &mut BTreeMap<u64, Exchange<'a>>, at: usize, record: &'a 
 impl Exchange<'_> {
     /// Whether a step of the scenario made it; the server would not have.
     pub fn is_scripted(&self) -> bool {
-        self.cause.starts_with("script")
+        matches!(self.cause, Cause::Script { .. })
     }
 
     /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the server's.

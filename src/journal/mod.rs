@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod names;
 mod record;
 
+pub use crate::ports::Cause;
 pub(crate) use causes::Causes;
 pub use record::{Because, End, Expectation, JOURNAL_VERSION, Record, Source, Violation, What};
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, value::RawValue};
 
-use crate::room::graph::Standing;
+use crate::{ports::Cause, room::graph::Standing};
 
 /// The version of the format, in the first record.
 pub const JOURNAL_VERSION: u32 = 1;
@@ -112,7 +112,8 @@ pub enum What {
         /// Method and path with query.
         line: String,
         /// Why it is made.
-        cause: String,
+        #[schemars(with = "String")]
+        cause: Cause,
         /// The events that it names or carries, in order.
         events: Vec<String>,
         /// `limit`, if it has one.
@@ -306,8 +307,11 @@ pub enum What {
     },
     /// What a user wanted could not be done.
     UserFailed {
-        /// What it was.
+        /// What it was: the key of the step.
         action: String,
+        /// Who was to join or to be invited, if the server began with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
         /// Why not.
         reason: String,
     },

@@ -260,7 +260,9 @@ fn trouble(what: &What) -> Option<Told> {
         What::Undeliverable { to, event, reason } => {
             Told::bad(format!("can't deliver {} to {to}", short(event)), reason)
         }
-        What::UserFailed { action, reason } => Told::bad(format!("a user can't {}", words(action)), reason),
+        What::UserFailed { action, reason, .. } => {
+            Told::bad(format!("a user can't {}", words(action)), reason)
+        }
         What::Expected(Expectation { step, met: false, message }) => {
             Told::bad(format!("gets another answer than step {step} expects"), message)
         }

@@ -14,7 +14,7 @@ use ruma_common::OwnedEventId;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    homeserver::happening::{Happening, Observer, Source},
+    homeserver::happening::{Happening, Observer, Source, UserAction},
     journal::{self, Causes, Record, What},
     matrix::{
         canonical::Carried,
@@ -199,7 +199,7 @@ impl Traffic for Recorder {
     fn sent(&self, from: &str, to: &str, request: &Request<Bytes>) -> RequestId {
         let id = self.next_request.replace(self.next_request.get() + 1);
         let asked = Asked::read(request, |pdu| self.id_of(pdu));
-        let cause = request.extensions().get::<Cause>().map_or_else(String::new, |cause| cause.0.clone());
+        let cause = request.extensions().get::<Cause>().cloned();
         let endpoint = endpoint(request.uri().path());
         let pushed = if endpoint == "send" { asked.events.clone() } else { Vec::new() };
         let open = OpenRequest { from: from.into(), to: to.into(), pushed, failed: false };
@@ -211,7 +211,7 @@ impl Traffic for Recorder {
                 to: to.to_owned(),
                 endpoint: endpoint.to_owned(),
                 line: format!("{} {}", request.method(), request.uri()),
-                cause,
+                cause: cause.unwrap_or_else(|| Cause::Other(String::new())),
                 events: asked.events,
                 limit: asked.limit,
                 earliest: asked.earliest,
@@ -442,7 +442,13 @@ impl Observer for ServerObserver {
             Happening::Undeliverable { destination, event_id, reason } => {
                 What::Undeliverable { to: recorder.name(destination.as_str()), event: event_id, reason }
             }
-            Happening::UserFailed { action, reason } => What::UserFailed { action, reason },
+            Happening::UserFailed { action, reason } => {
+                let (action, user) = match action {
+                    UserAction::Join(user) => ("join", user),
+                    UserAction::Invite(user) => ("invite", user),
+                };
+                What::UserFailed { action: action.to_owned(), user: Some(user.to_string()), reason }
+            }
             Happening::Joined { event_id, via } => {
                 What::Joined { event: event_id, via: recorder.name(via.as_str()) }
             }

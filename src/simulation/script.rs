@@ -30,6 +30,7 @@ use crate::{
         version::RoomVersion,
     },
     network::traffic::{Disturbance, RequestId, Script, Scripted, Side},
+    ports::Cause,
     room::Room,
     scenario::{Answer, AnswerExpected, Ask, Craft, EventRef, Push},
 };
@@ -396,7 +397,7 @@ impl Player<'_> {
         let to = ruma_common::ServerName::parse(self.scenario.matrix_name(to)).expect("checked");
         let (recorder, version) = (self.recorder.clone(), self.version);
         let host = self.host_by_name(server.name());
-        let told = Told { method, path, body, signed, cause: format!("script, step {step}") };
+        let told = Told { method, path, body, signed, cause: Cause::Script { step } };
         server.ask_as_told(&to, told, move |answer| {
             let Some(expected) = expected else { return };
             let message = match answer {

@@ -72,7 +72,7 @@ impl Player<'_> {
                 Action::Answer(answer) => Some(answer.server.clone()),
                 _ => author(action).map(|user| self.host_of(user)),
             };
-            let failed = What::UserFailed { action: action.key().to_owned(), reason };
+            let failed = What::UserFailed { action: action.key().to_owned(), user: None, reason };
             self.recorder.record(host.as_deref(), failed);
         }
     }

@@ -365,7 +365,8 @@ impl<'a> Case<'a> {
     /// What came of the questions for an event.
     fn asked(&self, event: &str, server: &str) -> String {
         let asked = self.exchanges.values().filter(|exchange| exchange.from == server);
-        let asked: Vec<_> = asked.filter(|exchange| exchange.cause.contains(event)).collect();
+        let is_after = |exchange: &&Exchange<'_>| exchange.cause.event().is_some_and(|id| id == event);
+        let asked: Vec<_> = asked.filter(is_after).collect();
         if asked.is_empty() {
             return format!("{server} asked nobody for it");
         }

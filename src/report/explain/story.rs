@@ -3,7 +3,7 @@
 use super::{Case, Moment, exchange::told};
 use crate::{
     check::list,
-    journal::{Because, Record, Source, What, exchange::Exchange},
+    journal::{Because, Cause, Record, Source, What, exchange::Exchange},
     report::text::{seconds, shortened as short},
     room::graph::Standing,
 };
@@ -104,7 +104,8 @@ impl<'a> Case<'a> {
             }
             What::Request { id, to, endpoint, cause, .. } => {
                 let exchange = self.exchanges.get(id)?;
-                if !cause.ends_with(event) && !exchange.gives(event) {
+                let is_after = cause.event().is_some_and(|id| id == event);
+                if !is_after && !exchange.gives(event) {
                     return None;
                 }
                 let (wanted, end) = purpose(exchange, cause, event);
@@ -149,27 +150,21 @@ impl<'a> Case<'a> {
 }
 
 /// What a server asks for, as seen from an event, and what it wants that for.
-fn purpose(exchange: &Exchange<'_>, cause: &str, event: &str) -> (String, String) {
-    let other = |id: &str| if id == event { "it".to_owned() } else { short(id) };
-    let Some((what, id)) = cause.rsplit_once(' ').filter(|(_, id)| id.starts_with('$')) else {
-        let wanted = match cause {
-            "page back" => "for what came before".to_owned(),
-            "join" => "to join".to_owned(),
-            other => format!("({other})"),
-        };
-        return (wanted, String::new());
-    };
+fn purpose(exchange: &Exchange<'_>, cause: &Cause, event: &str) -> (String, String) {
+    let named = |id: &str| if id == event { "it".to_owned() } else { short(id) };
     // The question may be about another event of the same hole.
-    if let ("event", [asked]) = (exchange.endpoint, exchange.events)
-        && asked != id
+    if let (Some(wanted), "event", [asked]) = (cause.event(), exchange.endpoint, exchange.events)
+        && *asked != *wanted
     {
-        return (format!("for {}", other(asked)), format!(", to get to {}", other(id)));
+        return (format!("for {}", named(asked)), format!(", to get to {}", named(wanted.as_str())));
     }
-    let wanted = match what {
-        "state at" => format!("for the state at {}", other(id)),
-        "auth event" => format!("for {} as an auth event", other(id)),
-        "gap at" => format!("for {}", other(id)),
-        what => format!("for {} ({what})", other(id)),
+    let wanted = match cause {
+        Cause::PageBack => "for what came before".to_owned(),
+        Cause::Join => "to join".to_owned(),
+        Cause::StateAt(id) => format!("for the state at {}", named(id.as_str())),
+        Cause::AuthEvent(id) => format!("for {} as an auth event", named(id.as_str())),
+        Cause::MissingEvent(id) => format!("for {}", named(id.as_str())),
+        other => format!("({other})"),
     };
     (wanted, String::new())
 }
