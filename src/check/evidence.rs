@@ -28,7 +28,7 @@ use crate::{
         version::RoomVersion,
     },
     room::{Arrival, Room, answer_order::AnswerOrder, graph::Standing},
-    scenario::{Action, Expect, RECOVERY_ENDPOINTS, Scenario},
+    scenario::{Action, Expect, LieAction, RECOVERY_ENDPOINTS, Scenario},
 };
 
 /// Why a journal is no evidence.
@@ -859,10 +859,12 @@ fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {
 fn told(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
     let actions = scenario.timeline.iter().map(|step| &step.action);
     let told = actions.filter_map(|action| match action {
-        Action::Answer(answer) if answer.endpoint == "event" => {
+        Action::Lie(LieAction::Answer(answer)) if answer.endpoint == "event" => {
             Some((answer.server.as_str(), answer.about.as_deref()))
         }
-        Action::Lies(lies) if lies.endpoint.as_deref().is_none_or(|endpoint| endpoint == "event") => {
+        Action::Lie(LieAction::Lies(lies))
+            if lies.endpoint.as_deref().is_none_or(|endpoint| endpoint == "event") =>
+        {
             Some((lies.server.as_str(), None))
         }
         _ => None,
@@ -872,8 +874,8 @@ fn told(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
 
 fn told_by(action: &Action) -> Vec<(&str, &str)> {
     match action {
-        Action::Answer(answer) => vec![(answer.server.as_str(), answer.endpoint.as_str())],
-        Action::Lies(lies) => match &lies.endpoint {
+        Action::Lie(LieAction::Answer(answer)) => vec![(answer.server.as_str(), answer.endpoint.as_str())],
+        Action::Lie(LieAction::Lies(lies)) => match &lies.endpoint {
             Some(endpoint) => vec![(lies.server.as_str(), endpoint.as_str())],
             None => RECOVERY_ENDPOINTS.iter().map(|endpoint| (lies.server.as_str(), *endpoint)).collect(),
         },

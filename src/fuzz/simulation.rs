@@ -279,7 +279,7 @@ pub(super) fn written() -> Vec<(&'static str, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{Action, Step};
+    use crate::scenario::{Action, SendAction, Step};
 
     #[test]
     fn an_empty_tape_is_a_run_without_faults() {
@@ -292,7 +292,7 @@ mod tests {
         let tape: Vec<u8> = (0..70_u8).map(|n| n.wrapping_mul(37)).collect();
         let steps = |length: usize| {
             let timeline = Tape(tape[..length].to_vec()).scenario(None).timeline;
-            let counts = |step: &Step| matches!(&step.action, Action::Message(message) if message.count > 1);
+            let counts = |step: &Step| matches!(&step.action, Action::Send(SendAction::Message(message)) if message.count > 1);
             timeline.into_iter().filter(counts).collect::<Vec<_>>()
         };
         let whole = steps(tape.len());
