@@ -2,7 +2,7 @@
 
 use backfire::{
     journal::{End, What},
-    scenario::{Action, Scenario},
+    scenario::{Action, FaultAction, Scenario},
     simulation::{Options, simulate},
 };
 
@@ -12,7 +12,7 @@ const SCENARIO: &str = include_str!("../scenarios/restart-in-recovery.json");
 fn crashing(after_writes: u32) -> Scenario {
     let mut scenario = Scenario::parse(SCENARIO, "restart-in-recovery.json").unwrap();
     let crash = scenario.timeline.iter_mut().find_map(|step| match &mut step.action {
-        Action::Crash(crash) => Some(crash),
+        Action::Fault(FaultAction::Crash(crash)) => Some(crash),
         _ => None,
     });
     crash.expect("the scenario has a crash").after_writes = Some(after_writes);

@@ -10,31 +10,26 @@ use std::{
 use backfire::{
     campaign::play::play,
     journal::What,
-    scenario::{Action, Disturb, Disturbance, Lie, Scenario, Side},
+    scenario::{
+        Action, Disturb, Disturbance, Family, FaultAction, HealAction, Lie, LieAction, Scenario, SendAction,
+        Side, UserAction,
+    },
     simulation::Fabric,
 };
 
 /// Chance decides otherwise for each.
 const SEEDS: std::ops::Range<u64> = 0..3;
 
-/// What there is besides the ways in which a single message goes wrong. A message that is answered by something in
-/// between is one kind for each status.
+/// What there is besides the faults of the format and the ways in which a single message goes wrong. A message that is
+/// answered by something in between is one kind for each status.
 const KINDS: &[&str] = &[
-    "partition",
     "partition of three groups",
-    "cut",
     "silence one way",
     "silence both ways",
-    "heal",
     "heal of one link",
-    "latency",
     "jitter",
-    "crash",
     "crash between two writes",
-    "restart",
     "clock that is wrong",
-    "clock that jumps",
-    "new key",
     "key that expires",
     "server that leaves and comes back",
     "answer to the third /backfill lost",
@@ -53,14 +48,18 @@ fn every_kind_of_fault_is_in_a_kept_scenario() {
     let ways = ["lose", "delay", "truncate", "break", "status", "drip", "hang"];
     wanted.extend(ways.iter().flat_map(|way| ["request", "answer"].map(|side| format!("{way} {side}"))));
     wanted.insert("duplicate request".to_owned());
+    wanted.extend(
+        [Family::Fault, Family::Heal].iter().flat_map(|family| family.keys()).map(ToString::to_string),
+    );
     let never: Vec<&String> = wanted.difference(&played).collect();
     assert!(never.is_empty(), "no kept scenario has {never:?}");
 }
 
 #[test]
 fn every_lie_is_told_in_a_kept_scenario() {
-    let lies =
-        |scenario: &&Scenario| scenario.timeline.iter().any(|step| matches!(step.action, Action::Lies(_)));
+    let lies = |scenario: &&Scenario| {
+        scenario.timeline.iter().any(|step| matches!(step.action, Action::Lie(LieAction::Lies(_))))
+    };
     let mut told: BTreeSet<String> = BTreeSet::new();
     for scenario in kept().iter().filter(lies) {
         for record in play(scenario, 0, Fabric::Direct).unwrap().journal.records {
@@ -100,17 +99,18 @@ fn kept() -> Vec<Scenario> {
 
 /// The kinds of faults of a scenario.
 fn faults(scenario: &Scenario) -> Vec<String> {
-    let mut faults: Vec<String> =
-        scenario.timeline.iter().flat_map(|step| of_action(&step.action)).map(ToOwned::to_owned).collect();
+    let actions = || scenario.timeline.iter().map(|step| &step.action);
+    let mut faults: Vec<String> = actions().map(|action| action.key().to_owned()).collect();
+    faults.extend(actions().flat_map(of_action).map(ToOwned::to_owned));
     let disturbed = scenario.timeline.iter().filter_map(|step| match &step.action {
-        Action::Disturb(disturb) => Some(disturb),
+        Action::Fault(FaultAction::Disturb(disturb)) => Some(disturb),
         _ => None,
     });
     faults.extend(disturbed.flat_map(of_message));
     let servers = || scenario.servers.values();
     let links = scenario.links.values();
-    let leaves = |action: &Action| matches!(action, Action::Leave(_));
-    let returns = |action: &Action| matches!(action, Action::Join(_));
+    let leaves = |action: &Action| matches!(action, Action::Send(SendAction::Leave(_)));
+    let returns = |action: &Action| matches!(action, Action::User(UserAction::Join(_)));
     let first_leave = scenario.timeline.iter().position(|step| leaves(&step.action));
     let comes_back =
         first_leave.is_some_and(|leave| scenario.timeline[leave..].iter().any(|step| returns(&step.action)));
@@ -124,40 +124,25 @@ fn faults(scenario: &Scenario) -> Vec<String> {
     faults
 }
 
-fn of_action(action: &Action) -> Vec<&'static str> {
+/// What there is to a fault besides its key.
+fn of_action(action: &Action) -> Option<&'static str> {
     match action {
-        Action::Partition(partition) if partition.groups.len() > 2 => {
-            vec!["partition", "partition of three groups"]
+        Action::Fault(FaultAction::Partition(partition)) if partition.groups.len() > 2 => {
+            Some("partition of three groups")
         }
-        Action::Partition(_) => vec!["partition"],
-        Action::Cut(_) => vec!["cut"],
-        Action::Silence(silence) if silence.both => vec!["silence both ways"],
-        Action::Silence(_) => vec!["silence one way"],
-        Action::Heal(heal) if heal.between.is_some() => vec!["heal of one link"],
-        Action::Heal(_) => vec!["heal"],
-        Action::Latency(_) => vec!["latency"],
-        Action::Crash(crash) if crash.after_writes.is_some() => vec!["crash between two writes"],
-        Action::Crash(_) => vec!["crash"],
-        Action::Restart(_) => vec!["restart"],
-        Action::Clock(_) => vec!["clock that jumps"],
-        Action::RotateKey(_) => vec!["new key"],
-        _ => Vec::new(),
+        Action::Fault(FaultAction::Silence(silence)) if silence.both => Some("silence both ways"),
+        Action::Fault(FaultAction::Silence(_)) => Some("silence one way"),
+        Action::Fault(FaultAction::Crash(crash)) if crash.after_writes.is_some() => {
+            Some("crash between two writes")
+        }
+        Action::Heal(HealAction::Heal(heal)) if heal.between.is_some() => Some("heal of one link"),
+        _ => None,
     }
 }
 
 fn of_message(disturb: &Disturb) -> Vec<String> {
     let is_answer = disturb.side == Side::Answer;
-    let way = match &disturb.how {
-        Disturbance::Lose => "lose",
-        Disturbance::Delay(_) => "delay",
-        Disturbance::Duplicate(_) => "duplicate",
-        Disturbance::Truncate(_) => "truncate",
-        Disturbance::Break => "break",
-        Disturbance::Status(_) => "status",
-        Disturbance::Drip(_) => "drip",
-        Disturbance::Hang => "hang",
-    };
-    let mut kinds = vec![format!("{way} {}", if is_answer { "answer" } else { "request" })];
+    let mut kinds = vec![format!("{} {}", disturb.how.name(), if is_answer { "answer" } else { "request" })];
     match &disturb.how {
         Disturbance::Status(status) => kinds.push(match status.retry_after {
             Some(_) => format!("status {} with a time to wait", status.code),

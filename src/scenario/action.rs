@@ -9,16 +9,14 @@ mod read;
 mod script;
 mod talk;
 
-pub use disturb::{Disturb, Disturbance, ErrorStatus, Side};
-pub use fault::{Clock, Crash, Cut, Heal, Latency, Partition, Restart, RotateKey, Silence};
-pub use lie::{Lie, Lies, Told};
-pub use member::{Ban, Invite, Join, Kick, Leave, Profile, Unban};
-pub use read::{PageBack, Pages};
-pub use script::{Answer, AnswerExpected, Ask, Craft, EventRef, Push, RECOVERY_ENDPOINTS};
+pub use disturb::*;
+pub use fault::*;
+pub use lie::*;
+pub use member::*;
+pub use read::*;
+pub use script::*;
 pub(super) use script::{is_label, labels};
-pub use talk::{
-    Content, HistoryVisibilityChange, JoinRuleChange, Message, PowerLevels, Redact, ServerAcl, State, Topic,
-};
+pub use talk::*;
 
 use super::check::World;
 use super::mistake::Mistake;

@@ -18,7 +18,7 @@ use super::names::{ServerName, UserRef};
 use super::room::Room;
 use super::serde_words::explain;
 use super::server::{MAX_SERVERS, Server, check_servers};
-use super::step::{Step, check_timeline};
+use super::step::{Action, Actor, Step, check_timeline};
 use super::time::SimDuration;
 use crate::matrix::version::{RoomVersion, RoomVersionError};
 
@@ -216,6 +216,14 @@ impl Scenario {
     /// The server that a user belongs to; nothing for users that a checked scenario cannot name.
     pub fn server_of(&self, user: &UserRef) -> Option<&str> {
         World(&self.servers).server_of(user)
+    }
+
+    /// The server on which an action happens, if it is one.
+    pub fn server_acting(&self, action: &Action) -> Option<&str> {
+        match action.actor()? {
+            Actor::User(user) => self.server_of(user),
+            Actor::Server(server) => self.servers.get_key_value(server).map(|(name, _)| name.as_str()),
+        }
     }
 
     /// The full user id of a user.

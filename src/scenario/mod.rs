@@ -24,12 +24,7 @@ mod step;
 pub(crate) mod suggest;
 mod time;
 
-pub use action::{
-    Answer, AnswerExpected, Ask, Ban, Clock, Content, Craft, Crash, Cut, Disturb, Disturbance, ErrorStatus,
-    EventRef, Heal, HistoryVisibilityChange, Invite, Join, JoinRuleChange, Kick, Latency, Leave, Lie, Lies,
-    Message, PageBack, Pages, Partition, PowerLevels, Profile, Push, RECOVERY_ENDPOINTS, Redact, Restart,
-    RotateKey, ServerAcl, Side, Silence, State, Told, Topic, Unban,
-};
+pub use action::*;
 pub use error::{Place, ScenarioError};
 pub use expect::{Expect, RequestLimits, Stands, Verdict};
 pub use format::{MAX_FILE_BYTES, MAX_STEPS, Origin, Scenario};
@@ -40,5 +35,7 @@ pub use planted::PLANTED;
 pub use room::{CreatedRoom, HistoryVisibility, Holdings, ImportedRoom, JoinRule, Room};
 pub use schema::schema;
 pub use server::{MAX_SERVERS, Server};
-pub use step::{Action, Step};
+pub use step::{
+    Action, Actor, Family, FaultAction, HealAction, LieAction, ScriptAction, SendAction, Step, UserAction,
+};
 pub use time::{MAX_DURATION_MS, SignedDuration, SimDuration, SimTime};

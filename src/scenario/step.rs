@@ -13,8 +13,9 @@ use super::action::{self, Checked};
 use super::check::{World, is_word};
 use super::collect::{Object, Refuse};
 use super::mistake::{Mistake, complaint, quote};
+use super::names::UserRef;
 use super::suggest;
-use super::time::SimTime;
+use super::time::{SimDuration, SimTime};
 
 /// A moment, and what happens at it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,91 +32,190 @@ pub struct Step {
 
 impl Step {
     /// A step without label and note.
-    pub fn new(at: SimTime, action: Action) -> Self {
-        Self { at, action, label: None, note: None }
+    pub fn new(at: SimTime, action: impl Into<Action>) -> Self {
+        Self { at, action: action.into(), label: None, note: None }
     }
 }
 
+/// Who does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor<'a> {
+    /// A user, by a server.
+    User(&'a UserRef),
+    /// A server.
+    Server(&'a str),
+}
+
 macro_rules! actions {
-    ($($key:literal $variant:ident $events:literal $doc:literal,)*) => {
-        /// What a step does.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    ($($about:literal $family:ident $actions:ident {
+        $($key:literal $action:ident $actor:tt $lasts:tt $doc:literal,)*
+    })*) => {
+        /// What a step does, by the family that it is of.
+        #[derive(Debug, Clone, PartialEq)]
         pub enum Action {
             $(
-                #[doc = $doc]
-                #[serde(rename = $key)]
-                $variant(action::$variant),
+                #[doc = $about]
+                $family($actions),
             )*
         }
 
-        const STEP_KEYS: &[&str] = &[$($key,)* "at", "as", "note"];
+        /// Actions that readers of a run treat alike.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Family {
+            $(
+                #[doc = $about]
+                $family,
+            )*
+        }
 
-        impl Action {
-            /// The key of the action in a step.
-            pub fn key(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $key,)* }
+        $(
+            #[doc = $about]
+            #[derive(Debug, Clone, PartialEq)]
+            pub enum $actions {
+                $(
+                    #[doc = $doc]
+                    $action(action::$action),
+                )*
             }
 
-            /// Whether the action makes an event, which a label can name.
-            pub fn makes_event(&self) -> bool {
-                match self { $(Self::$variant(_) => $events,)* }
+            $(
+                impl From<action::$action> for Action {
+                    fn from(action: action::$action) -> Self {
+                        Self::$family($actions::$action(action))
+                    }
+                }
+            )*
+        )*
+
+        const STEP_KEYS: &[&str] = &[$($($key,)*)* "at", "as", "note"];
+
+        impl Family {
+            /// The keys of its actions.
+            pub fn keys(self) -> &'static [&'static str] {
+                match self { $(Self::$family => &[$($key),*],)* }
+            }
+        }
+
+        impl Action {
+            /// Its family.
+            pub fn family(&self) -> Family {
+                match self { $(Self::$family(_) => Family::$family,)* }
+            }
+
+            /// The key of the action in a step.
+            pub fn key(&self) -> &'static str {
+                match self { $($(Self::$family($actions::$action(_)) => $key,)*)* }
+            }
+
+            /// Who does it; nobody where it befalls the network.
+            pub fn actor(&self) -> Option<Actor<'_>> {
+                match self { $($(Self::$family($actions::$action(_action)) => actor!(_action $actor),)*)* }
+            }
+
+            /// How long it lasts, if it ends by itself.
+            pub fn lasting(&self) -> Option<SimDuration> {
+                match self { $($(Self::$family($actions::$action(_action)) => lasting!(_action $lasts),)*)* }
             }
 
             fn check(&self, world: World<'_>) -> Result<(), Mistake> {
-                match self { $(Self::$variant(action) => action.check(world),)* }
+                match self { $($(Self::$family($actions::$action(action)) => action.check(world),)*)* }
             }
 
             fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-                match self { $(Self::$variant(action) => map.serialize_entry($key, action),)* }
+                match self {
+                    $($(Self::$family($actions::$action(action)) => map.serialize_entry($key, action),)*)*
+                }
             }
 
             /// Reads the value under an action's key; nothing if there is no such action, and the value is still there.
             fn read<'de, A: de::MapAccess<'de>>(key: &str, map: &mut A) -> Result<Option<Self>, A::Error> {
                 match key {
-                    $($key => map.next_value_seed(Object::new()).map(|action| Some(Self::$variant(action))),)*
+                    $($($key => map.next_value_seed(Object::<action::$action>::new()).map(|read| Some(read.into())),)*)*
                     _ => Ok(None),
                 }
             }
 
             fn schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
-                vec![$(($key, generator.subschema_for::<action::$variant>()),)*]
+                vec![$($(($key, generator.subschema_for::<action::$action>()),)*)*]
             }
         }
     };
 }
 
+macro_rules! actor {
+    ($action:ident by) => {
+        Some(Actor::User(&$action.by))
+    };
+    ($action:ident -) => {
+        None
+    };
+    ($action:ident $server:ident) => {
+        Some(Actor::Server(&$action.$server))
+    };
+}
+
+macro_rules! lasting {
+    ($action:ident for) => {
+        $action.lasting
+    };
+    ($action:ident -) => {
+        None
+    };
+}
+
+// By family: key, struct, the field that says who acts, whether it can have a `for`.
 actions! {
-    "message" Message true "A user sends messages.",
-    "state" State true "A user sends a state event of any type.",
-    "topic" Topic true "A user sets the room's topic.",
-    "power_levels" PowerLevels true "A user changes power levels.",
-    "join_rule" JoinRuleChange true "A user changes who may join.",
-    "history_visibility" HistoryVisibilityChange true "A user changes who may see earlier events.",
-    "server_acl" ServerAcl true "A user sets the list of servers that may take part.",
-    "profile" Profile true "A member changes their name.",
-    "redact" Redact true "A user redacts an event.",
-    "join" Join false "A user joins the room.",
-    "invite" Invite false "A user invites another.",
-    "leave" Leave true "A user leaves the room.",
-    "kick" Kick true "A user removes another from the room.",
-    "ban" Ban true "A user bans another from the room.",
-    "unban" Unban true "A user lifts the ban of another.",
-    "page_back" PageBack false "A user of a server scrolls back.",
-    "partition" Partition false "The network falls into groups.",
-    "cut" Cut false "Connections break one way.",
-    "silence" Silence false "Packets vanish without a sign.",
-    "heal" Heal false "Partitions, cuts and silences end.",
-    "latency" Latency false "Packets take another time, in one direction.",
-    "disturb" Disturb false "Single messages go wrong on the way.",
-    "crash" Crash false "A server stops at once.",
-    "restart" Restart false "A crashed server starts again.",
-    "clock" Clock false "A server's clock jumps.",
-    "rotate_key" RotateKey false "A server signs with a new key.",
-    "lie" Lies false "A server lies in its answers.",
-    "craft" Craft true "An event is made to measure.",
-    "push" Push false "A server sends a transaction with events of choice.",
-    "ask" Ask false "A server asks another one question.",
-    "answer" Answer false "A server gives a scripted answer instead of its own.",
+    "A user sends an event." Send SendAction {
+        "message" Message by - "A user sends messages.",
+        "state" State by - "A user sends a state event of any type.",
+        "topic" Topic by - "A user sets the room's topic.",
+        "power_levels" PowerLevels by - "A user changes power levels.",
+        "join_rule" JoinRuleChange by - "A user changes who may join.",
+        "history_visibility" HistoryVisibilityChange by - "A user changes who may see earlier events.",
+        "server_acl" ServerAcl by - "A user sets the list of servers that may take part.",
+        "profile" Profile by - "A member changes their name.",
+        "redact" Redact by - "A user redacts an event.",
+        "leave" Leave by - "A user leaves the room.",
+        "kick" Kick by - "A user removes another from the room.",
+        "ban" Ban by - "A user bans another from the room.",
+        "unban" Unban by - "A user lifts the ban of another.",
+    }
+    "A user asks for what a server needs others for." User UserAction {
+        "join" Join by - "A user joins the room.",
+        "invite" Invite by - "A user invites another.",
+        "page_back" PageBack server - "A user of a server scrolls back.",
+    }
+    "Something befalls servers, or the network between them." Fault FaultAction {
+        "partition" Partition - for "The network falls into groups.",
+        "cut" Cut - for "Connections break one way.",
+        "silence" Silence - for "Packets vanish without a sign.",
+        "latency" Latency - for "Packets take another time, in one direction.",
+        "disturb" Disturb - for "Single messages go wrong on the way.",
+        "crash" Crash server - "A server stops at once.",
+        "clock" Clock server - "A server's clock jumps.",
+        "rotate_key" RotateKey server - "A server signs with a new key.",
+    }
+    "A fault is over." Heal HealAction {
+        "heal" Heal - - "Partitions, cuts and silences end.",
+        "restart" Restart server - "A crashed server starts again.",
+    }
+    "A server is told what to say to others." Script ScriptAction {
+        "craft" Craft by - "An event is made to measure.",
+        "push" Push from - "A server sends a transaction with events of choice.",
+        "ask" Ask from - "A server asks another one question.",
+    }
+    "A server is told what to answer." Lie LieAction {
+        "lie" Lies server for "A server lies in its answers.",
+        "answer" Answer server - "A server gives a scripted answer instead of its own.",
+    }
+}
+
+impl Action {
+    /// Whether the action makes an event, which a label can name.
+    pub fn makes_event(&self) -> bool {
+        matches!(self, Self::Send(_) | Self::Script(ScriptAction::Craft(_)))
+    }
 }
 
 impl Serialize for Step {
@@ -279,7 +379,7 @@ impl<'a> SoFar<'a> {
                 "remove `as`",
             );
         }
-        if matches!(&step.action, Action::Message(message) if message.count > 1) {
+        if matches!(&step.action, Action::Send(SendAction::Message(message)) if message.count > 1) {
             return wrong(
                 "this step makes more than one event".to_owned(),
                 "send the labelled message in its own step",
@@ -293,17 +393,17 @@ impl<'a> SoFar<'a> {
 
     fn follow(&mut self, step: &'a Step) -> Result<(), Mistake> {
         match &step.action {
-            Action::Crash(crash) if !self.down.insert(&crash.server) => {
+            Action::Fault(FaultAction::Crash(crash)) if !self.down.insert(&crash.server) => {
                 Err(Mistake::at("server", format!("`{}` has crashed already", crash.server))
                     .help("restart it first")
                     .under("crash"))
             }
-            Action::Restart(restart) if !self.down.remove(restart.server.as_str()) => {
+            Action::Heal(HealAction::Restart(restart)) if !self.down.remove(restart.server.as_str()) => {
                 Err(Mistake::at("server", format!("`{}` is running", restart.server))
                     .help("only a crashed server can restart")
                     .under("restart"))
             }
-            Action::Redact(redact)
+            Action::Send(SendAction::Redact(redact))
                 if action::is_label(&redact.event) && !self.labels.contains(redact.event.as_str()) =>
             {
                 let what = format!("no earlier step has the label {}", quote(&redact.event));
@@ -311,13 +411,15 @@ impl<'a> SoFar<'a> {
                 let help = known.unwrap_or_else(|| "give the event's step a label with `as`".to_owned());
                 Err(Mistake::at("event", what).help(help).under("redact"))
             }
-            Action::Craft(craft) => {
+            Action::Script(ScriptAction::Craft(craft)) => {
                 let (prev, auth) = (craft.prev.as_deref(), craft.auth.as_deref());
                 self.known("craft", &[("prev", prev.unwrap_or(&[])), ("auth", auth.unwrap_or(&[]))])
             }
-            Action::Push(push) => self.known("push", &[("events", &push.events)]),
-            Action::Ask(ask) => self.known("ask", &[("events", &ask.events), ("earliest", &ask.earliest)]),
-            Action::Answer(answer) => {
+            Action::Script(ScriptAction::Push(push)) => self.known("push", &[("events", &push.events)]),
+            Action::Script(ScriptAction::Ask(ask)) => {
+                self.known("ask", &[("events", &ask.events), ("earliest", &ask.earliest)])
+            }
+            Action::Lie(LieAction::Answer(answer)) => {
                 let events = answer.events.as_deref().unwrap_or(&[]);
                 self.known("answer", &[("events", events), ("auth", &answer.auth)])
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::scenario::{Action, Scenario, SimDuration};
+use crate::scenario::{Action, Scenario, SendAction};
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,27 +27,15 @@ pub(super) fn agenda(scenario: &Scenario) -> BTreeMap<u64, Vec<Deed>> {
     for (step, what) in scenario.timeline.iter().enumerate() {
         let at = what.at.as_millis();
         let (count, every) = match &what.action {
-            Action::Message(message) => (message.count, message.every.as_millis()),
+            Action::Send(SendAction::Message(message)) => (message.count, message.every.as_millis()),
             _ => (1, 0),
         };
         for time in 0..count {
             agenda.entry(at + u64::from(time) * every).or_default().push(Deed::Play { step, time });
         }
-        if let Some(lasting) = lasting(&what.action) {
+        if let Some(lasting) = what.action.lasting() {
             agenda.entry(at + lasting.as_millis()).or_default().push(Deed::End { step });
         }
     }
     agenda
-}
-
-fn lasting(action: &Action) -> Option<SimDuration> {
-    match action {
-        Action::Partition(fault) => fault.lasting,
-        Action::Cut(fault) => fault.lasting,
-        Action::Silence(fault) => fault.lasting,
-        Action::Latency(fault) => fault.lasting,
-        Action::Disturb(fault) => fault.lasting,
-        Action::Lies(lies) => lies.lasting,
-        _ => None,
-    }
 }

@@ -95,7 +95,7 @@ impl Disturbances {
     ) -> Vec<(&'static str, Effect)> {
         let active = self.0.borrow();
         let hits = active.iter().filter(|active| active.fits(way, asker, server, endpoint) && active.hits());
-        hits.map(|active| effect(&active.what.how)).collect()
+        hits.map(|active| (active.what.how.name(), effect(&active.what.how))).collect()
     }
 }
 
@@ -118,16 +118,16 @@ impl Active {
     }
 }
 
-fn effect(how: &Disturbance) -> (&'static str, Effect) {
+fn effect(how: &Disturbance) -> Effect {
     match how {
-        Disturbance::Lose => ("lose", Effect::Lose),
-        Disturbance::Delay(time) => ("delay", Effect::Delay(time.as_millis())),
-        Disturbance::Duplicate(after) => ("duplicate", Effect::Duplicate(after.as_millis())),
-        Disturbance::Truncate(end) => ("truncate", Effect::Truncate(*end as usize)),
-        Disturbance::Break => ("break", Effect::Break),
-        Disturbance::Status(status) => ("status", Effect::Replace(response(status))),
-        Disturbance::Drip(a_second) => ("drip", Effect::Drip(*a_second)),
-        Disturbance::Hang => ("hang", Effect::Hang),
+        Disturbance::Lose => Effect::Lose,
+        Disturbance::Delay(time) => Effect::Delay(time.as_millis()),
+        Disturbance::Duplicate(after) => Effect::Duplicate(after.as_millis()),
+        Disturbance::Truncate(end) => Effect::Truncate(*end as usize),
+        Disturbance::Break => Effect::Break,
+        Disturbance::Status(status) => Effect::Replace(response(status)),
+        Disturbance::Drip(a_second) => Effect::Drip(*a_second),
+        Disturbance::Hang => Effect::Hang,
     }
 }
 

@@ -37,7 +37,9 @@ use crate::{
     },
     ports::Service,
     room::Room as ServerRoom,
-    scenario::{Action, Room, Scenario, Server, Servers},
+    scenario::{
+        Action, FaultAction, Heal, HealAction, LieAction, Room, Scenario, ScriptAction, Server, Servers,
+    },
 };
 
 /// How long set-up may take, in simulated milliseconds for each member.
@@ -360,7 +362,7 @@ impl<'a> Player<'a> {
             Deed::Play { step, time } => {
                 let what = &self.scenario.timeline[step];
                 self.recorder.record(
-                    self.actor(&what.action).as_deref(),
+                    self.scenario.server_acting(&what.action),
                     What::Step {
                         step,
                         action: what.action.key().to_owned(),
@@ -381,31 +383,40 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// The server on which a step happens, if it is one.
-    pub(super) fn actor(&self, action: &Action) -> Option<String> {
-        let host = match action {
-            Action::Crash(crash) => Some(crash.server.clone()),
-            Action::Restart(restart) => Some(restart.server.clone()),
-            Action::Clock(clock) => Some(clock.server.clone()),
-            Action::RotateKey(rotate) => Some(rotate.server.clone()),
-            Action::Lies(lies) => Some(lies.server.clone()),
-            Action::PageBack(page) => Some(page.server.clone()),
-            Action::Push(push) => Some(push.from.clone()),
-            Action::Ask(ask) => Some(ask.from.clone()),
-            Action::Answer(answer) => Some(answer.server.clone()),
-            _ => None,
-        };
-        host.or_else(|| Some(self.host_of(super::users::author(action)?)))
-    }
-
     fn act(&mut self, step: usize, time: u32) -> Result<(), SimulationError> {
         let scenario = self.scenario;
         match &scenario.timeline[step].action {
-            Action::Partition(fault) => self.partition(step, &fault.groups),
-            Action::Cut(fault) => {
+            Action::Fault(fault) => self.begin_fault(step, fault),
+            Action::Heal(HealAction::Heal(Heal { between: None })) => self.heal_links(),
+            Action::Heal(HealAction::Heal(Heal { between: Some([one, other]) })) => {
+                self.heal(one, other);
+                self.heal(other, one);
+            }
+            Action::Heal(HealAction::Restart(restart)) => self.restart(&restart.server)?,
+            Action::Lie(LieAction::Lies(lies)) => self.scripts.liars.begin(step, lies, self.streams),
+            Action::Lie(LieAction::Answer(answer)) => {
+                self.play_script(step, |player| player.tell_answer(answer));
+            }
+            Action::Script(script) => self.play_script(step, |player| match script {
+                ScriptAction::Craft(craft) => player.craft(step, craft),
+                ScriptAction::Push(push) => player.push(step, push),
+                ScriptAction::Ask(ask) => player.ask(step, ask),
+            }),
+            Action::Send(send) => self.play_user(step, |player| player.send(step, time, send)),
+            Action::User(user) => self.play_user(step, |player| player.serve(step, user)),
+        }
+        Ok(())
+    }
+
+    // --- Faults.
+
+    fn begin_fault(&mut self, step: usize, fault: &FaultAction) {
+        match fault {
+            FaultAction::Partition(fault) => self.partition(step, &fault.groups),
+            FaultAction::Cut(fault) => {
                 self.each_pair(&fault.from, &fault.to, |player, from, to| player.cut(step, from, to));
             }
-            Action::Silence(fault) => {
+            FaultAction::Silence(fault) => {
                 self.each_pair(&fault.from, &fault.to, |player, from, to| {
                     player.silence(step, from, to);
                     if fault.both {
@@ -413,49 +424,31 @@ impl<'a> Player<'a> {
                     }
                 });
             }
-            Action::Heal(heal) => match &heal.between {
-                Some([one, other]) => {
-                    self.heal(one, other);
-                    self.heal(other, one);
-                }
-                None => self.heal_links(),
-            },
-            Action::Latency(fault) => {
+            FaultAction::Latency(fault) => {
                 let speed = (fault.latency.as_millis(), fault.jitter.as_millis());
                 self.each_pair(&fault.from, &fault.to, |player, from, to| {
                     player.conditions.borrow_mut().set_latency(from, to, step, speed);
                 });
             }
-            Action::Crash(crash) => match crash.after_writes {
+            FaultAction::Disturb(disturb) => self.scripts.disturbances.begin(step, disturb, self.streams),
+            FaultAction::Crash(crash) => match crash.after_writes {
                 None | Some(0) => self.crash(&crash.server),
                 Some(writes) => self.nodes[&crash.server].store.set_fuse(writes),
             },
-            Action::Restart(restart) => self.restart(&restart.server)?,
-            Action::Disturb(disturb) => self.scripts.disturbances.begin(step, disturb, self.streams),
-            Action::Lies(lies) => self.scripts.liars.begin(step, lies, self.streams),
-            Action::RotateKey(rotate) => self.rotate_key(&rotate.server),
-            Action::Clock(clock) => self.world.jump_clock(&clock.server, clock.jump.as_millis()),
-            action => self.act_as_user(step, time, action),
+            FaultAction::RotateKey(rotate) => self.rotate_key(&rotate.server),
+            FaultAction::Clock(clock) => self.world.jump_clock(&clock.server, clock.jump.as_millis()),
         }
-        Ok(())
     }
 
+    /// Whoever plays faults knows them by their step, and ends that one if it is theirs.
     fn end_fault(&mut self, step: usize) {
-        let scenario = self.scenario;
-        match &scenario.timeline[step].action {
-            Action::Partition(_) | Action::Cut(_) | Action::Silence(_) | Action::Latency(_) => {
-                let open = self.conditions.borrow_mut().end(step);
-                for (from, to) in open {
-                    self.fabric.heal(&from, &to);
-                }
-            }
-            Action::Disturb(_) => self.scripts.disturbances.end(step),
-            Action::Lies(_) => self.scripts.liars.end(step),
-            _ => unreachable!("only these faults have a duration"),
+        let open = self.conditions.borrow_mut().end(step);
+        for (from, to) in open {
+            self.fabric.heal(&from, &to);
         }
+        self.scripts.disturbances.end(step);
+        self.scripts.liars.end(step);
     }
-
-    // --- Faults.
 
     fn each_pair(&mut self, from: &Servers, to: &Servers, mut act: impl FnMut(&mut Self, &str, &str)) {
         for from in from.iter() {

@@ -205,9 +205,18 @@ impl Player<'_> {
         ids.iter().map(|id| self.json_of(id)).collect()
     }
 
+    /// Plays a scripted step. One that can't be played is a mistake of the scenario, unless that says otherwise.
+    pub(super) fn play_script(&mut self, step: usize, act: impl FnOnce(&mut Self) -> Result<(), String>) {
+        match self.attempt(step, act) {
+            Err(reason) if self.scenario.lenient => self.record_refusal(step, reason),
+            Err(reason) => record_expectation(&self.recorder, None, step, Err(reason)),
+            Ok(()) => {}
+        }
+    }
+
     // --- Crafted events.
 
-    pub(super) fn craft(&mut self, label: Option<&str>, craft: &Craft) -> Result<(), String> {
+    pub(super) fn craft(&mut self, step: usize, craft: &Craft) -> Result<(), String> {
         let host = craft.signed_by.clone().unwrap_or_else(|| self.host_of(&craft.by));
         let server = self.running(&host).ok_or("the server is down")?;
         let room = self.room.clone().expect("set-up made the room");
@@ -237,7 +246,7 @@ impl Player<'_> {
             server.keep_crafted(&room, &json)?;
         }
         self.scripts.crafted.borrow_mut().insert(id.clone(), json);
-        if let Some(label) = label {
+        if let Some(label) = &self.scenario.timeline[step].label {
             self.label(label, id);
         }
         Ok(())

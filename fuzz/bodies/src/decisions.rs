@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use backfire::scenario::{Action, Scenario, Step};
+use backfire::scenario::{Action, FaultAction, LieAction, Scenario, ScriptAction, Step};
 
 pub(super) const STEP: usize = 4;
 /// Steps that begin with such a byte are of a second kind, which came later: tapes that were kept before keep their meaning.
@@ -62,20 +62,25 @@ impl Draft {
     pub(super) fn over(scenario: &Scenario) -> Self {
         let mut draft = Self::new(scenario.servers.keys().cloned().collect(), None, false);
         draft.silent.clone_from(&scenario.expect.differ);
-        let builds =
-            |step: &Step| step.label.is_some() || matches!(step.action, Action::Ask(_) | Action::Push(_));
+        let builds = |step: &Step| {
+            step.label.is_some()
+                || matches!(
+                    step.action,
+                    Action::Script(ScriptAction::Ask(_)) | Action::Script(ScriptAction::Push(_))
+                )
+        };
         if scenario.timeline.iter().any(builds) {
             draft.down.fill(u64::MAX);
         }
         for step in &scenario.timeline {
             match &step.action {
-                Action::Crash(crash) => {
+                Action::Fault(FaultAction::Crash(crash)) => {
                     let place = draft.servers.iter().position(|name| *name == crash.server);
                     place.into_iter().for_each(|place| draft.down[place] = u64::MAX);
                 }
-                Action::Lies(lies) => draft.silent.push(lies.server.clone()),
-                Action::Answer(answer) => draft.silent.push(answer.server.clone()),
-                Action::Push(push) => draft.silent.push(push.from.clone()),
+                Action::Lie(LieAction::Lies(lies)) => draft.silent.push(lies.server.clone()),
+                Action::Lie(LieAction::Answer(answer)) => draft.silent.push(answer.server.clone()),
+                Action::Script(ScriptAction::Push(push)) => draft.silent.push(push.from.clone()),
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! Scenarios of the repository that a tape can begin with: what took somebody thought to set up, a fuzzer need not find
 //! once more by chance. Tapes name them by their place, so new ones come last.
 
-use backfire::scenario::{Action, Scenario};
+use backfire::scenario::{Action, Scenario, ScriptAction};
 
 macro_rules! scripts {
     ($($name:literal,)*) => {
@@ -94,8 +94,8 @@ pub(super) fn expect_less(scenario: &mut Scenario) {
     scenario.expect.events.clear();
     for step in &mut scenario.timeline {
         match &mut step.action {
-            Action::Ask(ask) => ask.expect = None,
-            Action::Push(push) => push.expect = None,
+            Action::Script(ScriptAction::Ask(ask)) => ask.expect = None,
+            Action::Script(ScriptAction::Push(push)) => push.expect = None,
             _ => {}
         }
     }

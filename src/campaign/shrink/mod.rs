@@ -18,7 +18,7 @@ use super::{
     stopwatch::Stopwatch,
 };
 use crate::{
-    scenario::{Action, Scenario},
+    scenario::{Action, Scenario, SendAction},
     simulation::Options,
 };
 
@@ -50,7 +50,7 @@ impl Size {
     /// The size of a scenario.
     pub fn of(scenario: &Scenario) -> Self {
         let messages = scenario.timeline.iter().map(|step| match &step.action {
-            Action::Message(message) => u64::from(message.count),
+            Action::Send(SendAction::Message(message)) => u64::from(message.count),
             _ => 0,
         });
         Self { servers: scenario.servers.len(), steps: scenario.timeline.len(), messages: messages.sum() }

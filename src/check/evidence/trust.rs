@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ruma_common::EventId;
 
 use super::{Evidence, Host};
-use crate::scenario::{Action, RECOVERY_ENDPOINTS, Scenario};
+use crate::scenario::{Action, LieAction, RECOVERY_ENDPOINTS, Scenario};
 
 /// Where servers tell states, and the events that they are made of.
 const STATE_ENDPOINTS: [&str; 4] = ["send_join", "state_ids", "state", "event_auth"];
@@ -64,10 +64,12 @@ pub(super) fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {
 pub(super) fn scripted_events(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
     let actions = scenario.timeline.iter().map(|step| &step.action);
     let scripted = actions.filter_map(|action| match action {
-        Action::Answer(answer) if answer.endpoint == "event" => {
+        Action::Lie(LieAction::Answer(answer)) if answer.endpoint == "event" => {
             Some((answer.server.as_str(), answer.about.as_deref()))
         }
-        Action::Lies(lies) if lies.endpoint.as_deref().is_none_or(|endpoint| endpoint == "event") => {
+        Action::Lie(LieAction::Lies(lies))
+            if lies.endpoint.as_deref().is_none_or(|endpoint| endpoint == "event") =>
+        {
             Some((lies.server.as_str(), None))
         }
         _ => None,
@@ -77,8 +79,8 @@ pub(super) fn scripted_events(scenario: &Scenario) -> Vec<(&str, Option<&str>)> 
 
 fn scripted_endpoints(action: &Action) -> Vec<(&str, &str)> {
     match action {
-        Action::Answer(answer) => vec![(answer.server.as_str(), answer.endpoint.as_str())],
-        Action::Lies(lies) => match &lies.endpoint {
+        Action::Lie(LieAction::Answer(answer)) => vec![(answer.server.as_str(), answer.endpoint.as_str())],
+        Action::Lie(LieAction::Lies(lies)) => match &lies.endpoint {
             Some(endpoint) => vec![(lies.server.as_str(), endpoint.as_str())],
             None => RECOVERY_ENDPOINTS.iter().map(|endpoint| (lies.server.as_str(), *endpoint)).collect(),
         },

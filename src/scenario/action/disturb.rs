@@ -75,6 +75,22 @@ pub enum Disturbance {
     Hang,
 }
 
+impl Disturbance {
+    /// Its name in a scenario and in a journal.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Lose => "lose",
+            Self::Delay(_) => "delay",
+            Self::Duplicate(_) => "duplicate",
+            Self::Truncate(_) => "truncate",
+            Self::Break => "break",
+            Self::Status(_) => "status",
+            Self::Drip(_) => "drip",
+            Self::Hang => "hang",
+        }
+    }
+}
+
 /// An answer that is not the server's own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 //! faults are over, so that there is somebody to answer.
 
 use super::{Dice, Draft, Family, Kind, lie};
-use crate::scenario::{Action, Ask, RECOVERY_ENDPOINTS, ServerAcl, UserRef};
+use crate::scenario::{Ask, RECOVERY_ENDPOINTS, ServerAcl, UserRef};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "questions", told: "questions of peers", family: Family::Readers, write: questions },
@@ -51,7 +51,7 @@ fn question(draft: &mut Draft, dice: &mut Dice, from: &str) {
         limit: is_list.then(|| dice.skewed(1, 30).into()),
         ..lie::question(from, &to, endpoint)
     };
-    draft.step(draft.end + dice.between(*ASKED_MS.start(), *ASKED_MS.end()), Action::Ask(ask));
+    draft.step(draft.end + dice.between(*ASKED_MS.start(), *ASKED_MS.end()), ask);
 }
 
 /// The room's ACL comes to name a server that is in it and asks on. Its users say nothing, so whoever heard of the ACL first
@@ -65,7 +65,7 @@ fn shut_out(draft: &mut Draft, dice: &mut Dice) {
             deny: vec![server.clone()],
             allow_ip_literals: true,
         };
-        draft.step(draft.moment(dice), Action::ServerAcl(acl));
+        draft.step(draft.moment(dice), acl);
         for _ in 0..dice.between(1, 6) {
             question(draft, dice, &server);
         }

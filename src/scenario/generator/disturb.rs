@@ -1,7 +1,7 @@
 //! What goes wrong with single messages on their way.
 
 use super::{Dice, Draft, Family, Kind, fault};
-use crate::scenario::{Action, Disturb, Disturbance, ErrorStatus, RECOVERY_ENDPOINTS, Side, SimDuration};
+use crate::scenario::{Disturb, Disturbance, ErrorStatus, RECOVERY_ENDPOINTS, Side, SimDuration};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "losses", told: "messages that vanish", family: Family::Links, write: losses },
@@ -43,7 +43,7 @@ fn disturb(draft: &mut Draft, dice: &mut Dice, side: Option<Side>, how: impl Fn(
             percent: dice.pick(&[10, 30, 60, 100]),
             lasting: Some(SimDuration::from_millis(ms)),
         };
-        draft.step(at, Action::Disturb(disturb));
+        draft.step(at, disturb);
     }
 }
 

@@ -8,8 +8,8 @@ use super::{Dice, Profile};
 use crate::{
     matrix::version::RoomVersion,
     scenario::{
-        Action, Crash, CreatedRoom, Expect, LinkSettings, Message, Origin, Restart, Room, Scenario, Server,
-        ServerName, SimDuration, SimTime, Step, UserRef,
+        Action, Crash, CreatedRoom, Expect, LinkSettings, Message, Origin, Restart, Room, Scenario,
+        ScriptAction, SendAction, Server, ServerName, SimDuration, SimTime, Step, UserRef,
     },
 };
 
@@ -134,10 +134,9 @@ impl Draft {
 
     /// The names of the events that liars make before things come to an end.
     pub(super) fn crafted(&self) -> Vec<String> {
-        let crafted = self
-            .steps
-            .iter()
-            .filter(|step| step.at.as_millis() <= self.end && matches!(step.action, Action::Craft(_)));
+        let crafted = self.steps.iter().filter(|step| {
+            step.at.as_millis() <= self.end && matches!(step.action, Action::Script(ScriptAction::Craft(_)))
+        });
         crafted.filter_map(|step| step.label.clone()).collect()
     }
 
@@ -182,12 +181,12 @@ impl Draft {
         storm
     }
 
-    pub(super) fn step(&mut self, at: u64, action: Action) {
+    pub(super) fn step(&mut self, at: u64, action: impl Into<Action>) {
         self.steps.push(Step::new(SimTime::from_millis(at), action));
     }
 
     /// A step whose event gets a name, which is the result.
-    pub(super) fn labelled(&mut self, at: u64, action: Action, noun: &str) -> String {
+    pub(super) fn labelled(&mut self, at: u64, action: impl Into<Action>, noun: &str) -> String {
         self.labels += 1;
         let label = format!("{noun}-{}", self.labels);
         self.steps.push(Step { label: Some(label.clone()), ..Step::new(SimTime::from_millis(at), action) });
@@ -217,8 +216,8 @@ impl Draft {
             return;
         }
         down.push((from, until));
-        self.step(from, Action::Crash(Crash { server: server.clone(), after_writes }));
-        self.step(until, Action::Restart(Restart { server }));
+        self.step(from, Crash { server: server.clone(), after_writes });
+        self.step(until, Restart { server });
     }
 
     /// Says that a server may end as it likes.
@@ -268,21 +267,21 @@ impl Draft {
 }
 
 /// One or several messages.
-pub(super) fn say(server: &str, count: u64, every_ms: u64) -> Action {
-    Action::Message(Message {
+pub(super) fn say(server: &str, count: u64, every_ms: u64) -> Message {
+    Message {
         by: UserRef(server.to_owned()),
         count: u32::try_from(count).unwrap_or(u32::MAX).clamp(1, 10_000),
         every: SimDuration::from_millis(every_ms),
         text: None,
-    })
+    }
 }
 
 /// The user that a step takes out of the room.
 fn goes(action: &Action) -> Option<&str> {
     match action {
-        Action::Leave(leave) => Some(leave.by.as_str()),
-        Action::Kick(kick) => Some(kick.user.as_str()),
-        Action::Ban(ban) => Some(ban.user.as_str()),
+        Action::Send(SendAction::Leave(leave)) => Some(leave.by.as_str()),
+        Action::Send(SendAction::Kick(kick)) => Some(kick.user.as_str()),
+        Action::Send(SendAction::Ban(ban)) => Some(ban.user.as_str()),
         _ => None,
     }
 }

@@ -5,8 +5,7 @@ use super::{
     draft::{STABLE_MS, say},
 };
 use crate::scenario::{
-    Action, Clock, Cut, Latency, Partition, RotateKey, ServerName, Servers, SignedDuration, Silence,
-    SimDuration,
+    Clock, Cut, Latency, Partition, RotateKey, ServerName, Servers, SignedDuration, Silence, SimDuration,
 };
 
 pub(super) const KINDS: &[Kind] = &[
@@ -44,7 +43,7 @@ fn partitions(draft: &mut Draft, dice: &mut Dice) {
         if rest.len() > 1 && dice.percent(30) {
             groups.push(dice.some(&rest, 1, rest.len() - 1));
         }
-        draft.step(at, Action::Partition(Partition { groups, lasting: lasting(ms) }));
+        draft.step(at, Partition { groups, lasting: lasting(ms) });
     }
 }
 
@@ -52,7 +51,7 @@ fn partitions(draft: &mut Draft, dice: &mut Dice) {
 fn lonely(draft: &mut Draft, dice: &mut Dice) {
     let (at, ms) = draft.storm(dice);
     let alone = dice.pick(&draft.speakers());
-    draft.step(at, Action::Partition(Partition { groups: vec![vec![alone.clone()]], lasting: lasting(ms) }));
+    draft.step(at, Partition { groups: vec![vec![alone.clone()]], lasting: lasting(ms) });
     let other = dice.pick(&draft.speakers());
     for server in [alone, other] {
         let count = dice.skewed(3, 60);
@@ -74,7 +73,7 @@ pub(super) fn ends(draft: &Draft, dice: &mut Dice) -> (Servers, Servers) {
 fn cuts(draft: &mut Draft, dice: &mut Dice) {
     for _ in 0..dice.between(1, 3) {
         let ((at, ms), (from, to)) = (draft.storm(dice), ends(draft, dice));
-        draft.step(at, Action::Cut(Cut { from, to, lasting: lasting(ms) }));
+        draft.step(at, Cut { from, to, lasting: lasting(ms) });
     }
 }
 
@@ -82,7 +81,7 @@ fn silences(draft: &mut Draft, dice: &mut Dice) {
     for _ in 0..dice.between(1, 3) {
         let ((at, ms), (from, to)) = (draft.storm(dice), ends(draft, dice));
         let both = dice.percent(50);
-        draft.step(at, Action::Silence(Silence { from, to, both, lasting: lasting(ms) }));
+        draft.step(at, Silence { from, to, both, lasting: lasting(ms) });
     }
 }
 
@@ -95,7 +94,7 @@ fn flapping(draft: &mut Draft, dice: &mut Dice) {
         if at + ms > draft.end {
             return;
         }
-        draft.step(at, Action::Cut(Cut { from: from.clone(), to: to.clone(), lasting: lasting(ms) }));
+        draft.step(at, Cut { from: from.clone(), to: to.clone(), lasting: lasting(ms) });
         at += ms + dice.between(period / 4, period);
     }
 }
@@ -105,7 +104,7 @@ fn slow(draft: &mut Draft, dice: &mut Dice) {
         let ((at, ms), (from, to)) = (draft.span(dice, STABLE_MS), ends(draft, dice));
         let latency = SimDuration::from_millis(dice.skewed(100, 6_000));
         let jitter = SimDuration::from_millis(dice.skewed(1, 2_000));
-        draft.step(at, Action::Latency(Latency { from, to, latency, jitter, lasting: lasting(ms) }));
+        draft.step(at, Latency { from, to, latency, jitter, lasting: lasting(ms) });
     }
 }
 
@@ -147,7 +146,7 @@ fn blackout(draft: &mut Draft, dice: &mut Dice) {
 
 fn new_keys(draft: &mut Draft, dice: &mut Dice) {
     for server in dice.some(&draft.servers, 1, 3) {
-        draft.step(draft.moment(dice), Action::RotateKey(RotateKey { server }));
+        draft.step(draft.moment(dice), RotateKey { server });
     }
 }
 
@@ -167,6 +166,6 @@ fn skews(draft: &mut Draft, dice: &mut Dice) {
 fn clock_jumps(draft: &mut Draft, dice: &mut Dice) {
     for server in dice.some(&draft.servers, 1, 3) {
         let jump = SignedDuration::from_millis(wrong_time(dice));
-        draft.step(draft.moment(dice), Action::Clock(Clock { server, jump }));
+        draft.step(draft.moment(dice), Clock { server, jump });
     }
 }

@@ -1,7 +1,7 @@
 //! Servers that can't give one thing or another, and are honest otherwise. What each lacks, others have.
 
 use super::{Dice, Draft, Family, Kind, draft::say, lie};
-use crate::scenario::{Action, Answer, Content, Join, PageBack, Pages, ServerName, State, UserRef};
+use crate::scenario::{Answer, Content, Join, PageBack, Pages, ServerName, State, UserRef};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -32,7 +32,7 @@ fn newcomer(draft: &Draft, dice: &mut Dice) -> Option<(ServerName, Vec<ServerNam
 
 fn join(draft: &mut Draft, late: &str, at: u64) {
     let via = draft.creator();
-    draft.step(at, Action::Join(Join { by: UserRef(late.to_owned()), via }));
+    draft.step(at, Join { by: UserRef(late.to_owned()), via });
 }
 
 /// Settings change just before somebody joins and scrolls back a little. It needs the state there with the old ones; each server
@@ -56,20 +56,20 @@ fn torn_state(draft: &mut Draft, dice: &mut Dice) {
     for (number, server) in others.into_iter().enumerate() {
         let about = Some(old[number % old.len()].clone());
         let (endpoint, to, status) = ("event".to_owned(), Some(late.clone()), Some(404));
-        draft.step(joined, Action::Answer(Answer { server, endpoint, to, about, status, ..lie::answer() }));
+        draft.step(joined, Answer { server, endpoint, to, about, status, ..lie::answer() });
     }
     let limit = u32::try_from(settings + dice.skewed(1, 16)).unwrap_or(1);
     let page = PageBack { server: late, limit, pages: Pages::Count(1) };
-    draft.step(joined + JOINED_MS, Action::PageBack(page));
+    draft.step(joined + JOINED_MS, page);
 }
 
-fn set(draft: &Draft, setting: u64, value: &str) -> Action {
-    Action::State(State {
+fn set(draft: &Draft, setting: u64, value: &str) -> State {
+    State {
         by: UserRef(draft.creator()),
         event_type: "org.example.setting".to_owned(),
         state_key: setting.to_string(),
         content: Content::from_iter([("value".to_owned(), value.into())]),
-    })
+    }
 }
 
 /// Two servers speak at the same moment, and then somebody joins and scrolls back: its history breaks off at both messages. Nobody
@@ -86,9 +86,9 @@ fn lost_branch(draft: &mut Draft, dice: &mut Dice) {
     for server in others {
         let (endpoint, to, about) = ("backfill".to_owned(), Some(late.clone()), Some(lost.clone()));
         let nothing = Answer { events: Some(Vec::new()), times, ..lie::answer() };
-        draft.step(joined, Action::Answer(Answer { server, endpoint, to, about, ..nothing }));
+        draft.step(joined, Answer { server, endpoint, to, about, ..nothing });
     }
     let limit = u32::try_from(dice.skewed(5, 100)).unwrap_or(100);
     let page = PageBack { server: late, limit, pages: Pages::All };
-    draft.step(joined + JOINED_MS, Action::PageBack(page));
+    draft.step(joined + JOINED_MS, page);
 }

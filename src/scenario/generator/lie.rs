@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Dice, Draft, Family, Kind, draft::say};
 use crate::scenario::{
-    Action, Answer, Ask, Content, Craft, Lie, Lies, Push, RECOVERY_ENDPOINTS, Servers, SimDuration, UserRef,
+    Answer, Ask, Content, Craft, Lie, Lies, Push, RECOVERY_ENDPOINTS, Servers, SimDuration, UserRef,
 };
 
 pub(super) const KINDS: &[Kind] = &[
@@ -58,7 +58,7 @@ fn lie(draft: &mut Draft, dice: &mut Dice, told: impl Fn(&mut Dice, &str) -> Opt
             let skip = if dice.percent(70) { 0 } else { u32::try_from(dice.between(1, 5)).unwrap_or(0) };
             let answer =
                 Answer { server: server.clone(), endpoint: endpoint.to_owned(), times, skip, ..answer };
-            draft.step(at, Action::Answer(answer));
+            draft.step(at, answer);
         }
     }
 }
@@ -151,7 +151,7 @@ fn told_lies(draft: &mut Draft, dice: &mut Dice) {
             times: if dice.percent(30) { u32::try_from(dice.skewed(1, 10)).ok() } else { None },
             lasting: if dice.percent(50) { Some(SimDuration::from_millis(ms)) } else { None },
         };
-        draft.step(at, Action::Lies(told));
+        draft.step(at, told);
     }
 }
 
@@ -202,9 +202,9 @@ fn push(draft: &mut Draft, dice: &mut Dice, make: impl Fn(&mut Dice, &Draft, &st
     for _ in 0..dice.skewed(1, 5) {
         let (liar, at) = (dice.pick(&draft.forgers), draft.moment(dice));
         let craft = make(dice, draft, &liar);
-        let event = draft.labelled(at, Action::Craft(craft), "lie");
+        let event = draft.labelled(at, craft, "lie");
         let to = Servers::Many(dice.some(&draft.speakers(), 1, draft.servers.len()));
-        draft.step(at, Action::Push(Push { from: liar, to, events: vec![event], id: None, expect: None }));
+        draft.step(at, Push { from: liar, to, events: vec![event], id: None, expect: None });
     }
 }
 
@@ -260,7 +260,7 @@ fn too_large(draft: &mut Draft, dice: &mut Dice) {
         let (about, status) = (Some(event), Some(status));
         let refusal = Answer { server, endpoint: "send".to_owned(), about, status, times, ..answer() };
         // Nothing arrives in the millisecond in which it leaves.
-        draft.step(at, Action::Answer(refusal));
+        draft.step(at, refusal);
     }
 }
 
@@ -272,9 +272,9 @@ fn held_back(draft: &mut Draft, dice: &mut Dice) {
     }
     let (liar, at) = (dice.pick(&draft.forgers), draft.moment(dice));
     let first = Craft { keep: true, ..crafted(&liar) };
-    draft.labelled(at, Action::Craft(first), "held");
+    draft.labelled(at, first, "held");
     let second = Craft { keep: true, ..crafted(&liar) };
-    let event = draft.labelled(at + 1, Action::Craft(second), "told");
+    let event = draft.labelled(at + 1, second, "told");
     let to = Servers::Many(dice.some(&draft.speakers(), 1, draft.servers.len()));
-    draft.step(at + 1, Action::Push(Push { from: liar, to, events: vec![event], id: None, expect: None }));
+    draft.step(at + 1, Push { from: liar, to, events: vec![event], id: None, expect: None });
 }

@@ -1,7 +1,7 @@
 //! Members who come and go. The creator stays.
 
 use super::{Dice, Draft, Family, Kind, draft::say};
-use crate::scenario::{Action, Ban, Invite, Join, Kick, Leave, ServerName, Unban, UserRef};
+use crate::scenario::{Ban, Invite, Join, Kick, Leave, ServerName, Unban, UserRef};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "late-joins", told: "late joins", family: Family::Members, write: late_joins },
@@ -18,7 +18,7 @@ fn soon(dice: &mut Dice, at: u64) -> u64 {
 
 fn join(draft: &mut Draft, dice: &mut Dice, user: &str, at: u64) {
     let via = if dice.percent(70) { draft.creator() } else { dice.pick(&draft.speakers()) };
-    draft.step(at, Action::Join(Join { by: user.into(), via }));
+    draft.step(at, Join { by: user.into(), via });
 }
 
 /// Servers that were not there join, some invited before, and speak.
@@ -36,13 +36,13 @@ fn late_joins(draft: &mut Draft, dice: &mut Dice) {
 
 fn invite(draft: &mut Draft, user: &str, at: u64) {
     let by = UserRef(draft.creator());
-    draft.step(at, Action::Invite(Invite { by, user: user.into() }));
+    draft.step(at, Invite { by, user: user.into() });
 }
 
 fn rejoins(draft: &mut Draft, dice: &mut Dice) {
     for server in dice.some(&draft.other_speakers(), 1, 3) {
         let at = draft.moment(dice);
-        draft.step(at, Action::Leave(Leave { by: UserRef(server.clone()) }));
+        draft.step(at, Leave { by: UserRef(server.clone()) });
         returns(draft, dice, &server, at);
     }
 }
@@ -66,7 +66,7 @@ fn kicks(draft: &mut Draft, dice: &mut Dice) {
         draft.may_differ(&server);
         let at = draft.moment(dice);
         let by = UserRef(draft.creator());
-        draft.step(at, Action::Kick(Kick { by, user: UserRef(server.clone()) }));
+        draft.step(at, Kick { by, user: UserRef(server.clone()) });
         // What it says before it has heard of it.
         draft.step(at, say(&server, dice.skewed(1, 5), dice.between(1, 100)));
         returns(draft, dice, &server, at);
@@ -78,11 +78,11 @@ fn bans(draft: &mut Draft, dice: &mut Dice) {
         draft.may_differ(&server);
         let (by, user) = (UserRef(draft.creator()), UserRef(server.clone()));
         let at = draft.moment(dice);
-        draft.step(at, Action::Ban(Ban { by: by.clone(), user: user.clone() }));
+        draft.step(at, Ban { by: by.clone(), user: user.clone() });
         draft.step(at, say(&server, dice.skewed(1, 5), dice.between(1, 100)));
         if dice.percent(60) {
             let lifted = soon(dice, at);
-            draft.step(lifted, Action::Unban(Unban { by, user }));
+            draft.step(lifted, Unban { by, user });
             returns(draft, dice, &server, lifted);
         }
     }
@@ -97,7 +97,7 @@ fn second_users(draft: &mut Draft, dice: &mut Dice) {
         let spoken = soon(dice, at);
         draft.step(spoken, say(&user, dice.skewed(1, 5), dice.between(1, 300)));
         if dice.percent(50) {
-            draft.step(soon(dice, spoken), Action::Leave(Leave { by: user.as_str().into() }));
+            draft.step(soon(dice, spoken), Leave { by: user.as_str().into() });
         }
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::scenario::Action;
+    use crate::scenario::{Action, Family, SendAction};
 
     #[test]
     fn generated_scenarios_are_like_written_ones() {
@@ -152,22 +152,13 @@ mod tests {
     fn calm_scenarios_have_no_faults_and_large_ones_are_large() {
         for seed in 0..50 {
             let calm = generate(Profile::Calm, seed);
-            let is_fault = |action: &Action| {
-                matches!(
-                    action,
-                    Action::Partition(_)
-                        | Action::Cut(_)
-                        | Action::Silence(_)
-                        | Action::Crash(_)
-                        | Action::Answer(_)
-                )
-            };
+            let is_fault = |action: &Action| matches!(action.family(), Family::Fault | Family::Lie);
             assert!(!calm.timeline.iter().any(|step| is_fault(&step.action)), "seed {seed}");
         }
         let large = generate(Profile::Large, 0);
         assert_eq!(large.servers.len(), 50);
         let messages = large.timeline.iter().filter_map(|step| match &step.action {
-            Action::Message(message) => Some(message.count),
+            Action::Send(SendAction::Message(message)) => Some(message.count),
             _ => None,
         });
         let messages: u32 = messages.sum();

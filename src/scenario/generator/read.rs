@@ -1,7 +1,7 @@
 //! People who scroll back.
 
 use super::{Dice, Draft, Family, Kind};
-use crate::scenario::{Action, PageBack, Pages};
+use crate::scenario::{PageBack, Pages};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "scrolls", told: "people who scroll back", family: Family::Readers, write: scrolls },
@@ -31,5 +31,5 @@ fn scroll(draft: &mut Draft, dice: &mut Dice, pages: Pages) {
     let late = !draft.outsiders.is_empty() && dice.percent(70);
     let server = dice.pick(if late { &draft.outsiders } else { &draft.servers });
     let limit = u32::try_from(dice.skewed(1, 200)).unwrap_or(100);
-    draft.step(draft.moment(dice), Action::PageBack(PageBack { server, limit, pages }));
+    draft.step(draft.moment(dice), PageBack { server, limit, pages });
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Dice, Draft, Family, Kind};
 use crate::scenario::{
-    Action, Content, HistoryVisibility, HistoryVisibilityChange, JoinRule, JoinRuleChange, PowerLevels,
-    ServerAcl, UserRef,
+    Content, HistoryVisibility, HistoryVisibilityChange, JoinRule, JoinRuleChange, PowerLevels, ServerAcl,
+    UserRef,
 };
 
 pub(super) const KINDS: &[Kind] = &[
@@ -27,7 +27,7 @@ fn levels(draft: &mut Draft, dice: &mut Dice) {
             return;
         }
         let by = UserRef(draft.creator());
-        draft.step(draft.moment(dice), power_levels(by, users, Content::new()));
+        draft.step(draft.moment(dice), PowerLevels { by, users, content: Content::new() });
     }
 }
 
@@ -41,16 +41,12 @@ fn levels_race(draft: &mut Draft, dice: &mut Dice) {
     let at = dice.between(0, draft.end / 2);
     let level = |level: i64| BTreeMap::from([(moderator.clone(), level)]);
     let rule = |key: &str, level: i64| Content::from_iter([(key.to_owned(), level.into())]);
-    draft.step(at, power_levels(creator.clone(), level(50), Content::new()));
+    draft.step(at, PowerLevels { by: creator.clone(), users: level(50), content: Content::new() });
     let change = at + dice.skewed(100, 5_000);
     let content = rule(dice.pick(&["events_default", "invite", "kick", "redact"]), 25);
-    draft.step(change, power_levels(moderator.clone(), BTreeMap::new(), content));
+    draft.step(change, PowerLevels { by: moderator.clone(), users: BTreeMap::new(), content });
     let taken = at + dice.skewed(100, 5_000);
-    draft.step(taken, power_levels(creator, level(0), Content::new()));
-}
-
-fn power_levels(by: UserRef, users: BTreeMap<UserRef, i64>, content: Content) -> Action {
-    Action::PowerLevels(PowerLevels { by, users, content })
+    draft.step(taken, PowerLevels { by: creator, users: level(0), content: Content::new() });
 }
 
 fn visibility(draft: &mut Draft, dice: &mut Dice) {
@@ -62,7 +58,7 @@ fn visibility(draft: &mut Draft, dice: &mut Dice) {
     for _ in 0..dice.between(1, 3) {
         let (by, to) = (UserRef(draft.creator()), dice.pick(&choices));
         let change = HistoryVisibilityChange { by, to };
-        draft.step(draft.moment(dice), Action::HistoryVisibilityChange(change));
+        draft.step(draft.moment(dice), change);
     }
 }
 
@@ -70,7 +66,7 @@ fn join_rules(draft: &mut Draft, dice: &mut Dice) {
     for _ in 0..dice.between(1, 3) {
         let (by, rule) = (UserRef(draft.creator()), dice.pick(&[JoinRule::Public, JoinRule::Invite]));
         let change = JoinRuleChange { by, rule, allow: None };
-        draft.step(draft.moment(dice), Action::JoinRuleChange(change));
+        draft.step(draft.moment(dice), change);
     }
 }
 
@@ -83,6 +79,6 @@ fn acl(draft: &mut Draft, dice: &mut Dice) {
             deny: vec![dice.pick(&["evil.example", "*.evil.example", "evil?.example"]).to_owned()],
             allow_ip_literals: dice.percent(50),
         };
-        draft.step(draft.moment(dice), Action::ServerAcl(acl));
+        draft.step(draft.moment(dice), acl);
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Dice, Draft, Family, Kind, ask::ASKED_MS, lie, told_state};
-use crate::scenario::{Action, Answer, Ask, Content, Craft, Push, Servers, UserRef};
+use crate::scenario::{Answer, Ask, Content, Craft, Push, Servers, UserRef};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -50,7 +50,7 @@ pub(super) fn cast(draft: &mut Draft, dice: &mut Dice) -> Option<(String, u64, S
 
 pub(super) fn push(draft: &mut Draft, at: u64, from: &str, to: Servers, event: &str) {
     let events = vec![event.to_owned()];
-    draft.step(at, Action::Push(Push { from: from.to_owned(), to, events, id: None, expect: None }));
+    draft.step(at, Push { from: from.to_owned(), to, events, id: None, expect: None });
 }
 
 /// What a server says to questions about one event.
@@ -85,7 +85,7 @@ pub(super) fn allowed_by(draft: &Draft, user: &str, more: &[&str]) -> Option<Vec
 fn allowed_twice(draft: &mut Draft, dice: &mut Dice) {
     let Some((liar, at, to)) = cast(draft, dice) else { return };
     let auth = allowed_by(draft, &liar, &[&member_of(&liar)]);
-    let event = draft.labelled(at, Action::Craft(Craft { auth, ..lie::crafted(&liar) }), "lie");
+    let event = draft.labelled(at, Craft { auth, ..lie::crafted(&liar) }, "lie");
     push(draft, at, &liar, to, &event);
 }
 
@@ -107,7 +107,7 @@ fn allowed_elsewhere(draft: &mut Draft, dice: &mut Dice) {
         fields: elsewhere(1),
         ..lie::crafted(&liar)
     };
-    let create = draft.labelled(at, Action::Craft(create), "foreign");
+    let create = draft.labelled(at, create, "foreign");
     let member = Craft {
         event_type: "m.room.member".to_owned(),
         state_key: Some(format!("@user:{liar}")),
@@ -117,11 +117,11 @@ fn allowed_elsewhere(draft: &mut Draft, dice: &mut Dice) {
         fields: elsewhere(2),
         ..lie::crafted(&liar)
     };
-    let member = draft.labelled(at, Action::Craft(member), "foreign");
+    let member = draft.labelled(at, member, "foreign");
     let message = Craft { auth: events(&[&create, &member]), ..lie::crafted(&liar) };
-    let message = draft.labelled(at, Action::Craft(message), "lie");
+    let message = draft.labelled(at, message, "lie");
     let chain = Answer { events: events(&[&create, &member]), ..about(&liar, "event_auth", &message) };
-    draft.step(at, Action::Answer(chain));
+    draft.step(at, chain);
     push(draft, at, &liar, to, &message);
 }
 
@@ -141,24 +141,24 @@ fn hole_in_chain(draft: &mut Draft, dice: &mut Dice) {
             auth: events(&auth),
             ..lie::crafted(&liar)
         };
-        chain.push(draft.labelled(at, Action::Craft(member), "link"));
+        chain.push(draft.labelled(at, member, "link"));
     }
     let [first, second, third] = &chain[..] else { return };
     let mut auth = vec!["state:m.room.power_levels", third.as_str()];
     auth.extend(draft.cites_create().then_some("state:m.room.create"));
     let message = Craft { auth: events(&auth), ..lie::crafted(&liar) };
-    let message = draft.labelled(at, Action::Craft(message), "told");
+    let message = draft.labelled(at, message, "told");
     let whole = Answer { events: events(&[first, second, third]), ..about(&liar, "event_auth", &message) };
-    draft.step(at, Action::Answer(whole));
+    draft.step(at, whole);
     let holed = Answer {
         events: events(&[second, third]),
         times: Some(told_state::REFUSALS),
         ..about(&liar, "event_auth", &message)
     };
-    draft.step(at, Action::Answer(holed));
+    draft.step(at, holed);
     for link in &chain {
         let refusal = Answer { status: Some(404), ..about(&liar, "event", link) };
-        draft.step(at, Action::Answer(refusal));
+        draft.step(at, refusal);
     }
     push(draft, at, &liar, to, &message);
 }
@@ -176,8 +176,8 @@ fn joins_of_strangers(draft: &mut Draft, dice: &mut Dice) {
         signed_by: Some(liar.clone()),
         ..lie::crafted(&liar)
     };
-    let join = draft.labelled(at, Action::Craft(join), "lie");
-    draft.step(at, Action::Ask(Ask { events: vec![join], ..lie::question(&liar, &to, "send_join") }));
+    let join = draft.labelled(at, join, "lie");
+    draft.step(at, Ask { events: vec![join], ..lie::question(&liar, &to, "send_join") });
 }
 
 /// With the event that was asked for comes another that has a number in it which no event may have; at some time, or when all
@@ -187,14 +187,14 @@ fn numbers(draft: &mut Draft, dice: &mut Dice) {
     let at = if dice.percent(30) { some_time } else { draft.end + AFTER_ALL_WORDS_MS };
     let number = dice.pick(&[json!(1.5), json!(-0.25), json!(1_234.5), json!(1e20), json!(1_u64 << 60)]);
     let missing = Craft { keep: true, ..lie::crafted(&liar) };
-    let missing = draft.labelled(at, Action::Craft(missing), "held");
+    let missing = draft.labelled(at, missing, "held");
     let content = json!({ "msgtype": "m.text", "body": "a number", "number": number });
     let tamper = Content::from_iter([("content".to_owned(), content)]);
-    let half = draft.labelled(at, Action::Craft(Craft { tamper, ..lie::crafted(&liar) }), "lie");
+    let half = draft.labelled(at, Craft { tamper, ..lie::crafted(&liar) }, "lie");
     let pushed = Craft { prev: events(&[&missing]), keep: true, ..lie::crafted(&liar) };
-    let pushed = draft.labelled(at, Action::Craft(pushed), "told");
+    let pushed = draft.labelled(at, pushed, "told");
     let given = Answer { events: events(&[&missing, &half]), ..about(&liar, "get_missing_events", &pushed) };
-    draft.step(at, Action::Answer(given));
+    draft.step(at, given);
     push(draft, at, &liar, to, &pushed);
 }
 
@@ -214,13 +214,13 @@ fn circles(draft: &mut Draft, dice: &mut Dice) {
         keep: true,
         ..lie::crafted(&liar)
     };
-    let one = draft.labelled(at, Action::Craft(redaction(0, None)), "circle");
-    let other = draft.labelled(at, Action::Craft(redaction(1, events(&[&one]))), "circle");
+    let one = draft.labelled(at, redaction(0, None), "circle");
+    let other = draft.labelled(at, redaction(1, events(&[&one])), "circle");
     let events = vec![one.clone(), other];
     for asked in to.iter() {
         let others: Vec<String> = speakers.iter().filter(|name| *name != asked).cloned().collect();
         let ask = Ask { events: vec![one.clone()], ..lie::question(&dice.pick(&others), asked, "event") };
-        draft.step(draft.end + dice.between(*ASKED_MS.start(), *ASKED_MS.end()), Action::Ask(ask));
+        draft.step(draft.end + dice.between(*ASKED_MS.start(), *ASKED_MS.end()), ask);
     }
-    draft.step(at, Action::Push(Push { from: liar, to, events, id: None, expect: None }));
+    draft.step(at, Push { from: liar, to, events, id: None, expect: None });
 }

@@ -1,7 +1,7 @@
 //! What people say.
 
 use super::{Dice, Draft, Family, Kind, draft::say};
-use crate::scenario::{Action, Content, Profile, Redact, State, Topic, UserRef};
+use crate::scenario::{Content, Profile, Redact, State, Topic, UserRef};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "chatter", told: "talk", family: Family::Always, write: chatter },
@@ -49,7 +49,7 @@ fn forks(draft: &mut Draft, dice: &mut Dice) {
 fn topics(draft: &mut Draft, dice: &mut Dice) {
     for number in 0..dice.skewed(1, 6) {
         let by = user(draft, dice);
-        draft.step(draft.moment(dice), Action::Topic(Topic { by, text: format!("topic {number}") }));
+        draft.step(draft.moment(dice), Topic { by, text: format!("topic {number}") });
     }
 }
 
@@ -58,7 +58,7 @@ fn names(draft: &mut Draft, dice: &mut Dice) {
         let content = Content::from_iter([("name".to_owned(), format!("room {number}").into())]);
         let (by, event_type) = (user(draft, dice), "m.room.name".to_owned());
         let name = State { by, event_type, state_key: String::new(), content };
-        draft.step(draft.moment(dice), Action::State(name));
+        draft.step(draft.moment(dice), name);
     }
 }
 
@@ -66,7 +66,7 @@ fn profiles(draft: &mut Draft, dice: &mut Dice) {
     for number in 0..dice.skewed(1, 6) {
         let by = user(draft, dice);
         let displayname = format!("name {number}");
-        draft.step(draft.moment(dice), Action::Profile(Profile { by, displayname }));
+        draft.step(draft.moment(dice), Profile { by, displayname });
     }
 }
 
@@ -74,7 +74,7 @@ fn redactions(draft: &mut Draft, dice: &mut Dice) {
     if dice.percent(20) {
         // No server may do it where it takes the version away, before room version 11.
         let (by, event) = (UserRef(draft.creator()), "state:m.room.create".to_owned());
-        draft.step(draft.moment(dice), Action::Redact(Redact { by, event }));
+        draft.step(draft.moment(dice), Redact { by, event });
     }
     for _ in 0..dice.between(1, 4) {
         let (server, at) = (dice.pick(&draft.speakers()), draft.moment(dice));
@@ -82,7 +82,7 @@ fn redactions(draft: &mut Draft, dice: &mut Dice) {
         // Its author, or the creator, who may redact what others said.
         let by = UserRef(if dice.percent(50) { server } else { draft.creator() });
         let later = dice.skewed(1, 5_000);
-        draft.step((at + later).min(draft.end), Action::Redact(Redact { by, event }));
+        draft.step((at + later).min(draft.end), Redact { by, event });
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Dice, Draft, Family, Kind, lie,
     scheme::{about, allowed_by, cast, events, member_of, object, push},
 };
-use crate::scenario::{Action, Answer, Craft, Servers, UserRef};
+use crate::scenario::{Answer, Craft, Servers, UserRef};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -61,8 +61,8 @@ fn false_kick(draft: &mut Draft, dice: &mut Dice) {
         auth: allowed_by(draft, &liar, &[&member_of(&liar), &member_of(&victim)]),
         ..lie::crafted(&liar)
     };
-    let kick = draft.labelled(at, Action::Craft(kick), "lie");
-    draft.step(at, Action::Answer(Answer { events: events(&[&kick]), ..about(&liar, "event", &kick) }));
+    let kick = draft.labelled(at, kick, "lie");
+    draft.step(at, Answer { events: events(&[&kick]), ..about(&liar, "event", &kick) });
     let mut state: Vec<String> = members(draft).filter(|member| *member != member_of(&victim)).collect();
     state.push("state:m.room.power_levels".to_owned());
     state.push(kick);
@@ -85,8 +85,8 @@ fn false_guest(draft: &mut Draft, dice: &mut Dice) {
         auth: Some(auth),
         ..lie::crafted(&liar)
     };
-    let join = draft.labelled(at, Action::Craft(join), "lie");
-    draft.step(at, Action::Answer(Answer { events: events(&[&join]), ..about(&liar, "event", &join) }));
+    let join = draft.labelled(at, join, "lie");
+    draft.step(at, Answer { events: events(&[&join]), ..about(&liar, "event", &join) });
     let mut state: Vec<String> = members(draft).collect();
     state.push("state:m.room.power_levels".to_owned());
     state.push(join);
@@ -108,13 +108,13 @@ fn told_state(
     [edge, built]: [Craft; 2],
     state: Vec<String>,
 ) {
-    let below = draft.labelled(at, Action::Craft(lie::crafted(liar)), "below");
+    let below = draft.labelled(at, lie::crafted(liar), "below");
     let edge = Craft { prev: events(&[&below]), ..edge };
-    let edge = draft.labelled(at, Action::Craft(edge), "edge");
+    let edge = draft.labelled(at, edge, "edge");
     let built = Craft { prev: events(&[&edge]), ..built };
-    let built = draft.labelled(at, Action::Craft(built), "built");
+    let built = draft.labelled(at, built, "built");
     let tip = Craft { prev: events(&[&built]), ..lie::crafted(liar) };
-    let tip = draft.labelled(at, Action::Craft(tip), "told");
+    let tip = draft.labelled(at, tip, "told");
     let basis = ["state:m.room.create", "state:m.room.join_rules", "state:m.room.history_visibility"];
     let state = basis.into_iter().map(str::to_owned).chain(state).collect();
     let refusal = |to: &str| Answer {
@@ -135,7 +135,7 @@ fn told_state(
         },
     ];
     for answer in answers.into_iter().chain(to.iter().map(refusal).collect::<Vec<_>>()) {
-        draft.step(at, Action::Answer(answer));
+        draft.step(at, answer);
     }
     push(draft, at, liar, to, &tip);
 }
