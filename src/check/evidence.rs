@@ -19,13 +19,14 @@ use crate::{
     journal::{End, Expectation, Journal, Record, Source, What},
     matrix::{
         crypto::{Crypto, Scheme},
+        endpoint::{Endpoint, EndpointName},
         memory::Memory,
         pdu::{Limits, Pdu, PduError, UnverifiedPdu},
         reader::EventReader,
         version::RoomVersion,
     },
     room::{Arrival, Room, answer_order::AnswerOrder, graph::Standing},
-    scenario::{Action, Expect, RECOVERY_ENDPOINTS, Scenario},
+    scenario::{Action, Expect, Scenario},
 };
 
 /// Why a journal is no evidence.
@@ -66,8 +67,8 @@ pub struct Asked<'a> {
     pub from: &'a str,
     /// Who was asked.
     pub to: &'a str,
-    /// The endpoint's name.
-    pub endpoint: &'a str,
+    /// The endpoint.
+    pub endpoint: &'a EndpointName,
     /// Method and path with query.
     pub line: &'a str,
     /// Why it was made.
@@ -98,17 +99,14 @@ impl Asked<'_> {
 
     /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the server's.
     pub fn is_own_recovery(&self) -> bool {
-        !self.is_scripted() && RECOVERY_ENDPOINTS.contains(&self.endpoint)
+        !self.is_scripted() && self.endpoint.known().is_some_and(Endpoint::is_recovery)
     }
 }
 
 /// Whether an event came because the server asked for what it lacks.
 pub(super) fn is_pulled(from: &Source) -> bool {
-    matches!(from, Source::Peer { endpoint, .. } if RECOVERY_ENDPOINTS.contains(&endpoint.as_str()))
+    matches!(from, Source::Peer { endpoint, .. } if endpoint.is_recovery())
 }
-
-/// Endpoints that give history: each event by itself, as the asker may have it.
-pub(super) const HISTORY_ENDPOINTS: [&str; 3] = ["backfill", "get_missing_events", "event"];
 
 /// An answer.
 #[derive(Debug)]
@@ -162,9 +160,6 @@ pub struct OwnEvent<'e> {
     /// The event.
     pub pdu: &'e Pdu,
 }
-
-/// Where servers tell states, and the events that they are made of.
-const STATE_ENDPOINTS: [&str; 4] = ["send_join", "state_ids", "state", "event_auth"];
 
 /// A key that a server signs with.
 #[derive(Clone, Copy, Debug)]
@@ -267,7 +262,7 @@ pub struct Host<'a> {
     /// Events of which it dropped a copy, being unable to verify it.
     pub dropped: BTreeSet<&'a EventId>,
     /// How many events of answers it has taken or dropped, by the endpoint.
-    pub looked_at: BTreeMap<&'a str, usize>,
+    pub looked_at: BTreeMap<Endpoint, usize>,
     /// When an event last reached it or was judged.
     pub last_change: Option<i64>,
     /// The numbers of the records at which a user of it began to scroll back to the beginning of the room, and at which
@@ -366,7 +361,7 @@ pub struct Evidence<'a> {
     /// Servers that are not Backfire's own: what they hold is not in the journal.
     guests: BTreeSet<&'a str>,
     /// Servers that a script tells what to answer, with the endpoint.
-    pub scripted: BTreeSet<(&'a str, &'a str)>,
+    pub scripted: BTreeSet<(&'a str, Endpoint)>,
     /// Servers that a script tells what to answer to `/event`, with the event that it is about, if it is about one.
     told: Vec<(&'a str, Option<&'a str>)>,
     /// The steps that were played, with the number of the record, the server and the step's key.
@@ -604,7 +599,7 @@ impl<'a> Evidence<'a> {
         if let What::Received { from: Source::Peer { endpoint, .. }, .. }
         | What::Dropped { from: Source::Peer { endpoint, .. }, .. } = &record.what
         {
-            *host.looked_at.entry(endpoint).or_default() += 1;
+            *host.looked_at.entry(*endpoint).or_default() += 1;
         }
         match &record.what {
             What::Received { event, from, pdu } => {
@@ -622,7 +617,7 @@ impl<'a> Evidence<'a> {
                     let fate = host.fate(place);
                     fate.received.get_or_insert(Receipt { at, t: record.t, from });
                     if let Source::Peer { endpoint, .. } = from
-                        && ["send_join", "state", "event_auth"].contains(&&**endpoint)
+                        && endpoint.tells_state()
                     {
                         fate.with_state.get_or_insert(at);
                     }
@@ -719,9 +714,14 @@ impl<'a> Evidence<'a> {
             .map(|(name, _, end)| (name, end))
     }
 
-    /// Whether what a server answers by an endpoint is its own, and can be held against what it holds.
-    pub fn answers_for_itself(&self, server: &str, endpoint: &str) -> bool {
-        !self.is_guest(server) && !self.scripted.contains(&(server, endpoint))
+    /// Whether a script tells who is asked what to answer.
+    pub fn is_told(&self, asked: &Asked<'_>) -> bool {
+        asked.endpoint.known().is_some_and(|endpoint| self.scripted.contains(&(asked.to, endpoint)))
+    }
+
+    /// Whether what a server answers is its own, and can be held against what it holds.
+    pub fn answers_for_itself(&self, asked: &Asked<'_>) -> bool {
+        !self.is_guest(asked.to) && !self.is_told(asked)
     }
 
     /// Whether a server is not Backfire's own.
@@ -753,7 +753,7 @@ impl<'a> Evidence<'a> {
         let mut asked = BTreeSet::new();
         let mut open: Vec<&str> = host.words().collect();
         while let Some(server) = open.pop() {
-            if STATE_ENDPOINTS.iter().any(|endpoint| self.scripted.contains(&(server, *endpoint))) {
+            if self.scripted.iter().any(|(told, endpoint)| *told == server && endpoint.tells_state()) {
                 return true;
             }
             // Who was deceived deceives others and is honest.
@@ -970,17 +970,17 @@ fn other_kind(crypto: &Crypto) -> Rc<Crypto> {
     }))
 }
 
-fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {
+fn scripted(scenario: &Scenario) -> BTreeSet<(&str, Endpoint)> {
     scenario.timeline.iter().flat_map(|step| told_by(&step.action)).collect()
 }
 
 fn told(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
     let actions = scenario.timeline.iter().map(|step| &step.action);
     let told = actions.filter_map(|action| match action {
-        Action::Answer(answer) if answer.endpoint == "event" => {
+        Action::Answer(answer) if answer.endpoint == Endpoint::Event => {
             Some((answer.server.as_str(), answer.about.as_deref()))
         }
-        Action::Lies(lies) if lies.endpoint.as_deref().is_none_or(|endpoint| endpoint == "event") => {
+        Action::Lies(lies) if lies.endpoint.is_none_or(|endpoint| endpoint == Endpoint::Event) => {
             Some((lies.server.as_str(), None))
         }
         _ => None,
@@ -988,13 +988,13 @@ fn told(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
     told.collect()
 }
 
-fn told_by(action: &Action) -> Vec<(&str, &str)> {
+fn told_by(action: &Action) -> Vec<(&str, Endpoint)> {
     match action {
-        Action::Answer(answer) => vec![(answer.server.as_str(), answer.endpoint.as_str())],
-        Action::Lies(lies) => match &lies.endpoint {
-            Some(endpoint) => vec![(lies.server.as_str(), endpoint.as_str())],
-            None => RECOVERY_ENDPOINTS.iter().map(|endpoint| (lies.server.as_str(), *endpoint)).collect(),
-        },
+        Action::Answer(answer) => vec![(&answer.server, answer.endpoint)],
+        Action::Lies(lies) => {
+            let endpoints = lies.endpoint.map_or_else(Endpoint::recovery, |endpoint| vec![endpoint]);
+            endpoints.into_iter().map(|endpoint| (lies.server.as_str(), endpoint)).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -9,9 +9,12 @@ use super::{
     Homeserver,
     happening::{Happening, Source},
 };
-use crate::room::{
-    Arrival, Room,
-    graph::{EventIdx, Standing},
+use crate::{
+    matrix::endpoint::Endpoint,
+    room::{
+        Arrival, Room,
+        graph::{EventIdx, Standing},
+    },
 };
 
 /// How often a page that brings nothing is tried again before the user gives up.
@@ -115,7 +118,7 @@ impl Homeserver {
             let Ok(answer) = self.ask_backfill(&server, room, points, limit, "page back").await else {
                 continue;
             };
-            let source = Source::Peer { server: server.clone(), endpoint: "backfill" };
+            let source = Source::Peer { server: server.clone(), endpoint: Endpoint::Backfill };
             let pdus = (self.habits.page)(&answer.pdus, limit);
             let verified = self.verify_all(room, version, pdus, &source, &[]).await;
             let new = verified

@@ -9,6 +9,7 @@ use super::step::{step_words, words};
 use crate::{
     check::short,
     journal::{Expectation, Journal, Record, Source, What},
+    matrix::endpoint::Endpoint,
     room::graph::Standing,
 };
 
@@ -132,9 +133,10 @@ impl Teller<'_> {
     fn request(&mut self, record: &Record, from: &str) {
         let What::Request { id, to, endpoint, .. } = &record.what else { return };
         // What is pushed and arrives is the ordinary course of things.
-        let is_ordinary = matches!(endpoint.as_str(), "send" | "key" | "version");
+        let is_ordinary =
+            matches!(endpoint.known(), Some(Endpoint::Send | Endpoint::Key | Endpoint::Version));
         let pair = format!("{from} → {to}");
-        let mut told = line(record.t, &pair, endpoint.clone(), Tone::Work);
+        let mut told = line(record.t, &pair, endpoint.to_string(), Tone::Work);
         let fold = match self.outcomes.get(id) {
             Some(Outcome::Answer { status: 200, .. }) if is_ordinary => return,
             Some(Outcome::Answer { t, status: 200, events, .. }) => {

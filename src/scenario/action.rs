@@ -14,7 +14,7 @@ pub use fault::{Clock, Crash, Cut, Heal, Latency, Partition, Restart, RotateKey,
 pub use lie::{Lie, Lies, Told};
 pub use member::{Ban, Invite, Join, Kick, Leave, Profile, Unban};
 pub use read::{PageBack, Pages};
-pub use script::{Answer, AnswerExpected, Ask, Craft, EventRef, Push, RECOVERY_ENDPOINTS};
+pub use script::{Answer, AnswerExpected, Ask, Craft, EventRef, Push};
 pub(super) use script::{is_label, labels};
 pub use talk::{
     Content, HistoryVisibilityChange, JoinRuleChange, Message, PowerLevels, Redact, ServerAcl, State, Topic,

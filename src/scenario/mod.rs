@@ -26,8 +26,8 @@ mod time;
 pub use action::{
     Answer, AnswerExpected, Ask, Ban, Clock, Content, Craft, Crash, Cut, Disturb, Disturbance, ErrorStatus,
     EventRef, Heal, HistoryVisibilityChange, Invite, Join, JoinRuleChange, Kick, Latency, Leave, Lie, Lies,
-    Message, PageBack, Pages, Partition, PowerLevels, Profile, Push, RECOVERY_ENDPOINTS, Redact, Restart,
-    RotateKey, ServerAcl, Side, Silence, State, Told, Topic, Unban,
+    Message, PageBack, Pages, Partition, PowerLevels, Profile, Push, Redact, Restart, RotateKey, ServerAcl,
+    Side, Silence, State, Told, Topic, Unban,
 };
 pub use error::{Place, ScenarioError};
 pub use expect::{Expect, RequestLimits, Stands, Verdict};

@@ -15,6 +15,7 @@ pub use shapes::Shape;
 
 use crate::{
     journal::{Journal, What},
+    matrix::endpoint::Endpoint,
     room::{answer_order::AnswerOrder, graph::Standing},
     scenario::Scenario,
     simulation::{Fabric, Options, SimulationError, simulate},
@@ -41,8 +42,8 @@ impl Road {
     /// The name of its endpoint.
     pub fn name(self) -> &'static str {
         match self {
-            Self::GetMissingEvents => "get_missing_events",
-            Self::Backfill => "backfill",
+            Self::GetMissingEvents => Endpoint::GetMissingEvents.name(),
+            Self::Backfill => Endpoint::Backfill.name(),
         }
     }
 }
@@ -173,7 +174,7 @@ fn measure(
     for record in journal.records.iter().filter(|record| record.server.as_deref() == Some(RECOVERS)) {
         match &record.what {
             What::Request { id, endpoint, .. }
-                if record.t >= start && endpoint != "key" && endpoint != "send" =>
+                if record.t >= start && *endpoint != Endpoint::Key && *endpoint != Endpoint::Send =>
             {
                 recovery.requests += 1;
                 asked.insert(*id);

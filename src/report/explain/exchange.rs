@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     journal::{Journal, What},
+    matrix::endpoint::{Endpoint, EndpointName},
     report::{
         faults::{Faults, Spell},
         text::{moment, seconds},
@@ -16,7 +17,7 @@ pub(super) struct Exchange<'a> {
     pub(super) t: i64,
     pub(super) from: &'a str,
     pub(super) to: &'a str,
-    pub(super) endpoint: &'a str,
+    pub(super) endpoint: &'a EndpointName,
     pub(super) cause: &'a str,
     pub(super) events: &'a [String],
     arrived: bool,
@@ -116,7 +117,7 @@ impl Outcome {
 impl Exchange<'_> {
     /// Whether the request itself brings its events to who is asked.
     pub(super) fn carries(&self) -> bool {
-        matches!(self.endpoint, "send" | "send_join" | "invite" | "send_leave" | "send_knock")
+        self.endpoint.known().is_some_and(Endpoint::brings_events)
     }
 
     pub(super) fn gives(&self, event: &str) -> bool {
@@ -177,7 +178,7 @@ impl Exchange<'_> {
 
     /// The step that told the server what to answer.
     fn told_by<'f>(&self, faults: &'f Faults<'_>) -> Option<&'f Spell<'f>> {
-        faults.told(self.to, self.endpoint, self.events, self.t)
+        faults.told(self.to, self.endpoint.as_str(), self.events, self.t)
     }
 
     fn took(&self, t: i64) -> String {

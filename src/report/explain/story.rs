@@ -4,6 +4,7 @@ use super::{Case, Moment, exchange::Exchange};
 use crate::{
     check::list,
     journal::{Because, Record, Source, What},
+    matrix::endpoint::Endpoint,
     report::text::{seconds, shortened as short},
     room::graph::Standing,
 };
@@ -160,7 +161,8 @@ fn purpose(exchange: &Exchange<'_>, cause: &str, event: &str) -> (String, String
         return (wanted, String::new());
     };
     // The question may be about another event of the same hole.
-    if let ("event", [asked]) = (exchange.endpoint, exchange.events)
+    if let [asked] = exchange.events
+        && *exchange.endpoint == Endpoint::Event
         && asked != id
     {
         return (format!("for {}", other(asked)), format!(", to get to {}", other(id)));
