@@ -3,15 +3,21 @@
 //! One table, from which all who route, ask, answer, limit, lie, record and judge take what they know, so that a new
 //! endpoint is a row here. It may not know who asks whom, nor what anybody makes of an answer.
 
+mod name;
+mod path;
+
 use std::fmt;
 
 use http::Method;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+pub use name::EndpointName;
+pub use path::{Parameters, RequestLine, encode};
+
 use super::pdu::Limits;
 use List::{Events, Ids};
+use path::Template;
 
 /// The table: `$with` is given a row for each endpoint, in groups by who may ask. A row has the endpoint, its name, its
 /// method, its paths, and those of the [`Facts`] that are other than [`Facts::NONE`]. The first path is the one that
@@ -142,9 +148,9 @@ macro_rules! define {
                 }
             }
 
-            fn templates(self) -> &'static [&'static str] {
+            fn templates(self) -> &'static [Template] {
                 match self {
-                    $($(Self::$variant => &[$($path),+],)*)*
+                    $($(Self::$variant => &[$(Template($path)),+],)*)*
                 }
             }
 
@@ -274,7 +280,7 @@ impl Endpoint {
 
     /// The names of the parameters in its path.
     pub fn parameters(self) -> impl Iterator<Item = &'static str> {
-        parameters(self.templates()[0])
+        self.templates()[0].parameters()
     }
 
     /// What asks it, with these values of the parameters in its path, in their order.
@@ -283,25 +289,15 @@ impl Endpoint {
     ///
     /// If it has no path with so many parameters.
     pub fn line(self, values: &[&str]) -> RequestLine {
-        let mut templates = self.templates().iter().copied();
-        let template = templates.find(|template| parameters(template).count() == values.len());
-        let template = template.unwrap_or_else(|| panic!("{self} has no path with {values:?}"));
-        let mut values = values.iter();
-        let mut path = String::new();
-        for segment in template.split('/').skip(1) {
-            path.push('/');
-            match parameter(segment).and_then(|_| values.next()) {
-                Some(value) => path.extend(utf8_percent_encode(value, PLAIN)),
-                None => path.push_str(segment),
-            }
-        }
+        let path = self.templates().iter().find_map(|template| template.filled(values));
+        let path = path.unwrap_or_else(|| panic!("{self} has no path with {values:?}"));
         RequestLine { method: self.method(), path }
     }
 
     /// The endpoint that a path asks for, given by its decoded segments, with the values of the parameters.
     pub fn at(path: &[impl AsRef<str>]) -> Option<(Self, Parameters)> {
         Self::ALL.iter().find_map(|endpoint| {
-            let parameters = endpoint.templates().iter().find_map(|template| Parameters::of(template, path));
+            let parameters = endpoint.templates().iter().find_map(|template| template.read(path));
             Some((*endpoint, parameters?))
         })
     }
@@ -311,10 +307,6 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
-}
-
-fn parameters(template: &'static str) -> impl Iterator<Item = &'static str> {
-    template.split('/').filter_map(parameter)
 }
 
 impl Serialize for Endpoint {
@@ -327,150 +319,6 @@ impl<'de> Deserialize<'de> for Endpoint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         Self::named(&name).ok_or_else(|| D::Error::unknown_variant(&name, Self::NAMES))
-    }
-}
-
-/// The name in a segment that is a parameter.
-fn parameter(segment: &'static str) -> Option<&'static str> {
-    segment.strip_prefix('{')?.strip_suffix('}')
-}
-
-/// What may stand in a path segment or query value as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// Percent-encodes one path segment or query value.
-pub fn encode(text: &str) -> String {
-    utf8_percent_encode(text, PLAIN).to_string()
-}
-
-/// The method of a request, and its path with query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestLine {
-    /// The method.
-    pub method: Method,
-    /// The path with query.
-    pub path: String,
-}
-
-impl RequestLine {
-    /// With one more parameter of the query.
-    pub fn query(mut self, name: &str, value: &str) -> Self {
-        self.path.push(if self.path.contains('?') { '&' } else { '?' });
-        self.path.push_str(name);
-        self.path.push('=');
-        self.path.extend(utf8_percent_encode(value, PLAIN));
-        self
-    }
-}
-
-/// The values of the parameters in a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameters(Vec<(&'static str, String)>);
-
-impl Parameters {
-    fn of(template: &'static str, path: &[impl AsRef<str>]) -> Option<Self> {
-        let mut values = Vec::new();
-        let mut path = path.iter();
-        for segment in template.split('/').skip(1) {
-            let given = path.next()?.as_ref();
-            match parameter(segment) {
-                Some(name) => values.push((name, given.to_owned())),
-                None if segment == given => {}
-                None => return None,
-            }
-        }
-        path.next().is_none().then_some(Self(values))
-    }
-
-    /// The value of a parameter, if the path has it.
-    pub fn find(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The value of a parameter that every path of the endpoint has.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such parameter.
-    pub fn get(&self, name: &str) -> &str {
-        self.find(name).unwrap_or_else(|| panic!("no path of this endpoint has `{name}`"))
-    }
-}
-
-/// What a path asks for, as it is written down: an endpoint, or the word that stands where its name would.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EndpointName {
-    /// One of the table.
-    Known(Endpoint),
-    /// Whatever else a script or a guest asks for.
-    Unknown(String),
-}
-
-impl EndpointName {
-    /// The name in a path, whether or not anybody would answer that: another version of an endpoint has its name too.
-    pub fn in_path(path: &str) -> Self {
-        // Nearly all of them are of this kind.
-        if let Some(rest) = path.strip_prefix("/_matrix/federation/v1/") {
-            return Self::from(rest.split('/').next().unwrap_or_default());
-        }
-        let mut parts = path.split('/').skip(2);
-        match (parts.next(), parts.nth(1)) {
-            (Some("key"), _) => Self::Known(Endpoint::Key),
-            (_, Some(name)) => Self::from(name),
-            _ => Self::from("?"),
-        }
-    }
-
-    /// The endpoint, if it is one.
-    pub fn known(&self) -> Option<Endpoint> {
-        match self {
-            Self::Known(endpoint) => Some(*endpoint),
-            Self::Unknown(_) => None,
-        }
-    }
-
-    /// As it is written.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Known(endpoint) => endpoint.name(),
-            Self::Unknown(name) => name,
-        }
-    }
-}
-
-impl From<&str> for EndpointName {
-    fn from(name: &str) -> Self {
-        Endpoint::named(name).map_or_else(|| Self::Unknown(name.to_owned()), Self::Known)
-    }
-}
-
-impl From<Endpoint> for EndpointName {
-    fn from(endpoint: Endpoint) -> Self {
-        Self::Known(endpoint)
-    }
-}
-
-impl PartialEq<Endpoint> for EndpointName {
-    fn eq(&self, endpoint: &Endpoint) -> bool {
-        self.known() == Some(*endpoint)
-    }
-}
-
-impl fmt::Display for EndpointName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Serialize for EndpointName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for EndpointName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::from(&*String::deserialize(deserializer)?))
     }
 }
 
@@ -496,43 +344,17 @@ mod tests {
         let mut lines = BTreeSet::new();
         for endpoint in Endpoint::ALL {
             for template in endpoint.templates() {
-                let names: Vec<&str> = parameters(template).collect();
+                let names: Vec<&str> = template.parameters().collect();
                 let RequestLine { method, path } = endpoint.line(&names);
                 let segments: Vec<&str> = path.split('/').skip(1).collect();
                 let (found, values) = Endpoint::at(&segments).unwrap();
-                assert_eq!((found, values.0.len()), (*endpoint, names.len()), "{path}");
+                assert_eq!(found, *endpoint, "{path}");
                 assert!(names.iter().all(|name| values.get(name) == *name), "{path}");
                 assert_eq!(EndpointName::in_path(&path), *endpoint, "{path}");
                 assert!(lines.insert((method.to_string(), path.clone())), "{path} stands there twice");
                 assert_eq!(Endpoint::at(&segments[1..]), None, "{path}");
                 assert_eq!(Endpoint::at(&[&segments[..], &[""]].concat()), None, "{path}/");
             }
-        }
-    }
-
-    #[test]
-    fn what_can_be_mistaken_in_a_path_is_encoded() {
-        let line = Endpoint::EventAuth.line(&["!a:b/c", "$d?e"]).query("f", "g&h").query("i", "1");
-        assert_eq!(line.path, "/_matrix/federation/v1/event_auth/%21a%3Ab%2Fc/%24d%3Fe?f=g%26h&i=1");
-    }
-
-    #[test]
-    fn paths_that_nobody_answers_have_names_too() {
-        for (path, name) in [
-            ("/_matrix/federation/v1/nothing/at?all", "nothing"),
-            ("/_matrix/federation/v1/send_join/!a:b/$c", "send_join"),
-            ("/_matrix/federation/v9/backfill", "backfill"),
-            ("/_matrix/federation/unstable/org.example/extremities/!a:b", "org.example"),
-            ("/_matrix/key/v9", "key"),
-            ("/_matrix/federation/v1/", ""),
-            ("/_matrix/federation/v1", "?"),
-            ("/", "?"),
-        ] {
-            let found = EndpointName::in_path(path);
-            assert_eq!(found.as_str(), name, "{path}");
-            assert_eq!(found.known(), Endpoint::named(name), "{path}");
-            let written = serde_json::to_string(&found).unwrap();
-            assert_eq!(serde_json::from_str::<EndpointName>(&written).unwrap(), found, "{path}");
         }
     }
 
