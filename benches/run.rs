@@ -7,7 +7,10 @@ use std::{cell::Cell, hint::black_box, path::Path, time::Duration};
 
 use backfire::{
     journal::{Source, What},
-    matrix::crypto::{Crypto, Scheme, SigningKey},
+    matrix::{
+        crypto::{Crypto, Scheme, SigningKey},
+        endpoint::Endpoint,
+    },
     scenario::Scenario,
     simulation::{Options, Simulated, simulate},
 };
@@ -89,11 +92,14 @@ impl Signatures {
         let mut counts = Self::default();
         for record in &run.journal.records {
             match &record.what {
-                What::Request { endpoint, .. } if endpoint != "key" && endpoint != "version" => {
-                    counts.signed += 1;
-                    counts.recognised += 1;
-                }
-                What::Request { endpoint, .. } if endpoint == "key" => counts.signed += 1,
+                What::Request { endpoint, .. } => match endpoint.known() {
+                    Some(Endpoint::Version) => {}
+                    Some(Endpoint::Key) => counts.signed += 1,
+                    _ => {
+                        counts.signed += 1;
+                        counts.recognised += 1;
+                    }
+                },
                 What::Received { from: Source::User, .. } => counts.signed += 1,
                 What::Received { from: Source::Peer { .. }, .. } => counts.recognised += 1,
                 _ => {}

@@ -18,10 +18,10 @@ use std::{
 
 use backfire::{
     campaign::play::{Played, play_with_guests},
-    homeserver::client::encode,
     matrix::{
         crypto::Crypto,
         draft::{countersign, hash_and_sign},
+        endpoint::encode,
         keys::key_document,
         pdu::{Limits, UnverifiedPdu},
         request_auth,

@@ -9,6 +9,7 @@ use backfire::{
     matrix::{
         crypto::{Crypto, SigningKey},
         draft::{Draft, Place, hash_and_sign},
+        endpoint::Endpoint,
         pdu::Pdu,
         version::RoomVersion,
     },
@@ -140,7 +141,7 @@ impl Run {
     fn spread(&mut self, nth: usize, t: i64) {
         let author = self.events[nth].sender().server_name().as_str().to_owned();
         for (place, host) in HOSTS.into_iter().filter(|host| *host != author).enumerate() {
-            let from = Source::Peer { server: author.clone(), endpoint: "send".to_owned() };
+            let from = Source::Peer { server: author.clone(), endpoint: Endpoint::Send };
             self.take(nth, t + place as i64, host, from);
         }
     }
@@ -388,7 +389,7 @@ impl Run {
         let request = What::Request {
             id,
             to: to.to_owned(),
-            endpoint: endpoint.to_owned(),
+            endpoint: endpoint.into(),
             line: format!("GET /_matrix/federation/v1/{endpoint}/%21room%3Aa"),
             cause: Cause::Other("test".to_owned()),
             events: ids(named),
@@ -433,7 +434,7 @@ impl Run {
             }
         }
         for _ in 0..events {
-            let from = Source::Peer { server: "c".to_owned(), endpoint: "get_missing_events".to_owned() };
+            let from = Source::Peer { server: "c".to_owned(), endpoint: Endpoint::GetMissingEvents };
             let reason = "no signature".to_owned();
             self.tell(63, "b", What::Dropped { event: None, from, reason });
         }
@@ -455,7 +456,7 @@ impl Run {
         let request = What::Request {
             id,
             to: "c".to_owned(),
-            endpoint: "event".to_owned(),
+            endpoint: Endpoint::Event.into(),
             line: "GET /_matrix/federation/v1/event/%24nobody%3Aa".to_owned(),
             cause: Cause::Other("test".to_owned()),
             events: vec!["$nobody:a".to_owned()],
@@ -491,7 +492,7 @@ impl Run {
             if let What::Received { event, from: Source::Peer { endpoint, .. }, .. } = &mut record.what
                 && *event == wanted
             {
-                *endpoint = "event".to_owned();
+                *endpoint = Endpoint::Event;
             }
         }
     }

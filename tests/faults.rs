@@ -10,6 +10,7 @@ use std::{
 use backfire::{
     campaign::play::play,
     journal::What,
+    matrix::endpoint::Endpoint,
     scenario::{
         Action, Disturb, Disturbance, Family, FaultAction, HealAction, Lie, LieAction, Scenario, SendAction,
         Side, UserAction,
@@ -151,7 +152,7 @@ fn of_message(disturb: &Disturb) -> Vec<String> {
         Disturbance::Lose if is_answer && disturb.skip == 2 && disturb.times == Some(1) => {
             kinds.extend(disturb.endpoint.as_ref().map(|name| format!("answer to the third /{name} lost")));
         }
-        Disturbance::Duplicate(_) if disturb.endpoint.as_deref() == Some("send") => {
+        Disturbance::Duplicate(_) if disturb.endpoint == Some(Endpoint::Send) => {
             kinds.push("transaction under the same id again".to_owned());
         }
         _ => {}

@@ -1,25 +1,26 @@
-//! Every lie on every road: it is really told, the honest servers notice or outlive it, and they agree in the end.
+//! Every lie at every endpoint: it is really told, the honest servers notice or outlive it, and they agree in the end.
 
 use backfire::{
     campaign::play::play,
     journal::{Violation, What},
+    matrix::endpoint::Endpoint,
     scenario::{Lie, Scenario, Told, Verdict},
     simulation::Fabric,
 };
 use serde_json::{Value, json};
 
 /// The endpoints in whose answers there are lies.
-const ROADS: [&str; 10] = [
-    "get_missing_events",
-    "event",
-    "backfill",
-    "state_ids",
-    "state",
-    "event_auth",
-    "send",
-    "make_join",
-    "send_join",
-    "key",
+const ASKED: [Endpoint; 10] = [
+    Endpoint::GetMissingEvents,
+    Endpoint::Event,
+    Endpoint::Backfill,
+    Endpoint::StateIds,
+    Endpoint::State,
+    Endpoint::EventAuth,
+    Endpoint::Send,
+    Endpoint::MakeJoin,
+    Endpoint::SendJoin,
+    Endpoint::Key,
 ];
 
 /// Lies that need ids that can be chosen, as room version 2 has them.
@@ -34,13 +35,13 @@ fn honest_servers_outlive_every_lie() {
     let mut wrong = Vec::new();
     let mut played = 0;
     for lie in Lie::ALL.iter().copied() {
-        for road in ROADS {
-            if !is_told_on(lie, road) {
+        for endpoint in ASKED {
+            if !is_told_on(lie, endpoint) {
                 continue;
             }
             played += 1;
-            let problem = problem_with(&[lie], road);
-            wrong.extend(problem.map(|problem| format!("{} in {road}: {problem}", lie.name())));
+            let problem = problem_with(&[lie], endpoint);
+            wrong.extend(problem.map(|problem| format!("{} in {endpoint}: {problem}", lie.name())));
         }
     }
     assert!(played > Lie::ALL.len(), "only {played} were played");
@@ -51,19 +52,19 @@ fn honest_servers_outlive_every_lie() {
 fn lies_combine() {
     let together =
         [Lie::Shuffled, Lie::Twice, Lie::WrongHash, Lie::FreshGap, Lie::OtherRoom, Lie::DuplicateKeys];
-    assert_eq!(problem_with(&together, "get_missing_events"), None);
+    assert_eq!(problem_with(&together, Endpoint::GetMissingEvents), None);
 }
 
-fn is_told_on(lie: Lie, road: &str) -> bool {
+fn is_told_on(lie: Lie, endpoint: Endpoint) -> bool {
     match lie.told() {
         // One event has no order.
-        Told::Events if matches!(lie, Lie::Shuffled | Lie::Reversed) && road == "event" => false,
-        _ => lie.told().is_in(road),
+        Told::Events if matches!(lie, Lie::Shuffled | Lie::Reversed) && endpoint == Endpoint::Event => false,
+        _ => lie.told().is_in(endpoint),
     }
 }
 
-fn problem_with(lies: &[Lie], road: &str) -> Option<String> {
-    let scenario = scenario(lies, road);
+fn problem_with(lies: &[Lie], endpoint: Endpoint) -> Option<String> {
+    let scenario = scenario(lies, endpoint);
     let played = match play(&scenario, 3, Fabric::Direct) {
         Ok(played) => played,
         Err(error) => return Some(error.to_string()),
@@ -85,14 +86,14 @@ fn problem_with(lies: &[Lie], road: &str) -> Option<String> {
 }
 
 /// Server a lies. It is the first by name, so it is asked first where nobody is preferred.
-fn scenario(lies: &[Lie], road: &str) -> Scenario {
+fn scenario(lies: &[Lie], endpoint: Endpoint) -> Scenario {
     let version = if lies.iter().any(|lie| CHOSEN_IDS.contains(lie)) { "2" } else { "11" };
     let tell: Vec<&str> = lies.iter().map(|lie| lie.name()).collect();
     let mut steps = vec![
         json!({ "at": "0ms", "message": { "by": "b", "count": 30, "every": "10ms" } }),
-        json!({ "at": "1s", "lie": { "server": "a", "endpoint": road, "tell": tell, "times": 3 } }),
+        json!({ "at": "1s", "lie": { "server": "a", "endpoint": endpoint, "tell": tell, "times": 3 } }),
     ];
-    steps.extend(way_to(road));
+    steps.extend(way_to(endpoint));
     steps.extend([
         json!({ "at": "60s", "message": { "by": "b" } }),
         json!({ "at": "80s", "message": { "by": "c" } }),
@@ -108,8 +109,8 @@ fn scenario(lies: &[Lie], road: &str) -> Scenario {
     Scenario::parse(&scenario.to_string(), "lies.json").unwrap()
 }
 
-/// What makes an honest server ask the liar on this road.
-fn way_to(road: &str) -> Vec<Value> {
+/// What makes an honest server ask the liar there.
+fn way_to(endpoint: Endpoint) -> Vec<Value> {
     let cut_off = |who: &str, seconds: u64| {
         let cut = |from: &str, to: &str| json!({ "at": "2s", "cut": { "from": from, "to": to, "for": format!("{seconds}s") } });
         vec![cut(who, "c"), cut("c", who)]
@@ -117,7 +118,7 @@ fn way_to(road: &str) -> Vec<Value> {
     let gap = json!({ "at": "3s", "message": { "by": "b", "count": 12, "every": "100ms" } });
     // Whoever tells of a gap is asked first.
     let told_by_liar = json!({ "at": "7s", "message": { "by": "a" } });
-    let denied = |endpoint: &str, who: &str, times: Option<u32>| {
+    let denied = |endpoint: Endpoint, who: &str, times: Option<u32>| {
         let how = json!({ "status": { "code": 403 } });
         let mut step = json!({ "from": "c", "to": who, "endpoint": endpoint, "how": how, "for": "30s" });
         if let Some(times) = times {
@@ -125,27 +126,29 @@ fn way_to(road: &str) -> Vec<Value> {
         }
         json!({ "at": "2s", "disturb": step })
     };
-    let no_gap_filling = |who: &str| denied("get_missing_events", who, None);
-    match road {
-        "get_missing_events" => [cut_off("a", 4), cut_off("b", 40), vec![gap, told_by_liar]].concat(),
-        "event" => [cut_off("a", 4), cut_off("b", 40), vec![no_gap_filling("a"), gap, told_by_liar]].concat(),
-        "backfill" => vec![
+    let no_gap_filling = |who: &str| denied(Endpoint::GetMissingEvents, who, None);
+    match endpoint {
+        Endpoint::GetMissingEvents => [cut_off("a", 4), cut_off("b", 40), vec![gap, told_by_liar]].concat(),
+        Endpoint::Event => {
+            [cut_off("a", 4), cut_off("b", 40), vec![no_gap_filling("a"), gap, told_by_liar]].concat()
+        }
+        Endpoint::Backfill => vec![
             json!({ "at": "2s", "join": { "by": "d", "via": "b" } }),
             json!({ "at": "5s", "page_back": { "server": "d", "limit": 10, "pages": "all" } }),
         ],
-        "send" => vec![gap, told_by_liar],
-        "make_join" | "send_join" => {
+        Endpoint::Send => vec![gap, told_by_liar],
+        Endpoint::MakeJoin | Endpoint::SendJoin => {
             // Who could not come in knocks again.
             let join = |at: &str| json!({ "at": at, "join": { "by": "d", "via": "a" } });
             ["2s", "15s", "25s", "35s"].map(join).to_vec()
         }
-        "key" => {
+        Endpoint::Key => {
             // The others have to ask for the new one.
             let speak = |at: &str| json!({ "at": at, "message": { "by": "a" } });
             let new_key = json!({ "at": "2s", "rotate_key": { "server": "a" } });
             [vec![new_key], ["3s", "12s", "22s", "32s"].map(speak).to_vec()].concat()
         }
-        "event_auth" => {
+        Endpoint::EventAuth => {
             let levels = |at: &str, ban: u32| {
                 let change = json!({ "by": "b", "content": { "ban": ban } });
                 json!({ "at": at, "power_levels": change })
@@ -155,14 +158,14 @@ fn way_to(road: &str) -> Vec<Value> {
         }
         _ => {
             // So much that is not known is fetched as a whole.
-            let states = if road == "state" { 12 } else { 0 };
+            let states = if endpoint == Endpoint::State { 12 } else { 0 };
             let state = |nth: u32| {
                 let (kind, key) = ("org.example.test", nth.to_string());
                 let of = json!({ "by": "b", "type": kind, "state_key": key, "content": {} });
                 json!({ "at": format!("{}ms", 2_500 + nth), "state": of })
             };
             let unknown: Vec<Value> = (0..states).map(state).collect();
-            let no_event = |who: &str| denied("event", who, Some(2));
+            let no_event = |who: &str| denied(Endpoint::Event, who, Some(2));
             let told_by_honest = json!({ "at": "7s", "message": { "by": "b" } });
             let denials = vec![no_gap_filling("a"), no_gap_filling("b"), no_event("a"), no_event("b")];
             [cut_off("a", 4), cut_off("b", 4), denials, unknown, vec![gap, told_by_honest]].concat()

@@ -327,6 +327,23 @@ fn steps_that_contradict_each_other() {
          lone-surrogate, deep-nesting",
     );
     check_step(
+        "{ \"at\": \"1s\", \"ask\": { \"from\": \"a\", \"to\": \"b\", \"endpoint\": \"backfil\" } }",
+        "\"backfil\"",
+        "timeline[0].ask.endpoint: \"backfil\" is not a word that can stand here; did you mean `backfill`?",
+    );
+    check_step(
+        "{ \"at\": \"1s\", \"answer\": { \"server\": \"a\", \"endpoint\": \"extremities\" } }",
+        "\"extremities\"",
+        "timeline[0].answer.endpoint: \"extremities\" is not a word that can stand here; it can be one of `send`, \
+         `backfill`, `get_missing_events`, `event`, `state_ids`, `state`, `event_auth`, `make_join`, `send_join`, \
+         `invite`, `key`, `version`",
+    );
+    check_step(
+        "{ \"at\": \"1s\", \"answer\": { \"server\": \"a\", \"endpoint\": 5 } }",
+        "5",
+        "timeline[0].answer.endpoint: the number 5 cannot stand here; write a string",
+    );
+    check_step(
         "{ \"at\": \"1s\", \"heal\": { \"between\": [\"a\"] } }",
         "[\"a\"]",
         "timeline[0].heal.between: a list of 1 stands here; write a list of 2",

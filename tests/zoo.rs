@@ -10,6 +10,7 @@ use backfire::{
     campaign::zoo::visit,
     check,
     homeserver::planted::{ALL, Planted, find, habits},
+    matrix::endpoint::Endpoint,
     scenario::{PLANTED, Scenario},
     simulation::Fabric,
 };
@@ -75,9 +76,9 @@ fn the_register_is_in_order_and_speaks_of_invariants_that_there_are() {
 fn bugs_of_one_server_add_up() {
     let ids: Vec<String> = ALL.iter().map(|planted| planted.id.to_owned()).collect();
     let all = habits(&ids);
-    assert_eq!(all.trusted_roads, ["get_missing_events", "send_join"]);
+    assert_eq!(all.trusted_endpoints, [Endpoint::GetMissingEvents, Endpoint::SendJoin]);
     assert!(!all.stops_at_earliest && !all.room.revives_outliers && !all.checks_who_joins);
-    assert_eq!(habits(&[]).trusted_roads, [""; 0]);
+    assert_eq!(habits(&[]).trusted_endpoints, []);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use ruma_common::EventId;
 
 use super::{Finding, Invariant, When, evidence::Evidence};
+use crate::matrix::endpoint::Endpoint;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "acknowledged",
@@ -15,10 +16,12 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for asked in evidence.requests.values().filter(|asked| asked.endpoint == "send" && !asked.is_spoilt()) {
+    for asked in
+        evidence.requests.values().filter(|asked| *asked.endpoint == Endpoint::Send && !asked.is_spoilt())
+    {
         let Some(answer) = asked.answer.as_ref().filter(|answer| answer.status == 200) else { continue };
-        let is_told = !evidence.answers_for_itself(asked.to, "send");
-        let end = evidence.hosts.get(asked.to).filter(|_| !is_told).and_then(|host| host.end);
+        let is_own = evidence.answers_for_itself(asked);
+        let end = evidence.hosts.get(asked.to).filter(|_| is_own).and_then(|host| host.end);
         let Some(end) = end else { continue };
         let taken = asked.events.iter().filter(|id| !answer.refused.contains(id));
         for id in taken.filter_map(|id| <&EventId>::try_from(id.as_str()).ok()) {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     journal::exchange::{Answered, Exchange},
-    matrix::pdu::Pdu,
+    matrix::{endpoint::Endpoint, pdu::Pdu},
     room::{answer_order::AnswerOrder, graph::Standing},
 };
 
@@ -33,7 +33,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     for asked in evidence.requests.values().filter(|asked| !asked.is_spoilt()) {
         let Some(answer) = &asked.answer else { continue };
         // Only servers that answer for themselves are judged.
-        let judged = evidence.answers_for_itself(asked.to, asked.endpoint);
+        let judged = evidence.answers_for_itself(asked);
         let Some(host) = evidence.hosts.get(asked.to).filter(|_| judged) else { continue };
         if let Err(wrong) = judge(evidence, host, asked, answer) {
             let message =
@@ -76,20 +76,17 @@ impl Case<'_, '_> {
         if self.answer.status != 200 {
             return self.refusal();
         }
-        if !matches!(
-            self.asked.endpoint,
-            "backfill" | "get_missing_events" | "event" | "event_auth" | "state" | "state_ids"
-        ) {
-            return Ok(());
-        }
-        let (answer, chain) = (ids(self.answer.events)?, ids(self.answer.auth_chain)?);
+        let Some(endpoint) = self.asked.endpoint.known() else { return Ok(()) };
+        let (answer, chain) = (|| ids(self.answer.events), || ids(self.answer.auth_chain));
         let named: Vec<&EventId> = known_ids(self.asked.events);
-        match self.asked.endpoint {
-            "backfill" => {
+        match endpoint {
+            Endpoint::Backfill => {
+                let answer = answer()?;
                 self.of_the_room(&answer)?;
                 model.backfill(&named, self.asked.limit, &answer)
             }
-            "get_missing_events" => {
+            Endpoint::GetMissingEvents => {
+                let answer = answer()?;
                 self.of_the_room(&answer)?;
                 let gap = MissingEvents {
                     latest: &named,
@@ -103,29 +100,39 @@ impl Case<'_, '_> {
                 };
                 model.missing_events(&gap, &answer)
             }
-            "event" => named.first().map_or(Ok(()), |wanted| model.event(wanted, &answer)),
-            "event_auth" => model.auth_chain(&named, &chain),
-            _ => {
+            Endpoint::Event => {
+                let answer = answer()?;
+                named.first().map_or(Ok(()), |wanted| model.event(wanted, &answer))
+            }
+            Endpoint::EventAuth => model.auth_chain(&named, &chain()?),
+            Endpoint::State | Endpoint::StateIds => {
+                let (answer, chain) = (answer()?, chain()?);
                 model.state(&answer)?;
                 named.first().map_or(Ok(()), |id| self.state_there(id, &answer))?;
                 model.auth_chain(&answer, &chain)
             }
+            // What these answer is judged by what comes of it.
+            Endpoint::Send
+            | Endpoint::MakeJoin
+            | Endpoint::SendJoin
+            | Endpoint::Invite
+            | Endpoint::Key
+            | Endpoint::Version => Ok(()),
         }
     }
 
     /// An own question of a server that is in the room is answered, if what it asks for is there.
     fn refusal(&self) -> Result<(), Wrong> {
-        let by_script = self.asked.is_scripted();
-        let is_about_events = matches!(self.asked.endpoint, "event" | "state" | "state_ids" | "event_auth");
-        if self.answer.status != 404 || by_script || !is_about_events {
-            return Ok(());
-        }
         let named = known_ids(self.asked.events);
-        let Some(id) = named.first() else { return Ok(()) };
+        let Some(id) = named.first().filter(|_| self.answer.status == 404 && !self.asked.is_scripted())
+        else {
+            return Ok(());
+        };
         let standing = self.evidence.standing_at(self.host, id, self.at);
-        let is_there = match self.asked.endpoint {
-            "event" | "event_auth" => standing.is_some_and(Standing::is_judged),
-            _ => standing.is_some_and(Standing::is_history),
+        let is_there = match self.asked.endpoint.known() {
+            Some(Endpoint::Event | Endpoint::EventAuth) => standing.is_some_and(Standing::is_judged),
+            Some(Endpoint::State | Endpoint::StateIds) => standing.is_some_and(Standing::is_history),
+            _ => false,
         };
         if is_there {
             let problem = format!("404 for {}, which it has", super::short(id));

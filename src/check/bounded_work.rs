@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     journal::exchange::{Answered, Exchange},
+    matrix::endpoint::Endpoint,
     room::walk::MISSING_EVENTS_LIMIT_MAX,
 };
 
@@ -46,7 +47,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// An answer that the server which gave it is to blame for: nobody can keep a liar from sending much.
 fn honest<'e, 'a>(evidence: &Evidence<'_>, asked: &'e Exchange<'a>) -> Option<&'e Answered<'a>> {
-    let is_own = !asked.is_spoilt() && !evidence.scripted.contains(&(asked.to, asked.endpoint));
+    let is_own = !asked.is_spoilt() && !evidence.is_told(asked);
     asked.answer.as_ref().filter(|answer| is_own && answer.status == 200)
 }
 
@@ -66,14 +67,14 @@ fn given_too_much(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Optio
 
 /// A server that looks at all that it is sent does as much work as others like.
 fn looked_at_too_much(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Finding> {
-    let asked_for = |endpoint: &str| -> usize {
-        let own = evidence.requests.values().filter(|asked| asked.from == name && asked.endpoint == endpoint);
+    let asked_for = |endpoint: Endpoint| -> usize {
+        let mine = |asked: &&Exchange<'_>| asked.from == name && *asked.endpoint == endpoint;
+        let own = evidence.requests.values().filter(mine);
         let limits = own.map(|asked| asked.limit.and_then(|limit| usize::try_from(limit).ok()));
         limits.map(|limit| limit.unwrap_or(MISSING_EVENTS_LIMIT_MAX)).sum()
     };
-    let listed = ["backfill", "get_missing_events"].into_iter();
-    let mut looked_at = listed.map(|endpoint| (endpoint, host.looked_at.get(endpoint).copied().unwrap_or(0)));
-    let (endpoint, events) = looked_at.find(|(endpoint, events)| *events > asked_for(endpoint))?;
+    let mut looked_at = host.looked_at.iter().filter(|(endpoint, _)| endpoint.has_limit());
+    let (&endpoint, &events) = looked_at.find(|(endpoint, events)| **events > asked_for(**endpoint))?;
     let message = format!(
         "{name} looked at {} of answers to {endpoint}; it asked for {}",
         count(events, "event"),

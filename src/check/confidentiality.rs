@@ -13,10 +13,11 @@ use serde_json::Value;
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Evidence, HISTORY_ENDPOINTS, Host},
+    evidence::{Evidence, Host},
 };
 use crate::{
     journal::exchange::Exchange,
+    matrix::endpoint::Endpoint,
     room::{Room, graph::Standing, state::StateMap},
 };
 
@@ -29,19 +30,17 @@ pub(super) const INVARIANT: Invariant = Invariant {
     check,
 };
 
-/// Endpoints that a server ACL protects (SS-API, "Server Access Control Lists"); `/event` is not among them.
-const PROTECTED: [&str; 5] = ["backfill", "get_missing_events", "state", "state_ids", "event_auth"];
-
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let settings = Settings::default();
     let mut findings = Vec::new();
     for asked in evidence.requests.values() {
-        if !evidence.answers_for_itself(asked.to, asked.endpoint) {
+        if !evidence.answers_for_itself(asked) {
             continue;
         }
-        findings.extend(match asked.endpoint {
-            "send" => pushed(evidence, &settings, asked),
-            _ => answered(evidence, &settings, asked),
+        findings.extend(match asked.endpoint.known() {
+            Some(Endpoint::Send) => pushed(evidence, &settings, asked),
+            Some(endpoint) => answered(evidence, &settings, asked, endpoint),
+            None => None,
         });
     }
     findings
@@ -51,30 +50,29 @@ fn answered<'a>(
     evidence: &'a Evidence<'a>,
     settings: &Settings<'a>,
     asked: &Exchange<'_>,
+    endpoint: Endpoint,
 ) -> Option<Finding> {
     let answer = asked.answer.as_ref().filter(|answer| answer.status == 200)?;
     let reader = Reader::new(evidence, settings, asked.from)?;
     let host = evidence.hosts.get(asked.to)?;
     let moments = evidence.moments(asked);
-    let said =
-        |problem: &str| format!("{} answered {} of {}: {problem}", asked.to, asked.endpoint, asked.from);
+    let said = |problem: &str| format!("{} answered {endpoint} of {}: {problem}", asked.to, asked.from);
     let gives = !answer.events.is_empty() || !answer.auth_chain.is_empty();
     if !gives || moments.is_empty() {
         return None;
     }
     let any = |is: &dyn Fn(usize) -> bool| moments.iter().any(|at| is(*at));
-    if PROTECTED.contains(&asked.endpoint) && !any(&|at| reader.is_let_in(asked.to, host, at)) {
+    if endpoint.heeds_acl() && !any(&|at| reader.is_let_in(asked.to, host, at)) {
         return Some(Finding::on(asked.to, said("the room's ACL shuts it out")));
     }
-    if HISTORY_ENDPOINTS.contains(&asked.endpoint) {
+    if endpoint.gives_history() {
         let whole = answer.events.iter().filter(|id| !answer.redacted.contains(id));
         let mut ids = whole.filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
         let leaked = ids.find(|id| !any(&|at| reader.may_see(host, id, at)) && is_telling(evidence, id))?;
         let problem = format!("it may not see {}, which is not redacted", super::short(leaked));
         return Some(Finding::on(asked.to, said(&problem)).about(leaked));
     }
-    let is_state = ["state", "state_ids", "event_auth"].contains(&asked.endpoint);
-    (is_state && !any(&|at| reader.is_joined(host, at)))
+    (endpoint.is_recovery() && !any(&|at| reader.is_joined(host, at)))
         .then(|| Finding::on(asked.to, said("it is not in the room")))
 }
 

@@ -7,6 +7,7 @@ use super::{
     evidence::{EventKey, Evidence},
 };
 use crate::matrix::{
+    endpoint::Endpoint,
     keys::{KeyRing, PublicKey, decode},
     pdu::{Pdu, PduError, UnverifiedPdu},
 };
@@ -68,8 +69,10 @@ fn who_knew_better<'a>(evidence: &Evidence<'a>, pdu: &UnverifiedPdu) -> Option<&
     let own = evidence.keys.iter().filter(|key| key.server == author);
     let expired = own.filter_map(|key| key.expired).find(|(_, ts)| pdu.claims().timestamp() > *ts)?;
     let was_told = |taker: &str, until: usize| {
-        let mut asked =
-            evidence.requests.values().filter(|asked| asked.from == taker && asked.endpoint == "key");
+        let mut asked = evidence
+            .requests
+            .values()
+            .filter(|asked| asked.from == taker && *asked.endpoint == Endpoint::Key);
         asked.any(|asked| {
             let of_author = evidence.hosts.get(asked.to).is_some_and(|host| host.matrix_name == author)
                 && !asked.line.contains("/query/");

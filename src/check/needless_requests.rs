@@ -3,7 +3,7 @@
 use ruma_common::EventId;
 
 use super::{Finding, Invariant, When, evidence::Evidence};
-use crate::{journal::exchange::Exchange, room::graph::Standing};
+use crate::{journal::exchange::Exchange, matrix::endpoint::Endpoint, room::graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "needless-requests",
@@ -35,11 +35,13 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 fn asks_for_what_it_has<'e>(evidence: &'e Evidence<'_>, asked: &Exchange<'e>) -> Option<&'e EventId> {
     let host = evidence.hosts.get(asked.from)?;
     let mut named = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
-    let has = |id: &EventId| match asked.endpoint {
-        "event" => evidence.standing_at(host, id, asked.at).is_some_and(Standing::is_history),
+    let endpoint = asked.endpoint.known().filter(|endpoint| endpoint.is_recovery())?;
+    let has = |id: &EventId| match endpoint {
+        Endpoint::Event => evidence.standing_at(host, id, asked.at).is_some_and(Standing::is_history),
+        // Who has an event may still lack what allows it.
+        Endpoint::EventAuth => false,
         _ => evidence.knows_all_before(host, id, asked.at),
     };
-    let asks = matches!(asked.endpoint, "backfill" | "get_missing_events" | "event" | "state" | "state_ids");
-    let first = named.next().filter(|id| asks && has(id))?;
+    let first = named.next().filter(|id| has(id))?;
     named.all(has).then_some(first)
 }

@@ -10,9 +10,13 @@ use ruma_events::TimelineEventType;
 
 use super::{
     Finding, Invariant, When,
-    evidence::{Evidence, HISTORY_ENDPOINTS, Host},
+    evidence::{Evidence, Host},
 };
-use crate::{journal::Source, journal::exchange::Exchange, matrix::pdu::Pdu, room::graph::Standing};
+use crate::{
+    journal::{Source, exchange::Exchange},
+    matrix::{endpoint::Endpoint, pdu::Pdu},
+    room::graph::Standing,
+};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "redactions",
@@ -25,9 +29,11 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let redactions = Redactions::new(evidence);
-    let given = evidence.requests.values().filter(|asked| HISTORY_ENDPOINTS.contains(&asked.endpoint));
-    let by_itself =
-        given.filter(|asked| !asked.is_spoilt() && !evidence.scripted.contains(&(asked.to, asked.endpoint)));
+    let given = evidence
+        .requests
+        .values()
+        .filter(|asked| asked.endpoint.known().is_some_and(Endpoint::gives_history));
+    let by_itself = given.filter(|asked| !asked.is_spoilt() && !evidence.is_told(asked));
     by_itself.filter_map(|asked| redactions.judge(asked)).collect()
 }
 
@@ -119,7 +125,7 @@ impl<'e, 'a> Redactions<'e, 'a> {
     fn has_no_other_reason(&self, asked: &Exchange<'_>, host: &Host<'_>, target: &Pdu) -> bool {
         let came_whole = match host.received.get(&**target.event_id()) {
             Some((_, Source::User)) => true,
-            Some((_, Source::Peer { endpoint, .. })) => endpoint == "send",
+            Some((_, Source::Peer { endpoint, .. })) => *endpoint == Endpoint::Send,
             _ => false,
         };
         let asker = self.evidence.hosts.get(asked.from).map(|host| host.matrix_name);

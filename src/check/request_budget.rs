@@ -8,7 +8,7 @@ use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Host, is_pulled},
 };
-use crate::journal::exchange::Exchange;
+use crate::{journal::exchange::Exchange, scenario::RequestLimits};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "request-budget",
@@ -33,21 +33,24 @@ const ROUND_EVERY_MS: i64 = 10_000;
 const FIRST_ROUNDS: usize = 6;
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let limits: Vec<_> = evidence.expect.requests.iter().collect();
-    if limits.is_empty() { within_reason(evidence) } else { within_limits(evidence, &limits) }
+    let limits = evidence.expect.requests;
+    if limits == RequestLimits::default() { within_reason(evidence) } else { within_limits(evidence, limits) }
 }
 
-fn within_limits(evidence: &Evidence<'_>, limits: &[(&'static str, u32)]) -> Vec<Finding> {
-    let over = limits.iter().filter_map(|(endpoint, most)| {
-        let counts = |asked: &&Exchange<'_>| *endpoint == "total" || asked.endpoint == *endpoint;
-        let made = evidence.requests.values().filter(counts).count();
-        let what = if *endpoint == "total" { "all in all" } else { endpoint };
-        (made > *most as usize).then(|| {
-            let message = format!("{what}: {}, the scenario allows {most}", count(made, "request"));
-            Finding { server: None, event: None, message }
-        })
-    });
-    over.collect()
+fn within_limits(evidence: &Evidence<'_>, limits: RequestLimits) -> Vec<Finding> {
+    let made = |counts: &dyn Fn(&Exchange<'_>) -> bool| {
+        evidence.requests.values().filter(|asked| counts(asked)).count()
+    };
+    let to_each = limits
+        .iter()
+        .map(|(endpoint, most)| (endpoint.name(), made(&|asked| *asked.endpoint == endpoint), most));
+    let all = limits.total.map(|most| ("all in all", made(&|_| true), most));
+    let over = to_each.chain(all).filter(|(_, made, most)| *made > *most as usize);
+    over.map(|(what, made, most)| {
+        let message = format!("{what}: {}, the scenario allows {most}", count(made, "request"));
+        Finding { server: None, event: None, message }
+    })
+    .collect()
 }
 
 /// Asking for each event by itself is the most that is still work: more than that is asking for what is held or

@@ -4,28 +4,23 @@ use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::{Method, Request, Response, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::{Request, Response, StatusCode};
 use ruma_common::{CanonicalJsonObject, EventId, OwnedEventId, RoomId, ServerName};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use super::Homeserver;
 use crate::{
-    matrix::{canonical::CanonicalBody, request_auth},
+    matrix::{
+        canonical::CanonicalBody,
+        endpoint::{Endpoint, RequestLine},
+        request_auth,
+    },
     ports::{ANSWER_BYTES_MAX, Cause, NetworkError},
 };
 
 /// How long an answer may take. Real servers wait 10 to 60 seconds; a simulated day is not cheaper for waiting.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What may stand in a path segment or query value as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// Percent-encodes one path segment or query value.
-pub fn encode(text: &str) -> String {
-    utf8_percent_encode(text, PLAIN).to_string()
-}
 
 /// Why a question got no useful answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,10 +99,8 @@ pub struct JoinTemplate {
 /// A request that is sent as it is told, good or bad.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// The method.
-    pub method: Method,
-    /// The path with query.
-    pub path: String,
+    /// Its method and path.
+    pub line: RequestLine,
     /// The body.
     pub body: Bytes,
     /// Whether it is signed.
@@ -126,12 +119,9 @@ impl Homeserver {
         limit: usize,
         cause: &Cause,
     ) -> Result<Pdus, AskError> {
-        let mut path = format!("/_matrix/federation/v1/backfill/{}?limit={limit}", encode(room.as_str()));
-        for id in from {
-            path.push_str("&v=");
-            path.push_str(&encode(id.as_str()));
-        }
-        self.ask(to, Method::GET, path, None, cause).await
+        let line = Endpoint::Backfill.line(&[room.as_str()]).query("limit", &limit.to_string());
+        let line = from.iter().fold(line, |line, id| line.query("v", id.as_str()));
+        self.ask(to, line, None, cause).await
     }
 
     /// `POST /get_missing_events/{room}`
@@ -144,20 +134,19 @@ impl Homeserver {
         limit: usize,
         cause: &Cause,
     ) -> Result<Pdus, AskError> {
-        let path = format!("/_matrix/federation/v1/get_missing_events/{}", encode(room.as_str()));
+        let line = Endpoint::GetMissingEvents.line(&[room.as_str()]);
         let body = CanonicalBody::fields()
             .with("latest_events", &latest)
             .with("earliest_events", &earliest)
             .with("limit", &limit)
             .with("min_depth", &0)
             .body();
-        self.ask(to, Method::POST, path, Some(body), cause).await
+        self.ask(to, line, Some(body), cause).await
     }
 
     /// `GET /event/{id}`
     pub async fn ask_event(&self, to: &ServerName, id: &EventId, cause: &Cause) -> Result<Pdus, AskError> {
-        let path = format!("/_matrix/federation/v1/event/{}", encode(id.as_str()));
-        self.ask(to, Method::GET, path, None, cause).await
+        self.ask(to, Endpoint::Event.line(&[id.as_str()]), None, cause).await
     }
 
     /// `GET /event_auth/{room}/{id}`
@@ -168,9 +157,8 @@ impl Homeserver {
         id: &EventId,
         cause: &Cause,
     ) -> Result<Pdus, AskError> {
-        let path =
-            format!("/_matrix/federation/v1/event_auth/{}/{}", encode(room.as_str()), encode(id.as_str()));
-        self.ask(to, Method::GET, path, None, cause).await
+        let line = Endpoint::EventAuth.line(&[room.as_str(), id.as_str()]);
+        self.ask(to, line, None, cause).await
     }
 
     /// `GET /state_ids/{room}?event_id=…`
@@ -181,9 +169,8 @@ impl Homeserver {
         id: &EventId,
         cause: &Cause,
     ) -> Result<StateIds, AskError> {
-        let (room, id) = (encode(room.as_str()), encode(id.as_str()));
-        let path = format!("/_matrix/federation/v1/state_ids/{room}?event_id={id}");
-        self.ask(to, Method::GET, path, None, cause).await
+        let line = Endpoint::StateIds.line(&[room.as_str()]).query("event_id", id.as_str());
+        self.ask(to, line, None, cause).await
     }
 
     /// `GET /state/{room}?event_id=…`
@@ -194,21 +181,19 @@ impl Homeserver {
         id: &EventId,
         cause: &Cause,
     ) -> Result<StatePdus, AskError> {
-        let (room, id) = (encode(room.as_str()), encode(id.as_str()));
-        let path = format!("/_matrix/federation/v1/state/{room}?event_id={id}");
-        self.ask(to, Method::GET, path, None, cause).await
+        let line = Endpoint::State.line(&[room.as_str()]).query("event_id", id.as_str());
+        self.ask(to, line, None, cause).await
     }
 
     /// One request: signs it, waits for the answer, notes how the peer does.
     pub(super) async fn ask<T: for<'de> Deserialize<'de>>(
         &self,
         to: &ServerName,
-        method: Method,
-        path: String,
+        line: RequestLine,
         body: Option<CanonicalBody>,
         cause: &Cause,
     ) -> Result<T, AskError> {
-        let result = self.ask_bytes(to, method, path, body, cause).await;
+        let result = self.ask_bytes(to, line, body, cause).await;
         match &result {
             Err(error) if error.is_the_servers_fault() => self.note_failure(to, error),
             _ => self.note_success(to),
@@ -225,8 +210,8 @@ impl Homeserver {
     ) {
         let (server, to) = (self.clone(), to.to_owned());
         self.spawn_busy(async move {
-            let Told { method, path, body, signed, cause } = told;
-            let mut request = request(&to, method, path, body, &cause);
+            let Told { line, body, signed, cause } = told;
+            let mut request = request(&to, line, body, &cause);
             // A body that is not JSON can't be signed; scripts send such ones to see what comes back.
             let signable = request.body().is_empty()
                 || serde_json::from_slice::<CanonicalJsonObject>(request.body()).is_ok();
@@ -242,13 +227,12 @@ impl Homeserver {
     async fn ask_bytes(
         &self,
         to: &ServerName,
-        method: Method,
-        path: String,
+        line: RequestLine,
         body: Option<CanonicalBody>,
         cause: &Cause,
     ) -> Result<Bytes, AskError> {
         let text = body.as_ref().map(|body| body.text().clone()).unwrap_or_default();
-        let mut request = request(to, method, path, text, cause);
+        let mut request = request(to, line, text, cause);
         if let Some(carried) = body.and_then(CanonicalBody::carried) {
             request.extensions_mut().insert(carried);
         }
@@ -278,10 +262,10 @@ impl Homeserver {
     }
 }
 
-fn request(to: &ServerName, method: Method, path: String, body: Bytes, cause: &Cause) -> Request<Bytes> {
+fn request(to: &ServerName, line: RequestLine, body: Bytes, cause: &Cause) -> Request<Bytes> {
     let mut request = Request::builder()
-        .method(method)
-        .uri(path)
+        .method(line.method)
+        .uri(line.path)
         .header(http::header::HOST, to.as_str())
         .extension(cause.clone())
         .body(body)

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::client::AskError;
 use crate::{
     matrix::{
+        endpoint::Endpoint,
         pdu::{Limits, Pdu, PduError, UnverifiedPdu},
         reader::EventReader,
         version::RoomVersion,
@@ -36,8 +37,8 @@ pub struct Habits {
     // --- What enters.
     /// How the text of an event is read.
     pub reads: fn(&EventReader, &str, RoomVersion, Limits) -> Result<UnverifiedPdu, PduError>,
-    /// Roads on which events are taken without a look at their signatures.
-    pub trusted_roads: Vec<&'static str>,
+    /// Endpoints by which events are taken without a look at their signatures.
+    pub trusted_endpoints: Vec<Endpoint>,
     /// Whose signature an event needs instead of those that the specification asks for; nobody's.
     pub signer: fn(&UnverifiedPdu) -> Option<OwnedServerName>,
     /// Whether a verified event is kept.
@@ -115,7 +116,7 @@ impl Default for Habits {
         Self {
             room: room::habits::HONEST,
             reads: EventReader::read,
-            trusted_roads: Vec::new(),
+            trusted_endpoints: Vec::new(),
             signer: |_| None,
             keeps: |_, _, _| true,
             knows_rooms_apart: true,

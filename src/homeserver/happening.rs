@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ruma_common::{OwnedEventId, OwnedServerName, OwnedUserId};
 
 use crate::{
-    matrix::pdu::Pdu,
+    matrix::{endpoint::Endpoint, pdu::Pdu},
     ports::Panic,
     room::{Verdict, state::Change},
 };
@@ -18,17 +18,17 @@ pub trait Observer {
     fn see(&self, happening: Happening);
 }
 
-/// By which road an event reached a server.
+/// How an event reached a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// An own user made it.
     OwnUser,
-    /// `server` sent it, by the named endpoint: in a request, or in its answer to one.
+    /// `server` sent it, by an endpoint: in a request, or in its answer to one.
     Peer {
         /// Who sent it.
         server: OwnedServerName,
-        /// `send`, `backfill`, `get_missing_events`, `event`, `state_ids`, `send_join`, …
-        endpoint: &'static str,
+        /// The endpoint.
+        endpoint: Endpoint,
     },
     /// It was held already, as an outlier.
     OwnStore,

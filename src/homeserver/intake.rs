@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
 
-use http::Method;
 use ruma_common::{CanonicalJsonObject, OwnedEventId, OwnedServerName, RoomId, ServerName};
 use serde_json::value::RawValue;
 
@@ -13,6 +12,7 @@ use super::{
 };
 use crate::{
     matrix::{
+        endpoint::Endpoint,
         pdu::{Limits, Pdu, PduError, UnverifiedPdu},
         version::RoomVersion,
     },
@@ -59,7 +59,7 @@ impl Homeserver {
         source: &Source,
     ) -> Result<Arc<Pdu>, PduError> {
         let limits = match source {
-            Source::Peer { endpoint: "backfill", .. } => Limits::Waived,
+            Source::Peer { endpoint, .. } => endpoint.pdu_limits(),
             _ => Limits::Hold,
         };
         let result = match (self.habits.reads)(&self.reader, text.get(), version, limits) {
@@ -114,7 +114,7 @@ impl Homeserver {
     fn verify_now(&self, unverified: &UnverifiedPdu, source: &Source) -> Result<Arc<Pdu>, PduError> {
         let keys = &self.store.read().keys;
         match (source, (self.habits.signer)(unverified)) {
-            (Source::Peer { endpoint, .. }, _) if self.habits.trusted_roads.contains(endpoint) => {
+            (Source::Peer { endpoint, .. }, _) if self.habits.trusted_endpoints.contains(endpoint) => {
                 unverified.trust()
             }
             (_, Some(signer)) => unverified.verify_signed_by([&*signer], keys, &self.crypto),
@@ -135,8 +135,8 @@ impl Homeserver {
         if *server == self.name {
             return;
         }
-        let path = "/_matrix/key/v2/server".to_owned();
-        let answer = self.ask::<CanonicalJsonObject>(server, Method::GET, path, None, &Cause::Keys).await;
+        let answer =
+            self.ask::<CanonicalJsonObject>(server, Endpoint::Key.line(&[]), None, &Cause::Keys).await;
         if let Ok(document) = answer {
             self.learn_keys(server, &document);
         }
@@ -148,8 +148,8 @@ impl Homeserver {
         struct Answer {
             server_keys: Vec<CanonicalJsonObject>,
         }
-        let path = format!("/_matrix/key/v2/query/{}", super::client::encode(server.as_str()));
-        let answer = self.ask::<Answer>(notary, Method::GET, path, None, &Cause::Keys).await;
+        let line = Endpoint::Key.line(&[server.as_str()]);
+        let answer = self.ask::<Answer>(notary, line, None, &Cause::Keys).await;
         for document in answer.map(|answer| answer.server_keys).unwrap_or_default() {
             self.learn_keys(server, &document);
         }
@@ -222,7 +222,7 @@ impl Homeserver {
         self.see(Happening::Received { pdu, source: source.clone() });
         if let Source::Peer { server, endpoint } = source {
             self.remember_teller(&id, server);
-            if *endpoint == "send" {
+            if *endpoint == Endpoint::Send {
                 self.pushed.borrow_mut().insert(id.clone());
             }
         }

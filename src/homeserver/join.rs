@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use http::Method;
 use ruma_common::{
     CanonicalJsonObject, OwnedEventId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId,
 };
@@ -12,12 +11,14 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Homeserver,
-    client::{AskError, JoinTemplate, StatePdus, encode},
+    client::{AskError, JoinTemplate, StatePdus},
     happening::{Happening, Source, UserAction},
     intake::KEY_PAUSES,
 };
 use crate::{
-    matrix::{canonical::CanonicalBody, draft::Draft, error::MatrixError, version::RoomVersion},
+    matrix::{
+        canonical::CanonicalBody, draft::Draft, endpoint::Endpoint, error::MatrixError, version::RoomVersion,
+    },
     ports::Cause,
     room::Room,
 };
@@ -96,11 +97,10 @@ impl Homeserver {
         user: &UserId,
         via: &OwnedServerName,
     ) -> Result<(), String> {
-        let versions: String = RoomVersion::all().map(|version| format!("&ver={version}")).collect();
-        let (room_part, user_part) = (encode(room.as_str()), encode(user.as_str()));
-        let path = format!("/_matrix/federation/v1/make_join/{room_part}/{user_part}?{}", &versions[1..]);
+        let line = Endpoint::MakeJoin.line(&[room.as_str(), user.as_str()]);
+        let line = RoomVersion::all().fold(line, |line, version| line.query("ver", &version.to_string()));
         let template: JoinTemplate = self
-            .ask(via, Method::GET, path, None, &Cause::Join)
+            .ask(via, line, None, &Cause::Join)
             .await
             .map_err(|error| format!("make_join by {via}: {error}"))?;
         let version: RoomVersion = template
@@ -119,13 +119,10 @@ impl Homeserver {
         let event = self.with_chosen_id(event, version);
         let join = self.reader.hash_and_sign(event, version, &self.name, &key, &self.crypto);
         let join = join.map_err(|error| error.to_string())?;
-        let path = format!(
-            "/_matrix/federation/v2/send_join/{room_part}/{}?omit_members=false",
-            encode(join.event_id().as_str())
-        );
+        let line = Endpoint::SendJoin.line(&[room.as_str(), join.event_id().as_str()]);
+        let line = line.query("omit_members", "false");
         let body = CanonicalBody::event(&join);
-        let answer: Result<StatePdus, AskError> =
-            self.ask(via, Method::PUT, path, Some(body), &Cause::Join).await;
+        let answer: Result<StatePdus, AskError> = self.ask(via, line, Some(body), &Cause::Join).await;
         let answer = answer.map_err(|error| format!("send_join by {via}: {error}"))?;
         self.enter(room, version, &join, answer, via).await
     }
@@ -146,7 +143,7 @@ impl Homeserver {
         answer: StatePdus,
         via: &OwnedServerName,
     ) -> Result<(), String> {
-        let source = Source::Peer { server: via.clone(), endpoint: "send_join" };
+        let source = Source::Peer { server: via.clone(), endpoint: Endpoint::SendJoin };
         // A restricted join comes back with the signature of the server that allowed it.
         let signed = answer.event.unwrap_or_else(|| join.json().to_owned());
         let join = self

@@ -6,21 +6,20 @@
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures_util::future::select;
-use http::Method;
 use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
 use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{
     Homeserver,
-    client::{AskError, encode},
+    client::AskError,
     habits::NextPush,
     happening::Happening,
     peers::backoff_ms,
     store::{Outbox, Transaction},
 };
 use crate::{
-    matrix::canonical::CanonicalBody,
+    matrix::{canonical::CanonicalBody, endpoint::Endpoint},
     ports::Cause,
     room::{Room, graph::Standing},
 };
@@ -121,8 +120,8 @@ impl Homeserver {
             let fields = CanonicalBody::fields().with("origin", &self.name);
             fields.with("origin_server_ts", &self.now()).with_pdus(pdus).body()
         };
-        let path = format!("/_matrix/federation/v1/send/{}", encode(&transaction.id));
-        self.ask::<Value>(destination, Method::PUT, path, Some(body), &Cause::Push).await.map(|_| ())
+        let line = Endpoint::Send.line(&[&transaction.id]);
+        self.ask::<Value>(destination, line, Some(body), &Cause::Push).await.map(|_| ())
     }
 
     fn settle_transaction(&self, destination: &ServerName) {

@@ -10,6 +10,7 @@ use super::{
     happening::{Happening, Source},
 };
 use crate::{
+    matrix::endpoint::Endpoint,
     ports::Cause,
     room::{
         Arrival, Room,
@@ -118,7 +119,7 @@ impl Homeserver {
             let Ok(answer) = self.ask_backfill(&server, room, points, limit, &Cause::PageBack).await else {
                 continue;
             };
-            let source = Source::Peer { server: server.clone(), endpoint: "backfill" };
+            let source = Source::Peer { server: server.clone(), endpoint: Endpoint::Backfill };
             let pdus = (self.habits.page)(&answer.pdus, limit);
             let verified = self.verify_all(room, version, pdus, &source, &[]).await;
             let new = verified

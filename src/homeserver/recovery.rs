@@ -16,7 +16,7 @@ use super::{
     peers::backoff_ms,
 };
 use crate::{
-    matrix::{pdu::Pdu, version::RoomVersion},
+    matrix::{endpoint::Endpoint, pdu::Pdu, version::RoomVersion},
     ports::Cause,
     room::{Arrival, Room, Wants, walk::MISSING_EVENTS_LIMIT_MAX},
 };
@@ -315,7 +315,7 @@ impl Homeserver {
                 )
                 .await;
             if let Ok(answer) = answer {
-                let source = Source::Peer { server: server.clone(), endpoint: "get_missing_events" };
+                let source = Source::Peer { server: server.clone(), endpoint: Endpoint::GetMissingEvents };
                 let pdus = &answer.pdus[..answer.pdus.len().min(MISSING_EVENTS_LIMIT_MAX)];
                 for pdu in self.verify_all(&plan.room, plan.version, pdus, &source, &[]).await {
                     self.take(&plan.room, pdu, Arrival::Live, &source);
@@ -352,7 +352,7 @@ impl Homeserver {
             for waiter in plan.waiters.iter().take(1) {
                 let answer = self.ask_event_auth(server, &plan.room, waiter, &cause).await;
                 let Ok(answer) = answer else { continue };
-                let source = Source::Peer { server: server.clone(), endpoint: "event_auth" };
+                let source = Source::Peer { server: server.clone(), endpoint: Endpoint::EventAuth };
                 let new = self.not_held(plan, &answer.pdus, &source).await;
                 self.add_outliers(plan, new, &source);
             }
@@ -401,7 +401,7 @@ impl Homeserver {
             wanted.extend(pdu.auth_events().iter().filter(unknown).cloned());
             fetched.push(pdu);
         }
-        let source = Source::Peer { server: server.clone(), endpoint: "event" };
+        let source = Source::Peer { server: server.clone(), endpoint: Endpoint::Event };
         self.add_outliers(plan, fetched, &source);
     }
 
@@ -412,7 +412,7 @@ impl Homeserver {
         id: &EventId,
     ) -> Option<(Arc<Pdu>, Source)> {
         let answer = self.ask_event(server, id, &Cause::MissingEvent(plan.missing.clone())).await.ok()?;
-        let source = Source::Peer { server: server.clone(), endpoint: "event" };
+        let source = Source::Peer { server: server.clone(), endpoint: Endpoint::Event };
         let pdu = self.verify_one(&plan.room, plan.version, answer.pdus.first()?, &source).await.ok()?;
         if pdu.event_id() != id {
             let reason = format!("{id} was asked for");
@@ -486,7 +486,7 @@ impl Homeserver {
             let wanted = |id: &&OwnedEventId| !self.habits.fetches_only_unknown || room.event(id).is_none();
             all.into_iter().filter(wanted).cloned().collect()
         };
-        let source = Source::Peer { server: server.clone(), endpoint: "state" };
+        let source = Source::Peer { server: server.clone(), endpoint: Endpoint::State };
         let mut new = if unknown.len() > self.habits.single_fetches_max {
             let Ok(state) = self.ask_state(server, &plan.room, at, &cause).await else {
                 return false;

@@ -2,13 +2,12 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::Method;
 use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomId, UserId};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     Homeserver,
-    client::{AskError, encode},
+    client::AskError,
     happening::{Happening, Source, UserAction},
     join::own_join,
 };
@@ -16,6 +15,7 @@ use crate::{
     matrix::{
         canonical::CanonicalBody,
         draft::{Draft, Place},
+        endpoint::Endpoint,
         pdu::{Limits, MAX_PREV_EVENTS, Pdu},
         version::RoomVersion,
     },
@@ -130,19 +130,14 @@ impl Homeserver {
     ) -> Result<(), String> {
         let invite = self.author(room_id, draft)?;
         let version = invite.version();
-        let path = format!(
-            "/_matrix/federation/v2/invite/{}/{}",
-            encode(room_id.as_str()),
-            encode(invite.event_id().as_str())
-        );
+        let line = Endpoint::Invite.line(&[room_id.as_str(), invite.event_id().as_str()]);
         let body = CanonicalBody::fields()
             .with("event", &invite.json())
             .with("room_version", &version.to_string())
             .with("invite_room_state", &[(); 0])
             .body();
         let to = user.server_name();
-        let answer: Result<Value, AskError> =
-            self.ask(to, Method::PUT, path, Some(body), &Cause::Invite).await;
+        let answer: Result<Value, AskError> = self.ask(to, line, Some(body), &Cause::Invite).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let text = RawValue::from_string(answer["event"].to_string()).map_err(|error| error.to_string())?;
         let signed =
@@ -150,7 +145,7 @@ impl Homeserver {
         if signed.event_id() != invite.event_id() {
             return Err("another event came back".to_owned());
         }
-        let source = Source::Peer { server: to.to_owned(), endpoint: "invite" };
+        let source = Source::Peer { server: to.to_owned(), endpoint: Endpoint::Invite };
         let pdu =
             self.verify_one(room_id, version, &text, &source).await.map_err(|error| error.to_string())?;
         self.take_and_queue(room_id, pdu, &Source::OwnUser, |_, room| {

@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::record::{Because, Source, What};
-use crate::ports::Cause;
+use crate::{matrix::endpoint::Endpoint, ports::Cause};
 
 /// What is remembered of the records so far.
 #[derive(Default)]
@@ -30,7 +30,8 @@ type Table<V> = IndexMap<String, V, FixedState>;
 struct Servers(Table<Server>);
 
 struct Open {
-    endpoint: String,
+    /// Nothing for what no event comes by.
+    endpoint: Option<Endpoint>,
     from: String,
     to: String,
     events: Vec<String>,
@@ -45,7 +46,7 @@ struct Server {
     /// Why the last event was taken, or the last request arrived: what verdicts and new gaps follow from.
     last: Option<Because>,
     /// The last request from or to a peer that was heard of, by the peer and the endpoint.
-    exchanges: Table<Table<u64>>,
+    exchanges: Table<BTreeMap<Endpoint, u64>>,
     /// The last transaction for each destination.
     pushed: Table<u64>,
     /// The last request that this server made to get at an event that it lacks.
@@ -130,7 +131,7 @@ impl Causes {
     fn take_traffic(&mut self, server: &str, what: &What) -> Option<Because> {
         match what {
             What::Request { id, to, endpoint, cause, events, .. } => {
-                let (endpoint, from) = (endpoint.clone(), server.to_owned());
+                let (endpoint, from) = (endpoint.known(), server.to_owned());
                 let open = Open { endpoint, from, to: to.clone(), events: events.clone() };
                 self.open.insert(*id, open);
                 let own = self.servers.named(server);
@@ -147,12 +148,12 @@ impl Causes {
             }
             What::Arrived { id } => {
                 let open = self.open.get(id)?;
-                self.servers.named(server).hear(*id, &open.events, &open.from, &open.endpoint);
+                self.servers.named(server).hear(*id, &open.events, &open.from, open.endpoint);
                 None
             }
             What::Answer { id, events, auth_chain, .. } => {
                 let Open { to, endpoint, .. } = self.open.remove(id)?;
-                self.servers.named(server).hear(*id, events.iter().chain(auth_chain), &to, &endpoint);
+                self.servers.named(server).hear(*id, events.iter().chain(auth_chain), &to, endpoint);
                 None
             }
             _ => None,
@@ -183,15 +184,15 @@ impl Server {
         id: u64,
         events: impl IntoIterator<Item = &'a String>,
         peer: &str,
-        endpoint: &str,
+        endpoint: Option<Endpoint>,
     ) {
         for event in events {
             set(&mut self.brought, event, id);
         }
         if !self.exchanges.contains_key(peer) {
-            self.exchanges.insert(peer.to_owned(), Table::default());
+            self.exchanges.insert(peer.to_owned(), BTreeMap::new());
         }
-        set(&mut self.exchanges[peer], endpoint, id);
+        self.exchanges[peer].extend(endpoint.map(|endpoint| (endpoint, id)));
         self.last = Some(Because::Request(id));
     }
 

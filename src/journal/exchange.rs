@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Cause, Journal, Record, What};
-use crate::scenario::RECOVERY_ENDPOINTS;
+use crate::matrix::endpoint::{Endpoint, EndpointName};
 
 /// A request with what came of it.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub struct Exchange<'a> {
     pub from: &'a str,
     /// Who was asked.
     pub to: &'a str,
-    /// The endpoint's name.
-    pub endpoint: &'a str,
+    /// The endpoint.
+    pub endpoint: &'a EndpointName,
     /// Method and path with query.
     pub line: &'a str,
     /// Why it was made.
@@ -153,7 +153,7 @@ impl Exchange<'_> {
 
     /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the server's.
     pub fn is_own_recovery(&self) -> bool {
-        !self.is_scripted() && RECOVERY_ENDPOINTS.contains(&self.endpoint)
+        !self.is_scripted() && self.endpoint.known().is_some_and(Endpoint::is_recovery)
     }
 
     /// Whether what came is not what the server said: it was cut short, or something on the way answered.
@@ -164,7 +164,7 @@ impl Exchange<'_> {
 
     /// Whether the request itself brings its events to who is asked.
     pub fn carries(&self) -> bool {
-        matches!(self.endpoint, "send" | "send_join" | "invite" | "send_leave" | "send_knock")
+        self.endpoint.known().is_some_and(Endpoint::brings_events)
     }
 
     /// Whether the answer has an event in it.

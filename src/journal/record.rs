@@ -5,7 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, value::RawValue};
 
-use crate::{ports::Cause, room::graph::Standing};
+use crate::{
+    matrix::endpoint::{Endpoint, EndpointName},
+    ports::Cause,
+    room::graph::Standing,
+};
 
 /// The version of the format, in the first record.
 pub const JOURNAL_VERSION: u32 = 1;
@@ -52,7 +56,8 @@ pub enum Source {
         /// The server's name in the scenario, or its Matrix name if it is none of the scenario's.
         server: String,
         /// The endpoint.
-        endpoint: String,
+        #[schemars(with = "String")]
+        endpoint: Endpoint,
     },
 }
 
@@ -108,7 +113,8 @@ pub enum What {
         /// To whom.
         to: String,
         /// The endpoint's name, such as `backfill`.
-        endpoint: String,
+        #[schemars(with = "String")]
+        endpoint: EndpointName,
         /// Method and path with query.
         line: String,
         /// Why it is made.

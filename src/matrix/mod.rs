@@ -1,4 +1,4 @@
-//! Matrix itself: events, identifiers, keys, signatures, request authentication, error codes.
+//! Matrix itself: events, identifiers, keys, signatures, endpoints, request authentication, error codes.
 //!
 //! Thin on purpose: ruma does the work, this room gives it the types that make wrong use hard (an
 //! [`pdu::UnverifiedPdu`] is another type than a verified [`pdu::Pdu`]). It knows nothing of rooms as graphs, of
@@ -8,6 +8,7 @@ mod by_rules;
 pub mod canonical;
 pub mod crypto;
 pub mod draft;
+pub mod endpoint;
 pub mod error;
 pub mod keys;
 pub mod memory;

@@ -68,7 +68,7 @@ impl Summary {
         let mut requests = BTreeMap::new();
         for record in &run.journal.records {
             if let What::Request { endpoint, .. } = &record.what {
-                *requests.entry(endpoint.clone()).or_default() += 1;
+                *requests.entry(endpoint.to_string()).or_default() += 1;
             }
         }
         let recoveries = run.judgement.recoveries.iter();

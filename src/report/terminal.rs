@@ -293,7 +293,7 @@ fn requests(run: &Run<'_>) -> String {
     let mut lost = 0;
     for record in &run.journal.records {
         match &record.what {
-            What::Request { endpoint, .. } => *made.entry(endpoint).or_default() += 1,
+            What::Request { endpoint, .. } => *made.entry(endpoint.as_str()).or_default() += 1,
             What::Failed { .. } => lost += 1,
             _ => {}
         }

@@ -12,6 +12,7 @@ use crate::{
         Expectation, Journal, Record, Source, What,
         exchange::{Exchange, exchanges},
     },
+    matrix::endpoint::Endpoint,
     room::graph::Standing,
 };
 
@@ -111,9 +112,10 @@ impl Teller<'_> {
     fn request(&mut self, record: &Record, from: &str) {
         let What::Request { id, to, endpoint, .. } = &record.what else { return };
         // What is pushed and arrives is the ordinary course of things.
-        let is_ordinary = matches!(endpoint.as_str(), "send" | "key" | "version");
+        let is_ordinary =
+            matches!(endpoint.known(), Some(Endpoint::Send | Endpoint::Key | Endpoint::Version));
         let pair = format!("{from} → {to}");
-        let mut told = line(record.t, &pair, endpoint.clone(), Tone::Work);
+        let mut told = line(record.t, &pair, endpoint.to_string(), Tone::Work);
         let exchange = self.exchanges.get(id);
         let answer = exchange.and_then(|exchange| exchange.answer.as_ref());
         let failed = exchange.and_then(|exchange| exchange.failed);

@@ -10,6 +10,7 @@ use super::mark::Mark;
 use super::mistake::Mistake;
 use super::names::ServerName;
 use super::time::SimDuration;
+use crate::matrix::endpoint::{Endpoint, endpoints};
 
 /// What must hold at the end; without it, that every invariant holds and all servers recover.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,41 +73,33 @@ pub enum Verdict {
 }
 
 macro_rules! request_limits {
-    ($($endpoint:ident: $doc:literal,)*) => {
+    ($($(#[$_about:meta])* $_access:ident {$(
+        $(#[$doc:meta])* $variant:ident $name:ident $_method:ident $_paths:tt $_facts:tt
+    )*})*) => {
         /// The most requests to each endpoint, over all servers; endpoints that are left out are not limited.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct RequestLimits {
-            $(
-                #[doc = $doc]
+            $($(
+                $(#[$doc])*
                 #[serde(skip_serializing_if = "Option::is_none")]
-                pub $endpoint: Option<u32>,
-            )*
+                pub $name: Option<u32>,
+            )*)*
+            /// All endpoints together.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub total: Option<u32>,
         }
 
         impl RequestLimits {
-            /// The limits that are set, as endpoint and most requests.
-            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u32)> {
-                [$((stringify!($endpoint), self.$endpoint),)*].into_iter().filter_map(|(name, most)| Some((name, most?)))
+            /// The limits that are set, each with its endpoint.
+            pub fn iter(&self) -> impl Iterator<Item = (Endpoint, u32)> {
+                let limits = [$($((Endpoint::$variant, self.$name),)*)*];
+                limits.into_iter().filter_map(|(endpoint, most)| Some((endpoint, most?)))
             }
         }
     };
 }
-
-request_limits! {
-    send: "`PUT /send/{txnId}`.",
-    backfill: "`GET /backfill/{roomId}`.",
-    get_missing_events: "`POST /get_missing_events/{roomId}`.",
-    event: "`GET /event/{eventId}`.",
-    state_ids: "`GET /state_ids/{roomId}`.",
-    state: "`GET /state/{roomId}`.",
-    event_auth: "`GET /event_auth/{roomId}/{eventId}`.",
-    make_join: "`GET /make_join/{roomId}/{userId}`.",
-    send_join: "`PUT /send_join/{roomId}/{eventId}`.",
-    key: "`GET /_matrix/key/v2/server`.",
-    version: "`GET /_matrix/federation/v1/version`.",
-    total: "All endpoints together.",
-}
+endpoints!(request_limits);
 
 impl Expect {
     pub(super) fn check(&self, world: World<'_>) -> Result<(), Mistake> {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     chance::Streams,
-    matrix::error::json_response,
+    matrix::{endpoint::Endpoint, error::json_response},
     network::traffic::{Disturbance as Effect, Side as Way},
     scenario::{Disturb, Disturbance, ErrorStatus, Side},
 };
@@ -91,7 +91,7 @@ impl Disturbances {
         &self,
         way: Way,
         (asker, server): (&str, &str),
-        endpoint: &str,
+        endpoint: Option<Endpoint>,
     ) -> Vec<(&'static str, Effect)> {
         let active = self.0.borrow();
         let hits = active.iter().filter(|active| active.fits(way, asker, server, endpoint) && active.hits());
@@ -100,7 +100,7 @@ impl Disturbances {
 }
 
 impl Active {
-    fn fits(&self, way: Way, asker: &str, server: &str, endpoint: &str) -> bool {
+    fn fits(&self, way: Way, asker: &str, server: &str, endpoint: Option<Endpoint>) -> bool {
         let side = match way {
             Way::Request => Side::Request,
             Way::Answer => Side::Answer,
@@ -109,7 +109,7 @@ impl Active {
         self.what.side == side
             && from.iter().any(|name| name == asker)
             && to.iter().any(|name| name == server)
-            && only.as_deref().is_none_or(|only| only == endpoint)
+            && only.is_none_or(|only| endpoint == Some(only))
     }
 
     fn hits(&self) -> bool {

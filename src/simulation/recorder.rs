@@ -18,6 +18,7 @@ use crate::{
     journal::{self, Causes, Record, What},
     matrix::{
         canonical::Carried,
+        endpoint::{Endpoint, EndpointName, List},
         pdu::{Limits, Pdu},
         reader::EventReader,
         version::RoomVersion,
@@ -131,7 +132,7 @@ impl Recorder {
             Source::OwnStore => journal::Source::Store,
             Source::Import => journal::Source::Import,
             Source::Peer { server, endpoint } => {
-                journal::Source::Peer { server: self.name(server.as_str()), endpoint: (*endpoint).to_owned() }
+                journal::Source::Peer { server: self.name(server.as_str()), endpoint: *endpoint }
             }
         }
     }
@@ -181,27 +182,13 @@ struct Sight {
     redacted: bool,
 }
 
-/// The last part of a path that names the endpoint, such as `backfill`.
-pub(super) fn endpoint(path: &str) -> &str {
-    // Nearly all of them are of this kind.
-    if let Some(rest) = path.strip_prefix("/_matrix/federation/v1/") {
-        return &rest[..rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len())];
-    }
-    let mut parts = path.split('/').skip(2);
-    match (parts.next(), parts.nth(1)) {
-        (Some("key"), _) => "key",
-        (_, Some(name)) => name,
-        _ => "?",
-    }
-}
-
 impl Traffic for Recorder {
     fn sent(&self, from: &str, to: &str, request: &Request<Bytes>) -> RequestId {
         let id = self.next_request.replace(self.next_request.get() + 1);
         let asked = Asked::read(request, |pdu| self.id_of(pdu));
         let cause = request.extensions().get::<Cause>().cloned();
-        let endpoint = endpoint(request.uri().path());
-        let pushed = if endpoint == "send" { asked.events.clone() } else { Vec::new() };
+        let endpoint = EndpointName::in_path(request.uri().path());
+        let pushed = if endpoint == Endpoint::Send { asked.events.clone() } else { Vec::new() };
         let open = OpenRequest { from: from.into(), to: to.into(), pushed, failed: false };
         self.requests.borrow_mut().insert(id, open);
         self.record(
@@ -209,7 +196,7 @@ impl Traffic for Recorder {
             What::Request {
                 id,
                 to: to.to_owned(),
-                endpoint: endpoint.to_owned(),
+                endpoint,
                 line: format!("{} {}", request.method(), request.uri()),
                 cause: cause.unwrap_or_else(|| Cause::Other(String::new())),
                 events: asked.events,
@@ -314,16 +301,6 @@ impl Asked {
     }
 }
 
-/// The `errcode` of an answer whose other fields can't be read.
-fn errcode(body: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Error {
-        errcode: Value,
-    }
-    let error: Error = serde_json::from_slice(body).ok()?;
-    error.errcode.as_str().map(str::to_owned)
-}
-
 /// What an answer says of events.
 #[derive(Default)]
 struct AnswerRead {
@@ -336,43 +313,61 @@ struct AnswerRead {
 
 impl AnswerRead {
     fn read(body: &[u8], pushed: Vec<String>, sight: impl Fn(&RawValue) -> Sight) -> Self {
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct Body<'a> {
-            #[serde(borrow)]
-            pdus: Option<&'a RawValue>,
-            #[serde(borrow)]
-            events: Option<&'a RawValue>,
-            #[serde(borrow)]
-            state: Option<&'a RawValue>,
-            pdu_ids: Vec<String>,
-            #[serde(borrow)]
-            auth_chain: Option<&'a RawValue>,
-            auth_chain_ids: Vec<String>,
-            #[serde(borrow)]
-            errcode: Option<&'a RawValue>,
-        }
-        let read: Result<Body<'_>, _> = serde_json::from_slice(body);
-        let errcode = match &read {
-            Ok(Body { errcode, .. }) if body.starts_with(b"{") => {
-                errcode.and_then(|errcode| serde_json::from_str::<String>(errcode.get()).ok())
+        let fields = Fields::read(body);
+        let mut redacted = Vec::new();
+        let mut ids = |of: fn(Endpoint) -> Option<List>| -> Option<Vec<String>> {
+            let seen: Vec<Sight> = fields.events(of).into_iter().map(&sight).collect();
+            redacted.extend(seen.iter().filter(|seen| seen.redacted).map(|seen| seen.id.clone()));
+            Some(seen.into_iter().map(|seen| seen.id).chain(fields.ids(of)?).collect())
+        };
+        let lists = ids(Endpoint::events).zip(ids(Endpoint::auth_chain));
+        let errcode = fields.text("errcode");
+        match lists {
+            Some((events, auth_chain)) => {
+                let refused = refused(fields.get("pdus"), pushed);
+                Self { errcode, events, auth_chain, redacted, refused }
             }
-            _ => errcode(body),
-        };
-        let body = read.unwrap_or_default();
-        let mut answer = Self { errcode, ..Self::default() };
-        let mut ids = |list: Option<&RawValue>, named: Vec<String>| -> Vec<String> {
-            let pdus: Vec<&RawValue> =
-                list.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
-            let seen: Vec<Sight> = pdus.into_iter().map(&sight).collect();
-            answer.redacted.extend(seen.iter().filter(|seen| seen.redacted).map(|seen| seen.id.clone()));
-            seen.into_iter().map(|seen| seen.id).chain(named).collect()
-        };
-        let list = body.pdus.or(body.events).or(body.state);
-        answer.events = ids(list, body.pdu_ids);
-        answer.auth_chain = ids(body.auth_chain, body.auth_chain_ids);
-        answer.refused = refused(body.pdus, pushed);
-        answer
+            // Of an answer with ids that are no texts nothing is taken.
+            None => Self { errcode, refused: pushed, ..Self::default() },
+        }
+    }
+}
+
+/// The fields of an answer, unread. Who lies, or is told what to say, may put a list where another endpoint has it, so
+/// the lists of all endpoints are looked for.
+struct Fields<'a>(BTreeMap<String, &'a RawValue>);
+
+impl<'a> Fields<'a> {
+    fn read(body: &'a [u8]) -> Self {
+        Self(serde_json::from_slice(body).unwrap_or_default())
+    }
+
+    fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.0.get(key).copied().filter(|value| value.get() != "null")
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        serde_json::from_str(self.get(key)?.get()).ok()
+    }
+
+    /// The events of the first list that is there.
+    fn events(&self, of: fn(Endpoint) -> Option<List>) -> Vec<&'a RawValue> {
+        let mut lists = Endpoint::ALL.iter().filter_map(|endpoint| of(*endpoint));
+        let list = lists.find_map(|list| match list {
+            List::Events(key) => self.get(key),
+            List::Ids(_) => None,
+        });
+        list.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default()
+    }
+
+    /// The ids of the first list that is there; nothing if it is no such list.
+    fn ids(&self, of: fn(Endpoint) -> Option<List>) -> Option<Vec<String>> {
+        let mut lists = Endpoint::ALL.iter().filter_map(|endpoint| of(*endpoint));
+        let list = lists.find_map(|list| match list {
+            List::Ids(key) => self.0.get(key),
+            List::Events(_) => None,
+        });
+        list.map_or(Some(Vec::new()), |list| serde_json::from_str(list.get()).ok())
     }
 }
 

@@ -9,22 +9,20 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, OwnedRoomId};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     disturbances::{Disturbances, Turns},
     lies::{Liars, Twisted},
     player::Player,
-    recorder::{Recorder, endpoint},
+    recorder::Recorder,
 };
 use crate::{
-    homeserver::{
-        Homeserver,
-        client::{Told, encode},
-    },
+    homeserver::{Homeserver, client::Told},
     journal::{Expectation, What},
     matrix::{
         draft::{Draft, hash_and_sign, place_and_sign_anyway},
+        endpoint::{Endpoint, EndpointName, List, Naming, RequestLine, encode},
         error::json_response,
         pdu::{Limits, UnverifiedPdu},
         version::RoomVersion,
@@ -83,7 +81,7 @@ impl Scripts {
 struct ToldAnswer {
     server: String,
     asker: Option<String>,
-    endpoint: String,
+    endpoint: Endpoint,
     about: Option<String>,
     turns: Turns,
     /// Nothing: no answer ever comes.
@@ -92,11 +90,12 @@ struct ToldAnswer {
 
 impl Script for Scripts {
     fn answer(&self, server: &str, asker: &str, request: &Request<Bytes>) -> Option<Scripted> {
+        let endpoint = EndpointName::in_path(request.uri().path()).known()?;
         let answers = self.answers.borrow();
         let fits = |told: &&ToldAnswer| {
             told.server == server
                 && told.asker.as_ref().is_none_or(|only| only == asker)
-                && told.endpoint == endpoint(request.uri().path())
+                && told.endpoint == endpoint
                 && told.about.as_ref().is_none_or(|id| self.recorder.events_named(request).contains(id))
                 && !told.turns.are_over()
         };
@@ -123,7 +122,8 @@ impl Script for Scripts {
         if self.disturbances.are_over() {
             return Vec::new();
         }
-        let effects = self.disturbances.strike(side, (asker, server), endpoint(path));
+        let endpoint = EndpointName::in_path(path).known();
+        let effects = self.disturbances.strike(side, (asker, server), endpoint);
         let host = if side == Side::Request { asker } else { server };
         for (how, _) in &effects {
             self.recorder.record(Some(host), What::Disturbed { id, how: (*how).to_owned() });
@@ -324,9 +324,8 @@ impl Player<'_> {
         let expected = push.expect.as_ref().map(|expect| self.expected(&push.from, expect)).transpose()?;
         for to in push.to.iter() {
             let id = push.id.clone().unwrap_or_else(|| format!("s{step}-{to}"));
-            let path = format!("/_matrix/federation/v1/send/{}", encode(&id));
-            let body = Bytes::from(body.to_string());
-            self.ask_and_compare(step, &server, to, (Method::PUT, path, body, true), expected.clone());
+            let (line, body) = (Endpoint::Send.line(&[&id]), Bytes::from(body.to_string()));
+            self.ask_and_compare(step, &server, to, (line, body, true), expected.clone());
         }
         Ok(())
     }
@@ -339,7 +338,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn request_of(&self, ask: &Ask) -> Result<(Method, String, Bytes, bool), String> {
+    fn request_of(&self, ask: &Ask) -> Result<(RequestLine, Bytes, bool), String> {
         let events = self.ids(&ask.from, &ask.events)?;
         let room = ask.room.clone().unwrap_or_else(|| self.room.as_ref().expect("set up").to_string());
         let body_bytes = |body: &Value| match body {
@@ -347,31 +346,25 @@ impl Player<'_> {
             other => Bytes::from(other.to_string()),
         };
         let mut body = ask.body.as_ref().map(body_bytes).unwrap_or_default();
-        let (method, path) = match (&ask.endpoint, &ask.path) {
+        let mut line = match (ask.endpoint, &ask.path) {
             (Some(endpoint), _) => {
-                if endpoint == "get_missing_events" && body.is_empty() {
+                if endpoint == Endpoint::GetMissingEvents && body.is_empty() {
                     body = Bytes::from(self.missing_events_body(ask, &events)?.to_string());
                 }
-                if let ("send_join", true, [join]) = (endpoint.as_str(), body.is_empty(), &events[..]) {
+                if let (Endpoint::SendJoin, true, [join]) = (endpoint, body.is_empty(), &events[..]) {
                     body = Bytes::from(self.json_of(join)?.get().to_owned());
                 }
-                let method = match endpoint.as_str() {
-                    "get_missing_events" => Method::POST,
-                    "send_join" => Method::PUT,
-                    _ => Method::GET,
-                };
-                (method, endpoint_path(endpoint, &room, &events, ask.limit.as_ref()))
+                line_of(endpoint, &room, &events, ask.limit.as_ref())
             }
             (None, path) => {
                 let method = if body.is_empty() { Method::GET } else { Method::POST };
-                (method, self.fill_in(path.as_deref().unwrap_or_default(), &room))
+                RequestLine { method, path: self.fill_in(path.as_deref().unwrap_or_default(), &room) }
             }
         };
-        let method = match &ask.method {
-            Some(name) => name.parse().map_err(|_| format!("`{name}` is not a method"))?,
-            None => method,
-        };
-        Ok((method, path, body, ask.signed))
+        if let Some(name) = &ask.method {
+            line.method = name.parse().map_err(|_| format!("`{name}` is not a method"))?;
+        }
+        Ok((line, body, ask.signed))
     }
 
     fn missing_events_body(&self, ask: &Ask, latest: &[String]) -> Result<Value, String> {
@@ -400,17 +393,18 @@ impl Player<'_> {
         step: usize,
         server: &Rc<Homeserver>,
         to: &str,
-        (method, path, body, signed): (Method, String, Bytes, bool),
+        (line, body, signed): (RequestLine, Bytes, bool),
         expected: Option<Expected>,
     ) {
         let to = ruma_common::ServerName::parse(self.scenario.matrix_name(to)).expect("checked");
         let (recorder, version) = (self.recorder.clone(), self.version);
         let host = self.host_by_name(server.name());
-        let told = Told { method, path, body, signed, cause: Cause::Script { step } };
+        let endpoint = EndpointName::in_path(line.path.split('?').next().unwrap_or_default()).known();
+        let told = Told { line, body, signed, cause: Cause::Script { step } };
         server.ask_as_told(&to, told, move |answer| {
             let Some(expected) = expected else { return };
             let message = match answer {
-                Ok((status, body)) => expected.compare(status, &body, version),
+                Ok((status, body)) => expected.compare(endpoint, status, &body, version),
                 Err(error) => Err(format!("no answer: {error}")),
             };
             record_expectation(&recorder, Some(&host), step, message);
@@ -425,7 +419,7 @@ impl Player<'_> {
         self.scripts.answers.borrow_mut().push(ToldAnswer {
             server: told.server.clone(),
             asker: told.to.clone(),
-            endpoint: told.endpoint.clone(),
+            endpoint: told.endpoint,
             about: about.and_then(|ids| ids.into_iter().next()),
             turns: Turns::new(told.skip, told.times),
             response,
@@ -448,17 +442,22 @@ impl Player<'_> {
         };
         let ids = self.ids(&told.server, events)?;
         let auth = self.ids(&told.server, &told.auth)?;
-        let body = match told.endpoint.as_str() {
-            "get_missing_events" => json!({ "events": self.jsons(&ids)? }),
-            "event_auth" => json!({ "auth_chain": self.jsons(&ids)? }),
-            "state_ids" => json!({ "pdu_ids": ids, "auth_chain_ids": auth }),
-            "state" => json!({ "pdus": self.jsons(&ids)?, "auth_chain": self.jsons(&auth)? }),
-            _ => json!({
-                "origin": self.scenario.matrix_name(&told.server),
-                "origin_server_ts": 0,
-                "pdus": self.jsons(&ids)?
-            }),
+        let mut body = Map::new();
+        if matches!(told.endpoint, Endpoint::Backfill | Endpoint::Event) {
+            body.insert("origin".to_owned(), self.scenario.matrix_name(&told.server).into());
+            body.insert("origin_server_ts".to_owned(), 0.into());
+        }
+        let lists = match (told.endpoint.events(), told.endpoint.auth_chain()) {
+            (None, chain) => [(chain, ids), (None, auth)],
+            (events, chain) => [(events, ids), (chain, auth)],
         };
+        for (list, ids) in lists {
+            match list {
+                Some(List::Events(key)) => drop(body.insert(key.to_owned(), json!(self.jsons(&ids)?))),
+                Some(List::Ids(key)) => drop(body.insert(key.to_owned(), json!(ids))),
+                None => {}
+            }
+        }
         Ok((status, json_response(StatusCode::OK, &body).into_body()))
     }
 
@@ -500,7 +499,13 @@ struct Expected {
 }
 
 impl Expected {
-    fn compare(&self, status: u16, body: &[u8], version: RoomVersion) -> Result<(), String> {
+    fn compare(
+        &self,
+        endpoint: Option<Endpoint>,
+        status: u16,
+        body: &[u8],
+        version: RoomVersion,
+    ) -> Result<(), String> {
         let value: Value = serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}"))?;
         let want = self.rest.status.unwrap_or(200);
         if status != want {
@@ -517,7 +522,8 @@ impl Expected {
             }
         }
         self.compare_errors(&value)?;
-        let events = events_in(&value, version);
+        let list = endpoint.and_then(Endpoint::list);
+        let events = list.map(|list| events_in(&value, list, version)).unwrap_or_default();
         self.compare_events(&events)
     }
 
@@ -566,42 +572,39 @@ fn same_set(what: &str, are: &[String], want: &[String]) -> Result<(), String> {
     Err(format!("{what}: {are:?} instead of {want:?}"))
 }
 
-/// The ids in an answer, each with whether the event is a redacted copy: its content hash no longer holds.
-fn events_in(value: &Value, version: RoomVersion) -> Vec<(String, bool)> {
-    if let Some(ids) = value["pdu_ids"].as_array() {
-        return ids.iter().filter_map(|id| Some((id.as_str()?.to_owned(), false))).collect();
+/// The ids in a list of an answer, each with whether the event is a redacted copy: its content hash no longer holds.
+fn events_in(answer: &Value, list: List, version: RoomVersion) -> Vec<(String, bool)> {
+    let entries = |key: &str| answer[key].as_array().map(Vec::as_slice).unwrap_or_default().iter();
+    let event = |pdu: &Value| match UnverifiedPdu::parse(&pdu.to_string(), version, Limits::Waived) {
+        Ok(pdu) => (pdu.event_id().to_string(), !pdu.hash_holds()),
+        Err(_) => ("?".to_owned(), false),
+    };
+    match list {
+        List::Events(key) => entries(key).map(event).collect(),
+        List::Ids(key) => entries(key).filter_map(|id| Some((id.as_str()?.to_owned(), false))).collect(),
     }
-    let lists = ["pdus", "events", "auth_chain"].map(|key| value[key].as_array());
-    let Some(list) = lists.into_iter().flatten().next() else { return Vec::new() };
-    list.iter()
-        .map(|pdu| match UnverifiedPdu::parse(&pdu.to_string(), version, Limits::Waived) {
-            Ok(pdu) => (pdu.event_id().to_string(), !pdu.hash_holds()),
-            Err(_) => ("?".to_owned(), false),
-        })
-        .collect()
 }
 
-fn endpoint_path(endpoint: &str, room: &str, events: &[String], limit: Option<&Value>) -> String {
-    let room = encode(room);
-    let first = events.first().map(|id| encode(id)).unwrap_or_default();
-    let v1 = "/_matrix/federation/v1";
-    match endpoint {
-        "backfill" => {
-            let mut query: Vec<String> = events.iter().map(|id| format!("v={}", encode(id))).collect();
-            query.extend(limit.map(|limit| match limit {
-                Value::String(text) => format!("limit={}", encode(text)),
-                other => format!("limit={other}"),
-            }));
-            format!("{v1}/backfill/{room}?{}", query.join("&"))
-        }
-        "get_missing_events" => format!("{v1}/get_missing_events/{room}"),
-        "event" => format!("{v1}/event/{first}"),
-        "event_auth" => format!("{v1}/event_auth/{room}/{first}"),
-        "state_ids" | "state" if events.is_empty() => format!("{v1}/{endpoint}/{room}"),
-        "state_ids" | "state" => format!("{v1}/{endpoint}/{room}?event_id={first}"),
-        "send_join" => format!("/_matrix/federation/v2/send_join/{room}/{first}"),
-        "key" => "/_matrix/key/v2/server".to_owned(),
-        other => format!("{v1}/{other}"),
+/// How a question is asked: in the path there is room for the first event, in the query for one or all.
+fn line_of(endpoint: Endpoint, room: &str, events: &[String], limit: Option<&Value>) -> RequestLine {
+    let first = events.first().map(String::as_str).unwrap_or_default();
+    let parameters = endpoint.parameters().map(|name| match name {
+        "room" => room,
+        "event" => first,
+        _ => "",
+    });
+    let line = endpoint.line(&parameters.collect::<Vec<_>>());
+    let (name, named) = match endpoint.named_events() {
+        Some(Naming::All(name)) => (name, events),
+        Some(Naming::One(name)) => (name, &events[..events.len().min(1)]),
+        None => ("", &[][..]),
+    };
+    let line = named.iter().fold(line, |line, id| line.query(name, id));
+    let limit = limit.filter(|_| endpoint.has_limit() && line.method == Method::GET);
+    match limit {
+        Some(Value::String(text)) => line.query("limit", text),
+        Some(other) => line.query("limit", &other.to_string()),
+        None => line,
     }
 }
 

@@ -20,13 +20,11 @@ use super::{
     host::{Belongings, Host, durable, sign_request},
     world::{HIDDEN, HOSTS, Realm, key, server, stand_in},
 };
-use backfire::{
-    homeserver::client::encode,
-    matrix::{
-        draft::place_and_sign_anyway,
-        pdu::{Limits, UnverifiedPdu},
-        version::RoomVersion,
-    },
+use backfire::matrix::{
+    draft::place_and_sign_anyway,
+    endpoint::{Endpoint, EndpointName, encode},
+    pdu::{Limits, UnverifiedPdu},
+    version::RoomVersion,
 };
 
 /// What the target of a request can't have in it as it is.
@@ -49,8 +47,6 @@ const READERS: [&str; 4] = ["a", "b", "c", "f"];
 const PAST_THE_GATE: &str = "past the gate";
 /// How those are refused that no endpoint gets to see.
 const AT_THE_GATE: [&str; 4] = ["M_UNRECOGNIZED", "M_UNAUTHORIZED", "M_NOT_JSON", "M_TOO_LARGE"];
-/// The endpoints that give away what is in a room.
-const READS: [&str; 6] = ["backfill", "get_missing_events", "event", "event_auth", "state", "state_ids"];
 
 /// The text of a request.
 pub struct RawRequest(Vec<u8>);
@@ -124,8 +120,9 @@ impl RawRequest {
         let before = stage.belongings.get_or_insert_with(|| Belongings::of(&host));
         let effort = host.effort();
         let (status, answer) = host.ask(request);
-        let endpoint = path.split('/').nth(4).unwrap_or_default();
-        if READS.contains(&endpoint) && status == 200 {
+        let endpoint = EndpointName::in_path(&path);
+        // These give away what is in a room.
+        if endpoint.known().is_some_and(Endpoint::is_recovery) && status == 200 {
             let by = by.as_deref().unwrap_or_else(|| panic!("{path}: answered without a signature"));
             assert!(READERS.contains(&by), "{path}: answered to {by}, which is not in the room");
             assert!(by != "f" || !answer.to_string().contains(HIDDEN), "{path}: f sees what it may not");
@@ -138,8 +135,11 @@ impl RawRequest {
             stage.host = Some(host);
         } else if status != 200 || method == Method::GET {
             let after = Belongings::of(&host);
-            let same =
-                if endpoint == "send_join" { before.same_but_for_refused(&after) } else { *before == after };
+            let same = if endpoint == Endpoint::SendJoin {
+                before.same_but_for_refused(&after)
+            } else {
+                *before == after
+            };
             assert!(same, "{method} {path}: {status}, but it changed {before:?} to {after:?}");
         }
         let errcode = answer["errcode"].as_str().unwrap_or_default();
@@ -230,9 +230,10 @@ fn sign_events(text: &mut String, by: &str) -> Option<String> {
 
 /// The endpoint of a path, without what differs from request to request.
 fn route(path: &str) -> &str {
-    let known = |part: &&str| {
-        READS.contains(part)
-            || ["send", "make_join", "send_join", "invite", "version", "server", "query"].contains(part)
+    // Of keys there are two.
+    let known = |part: &&str| match Endpoint::named(part) {
+        Some(endpoint) => endpoint != Endpoint::Key,
+        None => ["server", "query"].contains(part),
     };
     path.split('/').find(known).unwrap_or("elsewhere")
 }

@@ -22,8 +22,7 @@ use super::{
     world::{HOSTS, Realm, place, sign, stand_in, user},
 };
 use backfire::{
-    homeserver::client::encode,
-    matrix::{draft::Draft, pdu::Pdu, version::RoomVersion},
+    matrix::{draft::Draft, endpoint::encode, pdu::Pdu, version::RoomVersion},
     room::{Room, graph::Standing},
 };
 

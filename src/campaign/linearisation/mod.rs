@@ -18,6 +18,7 @@ use crate::{
         Journal, What,
         exchange::{Answered, Exchange, exchanges},
     },
+    matrix::endpoint::Endpoint,
     room::{answer_order::AnswerOrder, graph::Standing},
     scenario::Scenario,
     simulation::{Fabric, Options, SimulationError, simulate},
@@ -44,8 +45,8 @@ impl Road {
     /// The name of its endpoint.
     pub fn name(self) -> &'static str {
         match self {
-            Self::GetMissingEvents => "get_missing_events",
-            Self::Backfill => "backfill",
+            Self::GetMissingEvents => Endpoint::GetMissingEvents.name(),
+            Self::Backfill => Endpoint::Backfill.name(),
         }
     }
 }
@@ -153,7 +154,8 @@ fn measure(
     };
     let made = exchanges(journal);
     let is_own = |exchange: &&Exchange<'_>| exchange.from == RECOVERS && exchange.t >= start;
-    let recovers = |exchange: &&Exchange<'_>| !matches!(exchange.endpoint, "key" | "send");
+    let recovers =
+        |exchange: &&Exchange<'_>| !matches!(exchange.endpoint.known(), Some(Endpoint::Key | Endpoint::Send));
     let own: Vec<_> = made.values().filter(is_own).filter(recovers).collect();
     let answers: Vec<_> = own.iter().filter_map(|exchange| exchange.answer.as_ref()).collect();
     let (had, last) = got(journal, &answers);

@@ -7,7 +7,6 @@ use crate::{
     journal::Source,
     matrix::pdu::{Pdu, PduError, UnverifiedPdu},
     room::graph::Standing,
-    scenario::RECOVERY_ENDPOINTS,
 };
 
 /// An event where the run saw it for the first time.
@@ -26,7 +25,7 @@ pub struct Seen<'a> {
 
 /// Whether an event came because the server asked for what it lacks.
 pub(crate) fn is_pulled(from: &Source) -> bool {
-    matches!(from, Source::Peer { endpoint, .. } if RECOVERY_ENDPOINTS.contains(&endpoint.as_str()))
+    matches!(from, Source::Peer { endpoint, .. } if endpoint.is_recovery())
 }
 
 /// A verdict, when it was reached.

@@ -9,6 +9,7 @@ use ruma_common::EventId;
 
 use crate::{
     journal::{End, Source},
+    matrix::endpoint::Endpoint,
     room::{answer_order::AnswerOrder, graph::Standing},
 };
 
@@ -99,7 +100,7 @@ pub struct Host<'a> {
     /// Events of which it dropped a copy, being unable to verify it.
     pub dropped: BTreeSet<&'a EventId>,
     /// How many events of answers it has taken or dropped, by the endpoint.
-    pub looked_at: BTreeMap<&'a str, usize>,
+    pub looked_at: BTreeMap<Endpoint, usize>,
     /// When an event last reached it or was judged.
     pub last_change: Option<i64>,
     /// The numbers of the records at which a user of it began to scroll back to the beginning of the room, and at which

@@ -31,7 +31,7 @@ use ruma_common::EventId;
 
 use crate::{
     journal::{Expectation, exchange::Exchange},
-    matrix::{crypto::Crypto, version::RoomVersion},
+    matrix::{crypto::Crypto, endpoint::Endpoint, version::RoomVersion},
     room::Room,
     scenario::Expect,
 };
@@ -47,9 +47,6 @@ pub enum EvidenceError {
     #[error("the journal is of room version {0}")]
     RoomVersion(u8),
 }
-
-/// Endpoints that give history: each event by itself, as the asker may have it.
-pub(super) const HISTORY_ENDPOINTS: [&str; 3] = ["backfill", "get_missing_events", "event"];
 
 /// What a journal proves.
 #[derive(Debug)]
@@ -81,7 +78,7 @@ pub struct Evidence<'a> {
     /// Servers that are not Backfire's own: what they hold is not in the journal.
     guests: BTreeSet<&'a str>,
     /// Servers that a script tells what to answer, with the endpoint.
-    pub scripted: BTreeSet<(&'a str, &'a str)>,
+    pub scripted: BTreeSet<(&'a str, Endpoint)>,
     /// Servers that a script tells what to answer to `/event`, with the event that it is about, if it is about one.
     scripted_events: Vec<(&'a str, Option<&'a str>)>,
     /// The steps that were played, with the number of the record, the server and the step's key.

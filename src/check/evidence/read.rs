@@ -190,7 +190,7 @@ impl<'a> Evidence<'a> {
         if let What::Received { from: Source::Peer { endpoint, .. }, .. }
         | What::Dropped { from: Source::Peer { endpoint, .. }, .. } = &record.what
         {
-            *host.looked_at.entry(endpoint).or_default() += 1;
+            *host.looked_at.entry(*endpoint).or_default() += 1;
         }
         match &record.what {
             What::Received { .. } => self.take_receipt(at, record, reader),
@@ -231,7 +231,7 @@ impl<'a> Evidence<'a> {
             let trail = host.trail(place);
             trail.received.get_or_insert(Receipt { at, t: record.t, from });
             if let Source::Peer { endpoint, .. } = from
-                && ["send_join", "state", "event_auth"].contains(&&**endpoint)
+                && endpoint.tells_state()
             {
                 trail.with_state.get_or_insert(at);
             }

@@ -5,15 +5,21 @@ use std::collections::BTreeSet;
 use ruma_common::EventId;
 
 use super::{Evidence, Host};
-use crate::scenario::{Action, LieAction, RECOVERY_ENDPOINTS, Scenario};
-
-/// Where servers tell states, and the events that they are made of.
-const STATE_ENDPOINTS: [&str; 4] = ["send_join", "state_ids", "state", "event_auth"];
+use crate::{
+    journal::exchange::Exchange,
+    matrix::endpoint::Endpoint,
+    scenario::{Action, LieAction, Scenario},
+};
 
 impl<'a> Evidence<'a> {
-    /// Whether what a server answers by an endpoint is its own, and can be held against what it holds.
-    pub fn answers_for_itself(&self, server: &str, endpoint: &str) -> bool {
-        !self.is_guest(server) && !self.scripted.contains(&(server, endpoint))
+    /// Whether a script tells who is asked what to answer.
+    pub fn is_told(&self, asked: &Exchange<'_>) -> bool {
+        asked.endpoint.known().is_some_and(|endpoint| self.scripted.contains(&(asked.to, endpoint)))
+    }
+
+    /// Whether what a server answers is its own, and can be held against what it holds.
+    pub fn answers_for_itself(&self, asked: &Exchange<'_>) -> bool {
+        !self.is_guest(asked.to) && !self.is_told(asked)
     }
 
     /// Whether a server is not Backfire's own.
@@ -45,7 +51,7 @@ impl<'a> Evidence<'a> {
         let mut asked = BTreeSet::new();
         let mut open: Vec<&str> = host.words().collect();
         while let Some(server) = open.pop() {
-            if STATE_ENDPOINTS.iter().any(|endpoint| self.scripted.contains(&(server, *endpoint))) {
+            if self.scripted.iter().any(|(told, endpoint)| *told == server && endpoint.tells_state()) {
                 return true;
             }
             // Who was deceived deceives others and is honest.
@@ -57,18 +63,18 @@ impl<'a> Evidence<'a> {
     }
 }
 
-pub(super) fn scripted(scenario: &Scenario) -> BTreeSet<(&str, &str)> {
+pub(super) fn scripted(scenario: &Scenario) -> BTreeSet<(&str, Endpoint)> {
     scenario.timeline.iter().flat_map(|step| scripted_endpoints(&step.action)).collect()
 }
 
 pub(super) fn scripted_events(scenario: &Scenario) -> Vec<(&str, Option<&str>)> {
     let actions = scenario.timeline.iter().map(|step| &step.action);
     let scripted = actions.filter_map(|action| match action {
-        Action::Lie(LieAction::Answer(answer)) if answer.endpoint == "event" => {
+        Action::Lie(LieAction::Answer(answer)) if answer.endpoint == Endpoint::Event => {
             Some((answer.server.as_str(), answer.about.as_deref()))
         }
         Action::Lie(LieAction::Lies(lies))
-            if lies.endpoint.as_deref().is_none_or(|endpoint| endpoint == "event") =>
+            if lies.endpoint.is_none_or(|endpoint| endpoint == Endpoint::Event) =>
         {
             Some((lies.server.as_str(), None))
         }
@@ -77,13 +83,13 @@ pub(super) fn scripted_events(scenario: &Scenario) -> Vec<(&str, Option<&str>)> 
     scripted.collect()
 }
 
-fn scripted_endpoints(action: &Action) -> Vec<(&str, &str)> {
+fn scripted_endpoints(action: &Action) -> Vec<(&str, Endpoint)> {
     match action {
-        Action::Lie(LieAction::Answer(answer)) => vec![(answer.server.as_str(), answer.endpoint.as_str())],
-        Action::Lie(LieAction::Lies(lies)) => match &lies.endpoint {
-            Some(endpoint) => vec![(lies.server.as_str(), endpoint.as_str())],
-            None => RECOVERY_ENDPOINTS.iter().map(|endpoint| (lies.server.as_str(), *endpoint)).collect(),
-        },
+        Action::Lie(LieAction::Answer(answer)) => vec![(&answer.server, answer.endpoint)],
+        Action::Lie(LieAction::Lies(lies)) => {
+            let endpoints = lies.endpoint.map_or_else(Endpoint::recovery, |endpoint| vec![endpoint]);
+            endpoints.into_iter().map(|endpoint| (lies.server.as_str(), endpoint)).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ use super::MarkContext;
 use crate::{
     check::evidence::{Evidence, Gap},
     journal::{End, Source, What},
+    matrix::endpoint::Endpoint,
 };
 
 impl<'a> MarkContext<'a> {
@@ -23,7 +24,7 @@ impl<'a> MarkContext<'a> {
 
     pub(super) fn gap_deeper_than_one_answer(self) -> bool {
         self.evidence.gaps.iter().any(|gap| {
-            self.own_requests("get_missing_events").any(|asked| {
+            self.own_requests(Endpoint::GetMissingEvents).any(|asked| {
                 let full = asked.answer.as_ref().is_some_and(|answer| {
                     answer.t == gap.opened
                         && asked.limit.is_some_and(|most| answer.events.len() as u64 >= most)
@@ -66,9 +67,9 @@ impl<'a> MarkContext<'a> {
         (*t >= gap.opened).then_some(*from)
     }
 
-    pub(super) fn gap_closed_by(self, wanted: &str) -> bool {
+    pub(super) fn gap_closed_by(self, wanted: Endpoint) -> bool {
         self.closed_gaps().any(
-            |(gap, _)| matches!(self.filled_by(gap), Some(Source::Peer { endpoint, .. }) if endpoint == wanted),
+            |(gap, _)| matches!(self.filled_by(gap), Some(Source::Peer { endpoint, .. }) if *endpoint == wanted),
         )
     }
 

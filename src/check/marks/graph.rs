@@ -10,7 +10,7 @@ use super::MarkContext;
 use crate::{
     check::evidence::{Evidence, Host, Receipt},
     journal::{Source, What},
-    matrix::pdu::Pdu,
+    matrix::{endpoint::Endpoint, pdu::Pdu},
     room::graph::Standing,
 };
 
@@ -108,7 +108,9 @@ impl<'a> MarkContext<'a> {
     pub(super) fn child_before_parent(self) -> bool {
         self.evidence.hosts.values().any(|host| {
             let pushed = |place: usize| match host.receipt(place)? {
-                Receipt { t, from: Source::Peer { endpoint, .. }, .. } if endpoint == "send" => Some(t),
+                Receipt { t, from: Source::Peer { endpoint, .. }, .. } if *endpoint == Endpoint::Send => {
+                    Some(t)
+                }
                 _ => None,
             };
             self.evidence.edges().iter().enumerate().any(|(place, parents)| {
@@ -127,7 +129,8 @@ impl<'a> MarkContext<'a> {
             };
             let depth = self.evidence.depth(event);
             let deepest = deepest.entry(server).or_default();
-            let late = record.t >= 0 && endpoint == "send" && depth > 0 && depth + levels <= *deepest;
+            let late =
+                record.t >= 0 && *endpoint == Endpoint::Send && depth > 0 && depth + levels <= *deepest;
             *deepest = depth.max(*deepest);
             late
         })

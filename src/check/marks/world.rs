@@ -7,7 +7,10 @@ use indexmap::IndexSet;
 use serde_json::Value;
 
 use super::MarkContext;
-use crate::journal::{Source, What};
+use crate::{
+    journal::{Source, What},
+    matrix::endpoint::Endpoint,
+};
 
 impl<'a> MarkContext<'a> {
     /// Each crash with its time.
@@ -110,7 +113,7 @@ impl<'a> MarkContext<'a> {
             let Ok(pdu) = &seen.pdu else { return false };
             let author = seen.server;
             let by_author = |from: &Source| {
-                matches!(from, Source::Peer { server, endpoint } if server == author && endpoint == "send")
+                matches!(from, Source::Peer { server, endpoint } if server == author && *endpoint == Endpoint::Send)
             };
             let mut crashes = all_crashes.iter().filter(|(server, t)| *server == author && *t > seen.t);
             crashes.any(|(_, crashed)| {
@@ -158,7 +161,7 @@ impl<'a> MarkContext<'a> {
         self.records.iter().any(|record| {
             let What::Arrived { id } = record.what else { return false };
             let Some(asked) = self.evidence.requests.get(&id) else { return false };
-            asked.endpoint == "send" && !taken.insert((asked.from, asked.to, asked.line))
+            *asked.endpoint == Endpoint::Send && !taken.insert((asked.from, asked.to, asked.line))
         })
     }
 

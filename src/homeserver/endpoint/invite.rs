@@ -11,6 +11,7 @@ use crate::{
     homeserver::{Homeserver, happening::Source},
     matrix::{
         draft::countersign,
+        endpoint::Endpoint,
         error::MatrixError,
         pdu::{Limits, UnverifiedPdu},
         version::RoomVersion,
@@ -40,7 +41,7 @@ impl Homeserver {
         if invite.event_id() != id || claims.membership() != Some("invite") || invite.room_id() != room_id {
             return Err(invalid("the event is not the invite that the path names".to_owned()));
         }
-        let source = Source::Peer { server: asked.origin.clone(), endpoint: "invite" };
+        let source = Source::Peer { server: asked.origin.clone(), endpoint: Endpoint::Invite };
         self.verify_one(&room_id, version, claims.json(), &source)
             .await
             .map_err(|error| MatrixError::forbidden(error.to_string()))?;

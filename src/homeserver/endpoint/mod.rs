@@ -30,6 +30,7 @@ use super::{Homeserver, store::Durable};
 use crate::{
     matrix::{
         canonical::Carried,
+        endpoint::{Access, Endpoint, Open, Parameters, Signed},
         error::{MatrixError, json_response},
         request_auth::Credentials,
     },
@@ -44,24 +45,6 @@ type Answer = Result<Box<RawValue>, MatrixError>;
 /// An answer of 200 with this body.
 fn answer(body: &impl Serialize) -> Answer {
     Ok(to_raw_value(body).expect("answers are JSON"))
-}
-
-/// What was asked, with the path's parameters.
-#[derive(Debug)]
-enum Route {
-    Version,
-    Key,
-    KeyQuery(String),
-    Send(String),
-    Event(String),
-    Backfill(String),
-    MissingEvents(String),
-    State(String),
-    StateIds(String),
-    EventAuth(String, String),
-    MakeJoin(String, String),
-    SendJoin(String, String),
-    Invite(String, String),
 }
 
 /// A request that passed the gate.
@@ -87,38 +70,18 @@ struct Body {
     carried: Option<Carried>,
 }
 
-impl Route {
-    fn find(method: &Method, path: &str) -> Result<Self, MatrixError> {
-        let decoded = path.trim_start_matches('/').split('/').map(|it| percent_decode_str(it).decode_utf8());
-        let segments = decoded.collect::<Result<Vec<_>, _>>();
-        let segments =
-            segments.map_err(|_| MatrixError::invalid_param("the path is not UTF-8 once decoded"))?;
-        let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
-        let text = |segment: &&str| (*segment).to_owned();
-        let (expected, route) = match &segments[..] {
-            ["_matrix", "key", "v2", "server"] => (Method::GET, Self::Key),
-            ["_matrix", "key", "v2", "query", server] => (Method::GET, Self::KeyQuery(text(server))),
-            ["_matrix", "federation", version, rest @ ..] => match (*version, rest) {
-                ("v1", ["version"]) => (Method::GET, Self::Version),
-                ("v1", ["send", id]) => (Method::PUT, Self::Send(text(id))),
-                ("v1", ["event", id]) => (Method::GET, Self::Event(text(id))),
-                ("v1", ["backfill", room]) => (Method::GET, Self::Backfill(text(room))),
-                ("v1", ["get_missing_events", room]) => (Method::POST, Self::MissingEvents(text(room))),
-                ("v1", ["state", room]) => (Method::GET, Self::State(text(room))),
-                ("v1", ["state_ids", room]) => (Method::GET, Self::StateIds(text(room))),
-                ("v1", ["event_auth", room, id]) => (Method::GET, Self::EventAuth(text(room), text(id))),
-                ("v1", ["make_join", room, user]) => (Method::GET, Self::MakeJoin(text(room), text(user))),
-                ("v2", ["send_join", room, id]) => (Method::PUT, Self::SendJoin(text(room), text(id))),
-                ("v2", ["invite", room, id]) => (Method::PUT, Self::Invite(text(room), text(id))),
-                _ => return Err(MatrixError::unrecognized_path("no such endpoint")),
-            },
-            _ => return Err(MatrixError::unrecognized_path("no such endpoint")),
-        };
-        if *method != expected {
-            return Err(MatrixError::unrecognized_method(format!("this endpoint takes {expected}")));
-        }
-        Ok(route)
+/// The endpoint that is asked, and the parameters in the path.
+fn route(method: &Method, path: &str) -> Result<(Endpoint, Parameters), MatrixError> {
+    let decoded = path.trim_start_matches('/').split('/').map(|it| percent_decode_str(it).decode_utf8());
+    let segments = decoded.collect::<Result<Vec<_>, _>>();
+    let segments = segments.map_err(|_| MatrixError::invalid_param("the path is not UTF-8 once decoded"))?;
+    let found = Endpoint::at(&segments);
+    let (endpoint, parameters) = found.ok_or_else(|| MatrixError::unrecognized_path("no such endpoint"))?;
+    let expected = endpoint.method();
+    if *method != expected {
+        return Err(MatrixError::unrecognized_method(format!("this endpoint takes {expected}")));
     }
+    Ok((endpoint, parameters))
 }
 
 impl Homeserver {
@@ -131,31 +94,48 @@ impl Homeserver {
     }
 
     async fn answer(self: &Rc<Self>, request: Request<Bytes>) -> Answer {
-        let route = Route::find(request.method(), request.uri().path())?;
-        match &route {
-            Route::Version => return answer(&version::version()),
-            Route::Key => return answer(&self.key_document()),
-            Route::KeyQuery(server) => return self.answer_key_query(server),
-            _ => {}
+        let (endpoint, path) = route(request.method(), request.uri().path())?;
+        match endpoint.access() {
+            Access::Open(open) => self.answer_anybody(open, &path),
+            Access::Signed(signed) => {
+                let asked = self.let_in(&request).await?;
+                self.answer_server(signed, asked, &path).await
+            }
         }
-        let body = Body::read(&request)?;
-        let origin = self.authenticate(&request).await?;
+    }
+
+    fn answer_anybody(&self, endpoint: Open, path: &Parameters) -> Answer {
+        match endpoint {
+            Open::Key => match path.find("server") {
+                None => answer(&self.key_document()),
+                Some(server) => self.answer_key_query(server),
+            },
+            Open::Version => answer(&version::version()),
+        }
+    }
+
+    async fn answer_server(self: &Rc<Self>, endpoint: Signed, asked: Asked, path: &Parameters) -> Answer {
+        match endpoint {
+            Signed::Send => self.answer_send(asked, path.get("transaction")).await,
+            Signed::Backfill => self.answer_backfill(&asked, path.get("room")),
+            Signed::GetMissingEvents => self.answer_missing_events(&asked, path.get("room")),
+            Signed::Event => self.answer_event(&asked, path.get("event")),
+            Signed::StateIds => self.answer_state_ids(&asked, path.get("room")),
+            Signed::State => self.answer_state(&asked, path.get("room")),
+            Signed::EventAuth => self.answer_event_auth(&asked, path.get("room"), path.get("event")),
+            Signed::MakeJoin => self.answer_make_join(&asked, path.get("room"), path.get("user")),
+            Signed::SendJoin => self.answer_send_join(asked, path.get("room"), path.get("event")).await,
+            Signed::Invite => self.answer_invite(asked, path.get("room"), path.get("event")).await,
+        }
+    }
+
+    /// The gate: reads the body and checks the signature.
+    async fn let_in(&self, request: &Request<Bytes>) -> Result<Asked, MatrixError> {
+        let body = Body::read(request)?;
+        let origin = self.authenticate(request).await?;
         self.note_sign_of_life(&origin);
         let query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
-        let asked = Asked { origin, query: query.into_owned().collect(), body };
-        match &route {
-            Route::Version | Route::Key | Route::KeyQuery(_) => unreachable!("answered above"),
-            Route::Send(id) => self.answer_send(asked, id).await,
-            Route::Event(id) => self.answer_event(&asked, id),
-            Route::Backfill(room) => self.answer_backfill(&asked, room),
-            Route::MissingEvents(room) => self.answer_missing_events(&asked, room),
-            Route::State(room) => self.answer_state(&asked, room),
-            Route::StateIds(room) => self.answer_state_ids(&asked, room),
-            Route::EventAuth(room, id) => self.answer_event_auth(&asked, room, id),
-            Route::MakeJoin(room, user) => self.answer_make_join(&asked, room, user),
-            Route::SendJoin(room, id) => self.answer_send_join(asked, room, id).await,
-            Route::Invite(room, id) => self.answer_invite(asked, room, id).await,
-        }
+        Ok(Asked { origin, query: query.into_owned().collect(), body })
     }
 
     /// Who sent the request, proven by its signature; asks the sender for its keys if they are not known.

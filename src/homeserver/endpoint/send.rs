@@ -18,7 +18,7 @@ use crate::{
         happening::{Happening, Source},
         outbound::TRANSACTION_PDUS_MAX,
     },
-    matrix::{error::MatrixError, pdu::Limits},
+    matrix::{endpoint::Endpoint, error::MatrixError, pdu::Limits},
     room::Arrival,
 };
 
@@ -36,7 +36,7 @@ impl Homeserver {
                 pdus.len()
             )));
         }
-        let source = Source::Peer { server: asked.origin.clone(), endpoint: "send" };
+        let source = Source::Peer { server: asked.origin.clone(), endpoint: Endpoint::Send };
         let mut results = Map::new();
         for pdu in pdus {
             if let Some((id, result)) = self.take_pushed(pdu, &source, &asked.origin).await {

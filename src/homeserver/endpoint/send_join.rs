@@ -11,6 +11,7 @@ use crate::{
     homeserver::{Homeserver, happening::Source},
     matrix::{
         draft::countersign,
+        endpoint::Endpoint,
         error::MatrixError,
         pdu::{Limits, UnverifiedPdu},
     },
@@ -36,7 +37,7 @@ impl Homeserver {
             check_is_own_join(&unverified, &asked).map_err(invalid)?;
         }
         let text = self.with_own_signature(&unverified).map_err(invalid)?;
-        let source = Source::Peer { server: asked.origin.clone(), endpoint: "send_join" };
+        let source = Source::Peer { server: asked.origin.clone(), endpoint: Endpoint::SendJoin };
         let join = self
             .verify_one(&room_id, version, &text, &source)
             .await

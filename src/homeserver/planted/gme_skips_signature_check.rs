@@ -1,4 +1,5 @@
 use super::Planted;
+use crate::matrix::endpoint::Endpoint;
 
 pub(super) const BUG: Planted = Planted {
     id: "gme-skips-signature-check",
@@ -7,5 +8,5 @@ pub(super) const BUG: Planted = Planted {
     does: "takes events from answers to `/get_missing_events` without a look at their signatures",
     caught_by: "integrity",
     follows: &[],
-    plant: |habits| habits.trusted_roads.push("get_missing_events"),
+    plant: |habits| habits.trusted_endpoints.push(Endpoint::GetMissingEvents),
 };

@@ -1,4 +1,5 @@
 use super::Planted;
+use crate::matrix::endpoint::Endpoint;
 
 pub(super) const BUG: Planted = Planted {
     id: "send-join-unsigned",
@@ -9,6 +10,6 @@ pub(super) const BUG: Planted = Planted {
     follows: &[],
     plant: |habits| {
         habits.checks_who_joins = false;
-        habits.trusted_roads.push("send_join");
+        habits.trusted_endpoints.push(Endpoint::SendJoin);
     },
 };

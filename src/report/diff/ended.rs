@@ -140,7 +140,7 @@ fn requests(journal: &Journal) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for record in &journal.records {
         if let What::Request { endpoint, .. } = &record.what {
-            *counts.entry(endpoint.clone()).or_default() += 1;
+            *counts.entry(endpoint.to_string()).or_default() += 1;
         }
     }
     counts

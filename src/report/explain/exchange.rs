@@ -88,7 +88,7 @@ fn events_told(exchange: &Exchange<'_>, event: &str, answer: &Answered<'_>) -> S
 
 /// The step that told the server what to answer.
 fn told_by<'f>(exchange: &Exchange<'_>, faults: &'f Faults<'_>) -> Option<&'f Spell<'f>> {
-    faults.told(exchange.to, exchange.endpoint, exchange.events, exchange.t)
+    faults.told(exchange.to, exchange.endpoint.as_str(), exchange.events, exchange.t)
 }
 
 fn took(exchange: &Exchange<'_>, t: i64) -> String {

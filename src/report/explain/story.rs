@@ -4,6 +4,7 @@ use super::{Case, Moment, exchange::told};
 use crate::{
     check::list,
     journal::{Because, Cause, Record, Source, What, exchange::Exchange},
+    matrix::endpoint::Endpoint,
     report::text::{seconds, shortened as short},
     room::graph::Standing,
 };
@@ -153,7 +154,8 @@ impl<'a> Case<'a> {
 fn purpose(exchange: &Exchange<'_>, cause: &Cause, event: &str) -> (String, String) {
     let named = |id: &str| if id == event { "it".to_owned() } else { short(id) };
     // The question may be about another event of the same hole.
-    if let (Some(wanted), "event", [asked]) = (cause.event(), exchange.endpoint, exchange.events)
+    if let (Some(wanted), [asked]) = (cause.event(), exchange.events)
+        && *exchange.endpoint == Endpoint::Event
         && *asked != *wanted
     {
         return (format!("for {}", named(asked)), format!(", to get to {}", named(wanted.as_str())));

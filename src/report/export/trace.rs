@@ -130,7 +130,7 @@ impl<'a> Trace<'a> {
         match &record.what {
             What::Request { id, to, endpoint, cause, events, bytes, .. } => {
                 let args = json!({ "to": to, "cause": cause, "events": events, "bytes": bytes });
-                self.begin(record.t, process, Row::Asks, *id, endpoint, &args);
+                self.begin(record.t, process, Row::Asks, *id, endpoint.as_str(), &args);
             }
             What::Arrived { id } => {
                 let name = self.open.get(id).and_then(|open| open[0]["name"].as_str().map(str::to_owned));

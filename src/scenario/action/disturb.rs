@@ -8,8 +8,8 @@ use super::super::expect::is_default;
 use super::super::mistake::Mistake;
 use super::super::names::Servers;
 use super::super::time::SimDuration;
-use super::script::endpoint;
 use super::{Checked, lasting};
+use crate::matrix::endpoint::Endpoint;
 
 /// Requests from some servers to others, or the answers to them, go wrong on the way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +21,7 @@ pub struct Disturb {
     pub to: Servers,
     /// The endpoint, such as `backfill`; by default all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Endpoint>,
     /// Which way the message goes.
     #[serde(default, skip_serializing_if = "is_default")]
     pub side: Side,
@@ -114,7 +114,6 @@ fn is_all(percent: &u8) -> bool {
 impl Checked for Disturb {
     fn check(&self, world: World<'_>) -> Result<(), Mistake> {
         world.ends(&self.from, &self.to)?;
-        self.endpoint.as_deref().map_or(Ok(()), endpoint)?;
         if !(1..=100).contains(&self.percent) {
             let what = format!("{} is out of range", self.percent);
             return Err(Mistake::at("percent", what).help("write 1 to 100"));

@@ -13,8 +13,8 @@ use super::super::mistake::{Mistake, complaint, quote};
 use super::super::names::ServerName;
 use super::super::suggest;
 use super::super::time::SimDuration;
-use super::script::{ENDPOINTS, RECOVERY_ENDPOINTS, endpoint};
 use super::{Checked, lasting};
+use crate::matrix::endpoint::{Endpoint, List};
 
 /// A server lies in its answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +24,7 @@ pub struct Lies {
     pub server: ServerName,
     /// The endpoint, such as `backfill`; by default all that answer with events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Endpoint>,
     /// The server that it lies to; by default all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<ServerName>,
@@ -54,11 +54,11 @@ pub enum Told {
 
 impl Told {
     /// Whether it is in the answers of an endpoint.
-    pub fn is_in(self, endpoint: &str) -> bool {
+    pub fn is_in(self, endpoint: Endpoint) -> bool {
         match self {
-            Self::Events => RECOVERY_ENDPOINTS.contains(&endpoint) && endpoint != "state_ids",
-            Self::State => matches!(endpoint, "state" | "state_ids"),
-            Self::Bytes => ENDPOINTS.contains(&endpoint),
+            Self::Events => endpoint.is_recovery() && matches!(endpoint.list(), Some(List::Events(_))),
+            Self::State => matches!(endpoint, Endpoint::State | Endpoint::StateIds),
+            Self::Bytes => true,
         }
     }
 }
@@ -185,11 +185,10 @@ impl Checked for Lies {
         if let Some(to) = &self.to {
             world.server(to).map_err(|mistake| mistake.under("to"))?;
         }
-        self.endpoint.as_deref().map_or(Ok(()), endpoint)?;
         if self.tell.is_empty() {
             return Err(Mistake::at("tell", "no lie is named").help("for example [\"wrong-hash\"]"));
         }
-        if let Some(endpoint) = &self.endpoint
+        if let Some(endpoint) = self.endpoint
             && let Some(index) = self.tell.iter().position(|lie| !lie.told().is_in(endpoint))
         {
             let lie = self.tell[index].name();

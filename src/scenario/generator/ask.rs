@@ -2,7 +2,10 @@
 //! faults are over, so that there is somebody to answer.
 
 use super::{Dice, Draft, Family, Kind, lie};
-use crate::scenario::{Ask, RECOVERY_ENDPOINTS, ServerAcl, UserRef};
+use crate::{
+    matrix::endpoint::Endpoint,
+    scenario::{Ask, ServerAcl, UserRef},
+};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "questions", told: "questions of peers", family: Family::Readers, write: questions },
@@ -30,9 +33,9 @@ fn question(draft: &mut Draft, dice: &mut Dice, from: &str) {
     let late: Vec<String> = draft.outsiders.iter().filter(|name| *name != from).cloned().collect();
     // Who joined late holds much that it does not know the state at.
     let (to, endpoint) = if !late.is_empty() && dice.percent(50) {
-        (dice.pick(&late), dice.pick(&["state_ids", "state"]))
+        (dice.pick(&late), dice.pick(&[Endpoint::StateIds, Endpoint::State]))
     } else {
-        (dice.pick(&others), dice.pick(&RECOVERY_ENDPOINTS))
+        (dice.pick(&others), dice.pick(&Endpoint::recovery()))
     };
     let member = format!("state:m.room.member/@user:{}", draft.creator());
     let known =
@@ -40,15 +43,14 @@ fn question(draft: &mut Draft, dice: &mut Dice, from: &str) {
     let lies = draft.crafted();
     let about =
         if !lies.is_empty() && dice.percent(40) { dice.pick(&lies) } else { dice.pick(&known).to_owned() };
-    let is_list = matches!(endpoint, "backfill" | "get_missing_events");
     let ask = Ask {
         events: vec![about],
-        earliest: if endpoint == "get_missing_events" && dice.percent(40) {
+        earliest: if endpoint == Endpoint::GetMissingEvents && dice.percent(40) {
             vec!["state:m.room.power_levels".to_owned()]
         } else {
             Vec::new()
         },
-        limit: is_list.then(|| dice.skewed(1, 30).into()),
+        limit: endpoint.has_limit().then(|| dice.skewed(1, 30).into()),
         ..lie::question(from, &to, endpoint)
     };
     draft.step(draft.end + dice.between(*ASKED_MS.start(), *ASKED_MS.end()), ask);

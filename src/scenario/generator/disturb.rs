@@ -1,7 +1,10 @@
 //! What goes wrong with single messages on their way.
 
 use super::{Dice, Draft, Family, Kind, fault};
-use crate::scenario::{Disturb, Disturbance, ErrorStatus, RECOVERY_ENDPOINTS, Side, SimDuration};
+use crate::{
+    matrix::endpoint::Endpoint,
+    scenario::{Disturb, Disturbance, ErrorStatus, Side, SimDuration},
+};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "losses", told: "messages that vanish", family: Family::Links, write: losses },
@@ -31,7 +34,7 @@ const LEAST_MS: u64 = 1_000;
 fn disturb(draft: &mut Draft, dice: &mut Dice, side: Option<Side>, how: impl Fn(&mut Dice) -> Disturbance) {
     for _ in 0..dice.between(1, 3) {
         let ((at, ms), (from, to)) = (draft.span(dice, LEAST_MS), fault::ends(draft, dice));
-        let endpoint = if dice.percent(40) { Some(dice.pick(&RECOVERY_ENDPOINTS).to_owned()) } else { None };
+        let endpoint = if dice.percent(40) { Some(dice.pick(&Endpoint::recovery())) } else { None };
         let disturb = Disturb {
             from,
             to,

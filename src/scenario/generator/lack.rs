@@ -1,7 +1,10 @@
 //! Servers that can't give one thing or another, and are honest otherwise. What each lacks, others have.
 
 use super::{Dice, Draft, Family, Kind, draft::say, lie};
-use crate::scenario::{Answer, Content, Join, PageBack, Pages, ServerName, State, UserRef};
+use crate::{
+    matrix::endpoint::Endpoint,
+    scenario::{Answer, Content, Join, PageBack, Pages, ServerName, State, UserRef},
+};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -55,8 +58,9 @@ fn torn_state(draft: &mut Draft, dice: &mut Dice) {
     join(draft, &late, joined);
     for (number, server) in others.into_iter().enumerate() {
         let about = Some(old[number % old.len()].clone());
-        let (endpoint, to, status) = ("event".to_owned(), Some(late.clone()), Some(404));
-        draft.step(joined, Answer { server, endpoint, to, about, status, ..lie::answer() });
+        let (to, status) = (Some(late.clone()), Some(404));
+        let refusal = Answer { to, about, status, ..lie::answer(&server, Endpoint::Event) };
+        draft.step(joined, refusal);
     }
     let limit = u32::try_from(settings + dice.skewed(1, 16)).unwrap_or(1);
     let page = PageBack { server: late, limit, pages: Pages::Count(1) };
@@ -84,9 +88,9 @@ fn lost_branch(draft: &mut Draft, dice: &mut Dice) {
     join(draft, &late, joined);
     let times = if dice.percent(30) { u32::try_from(dice.between(1, 8)).ok() } else { None };
     for server in others {
-        let (endpoint, to, about) = ("backfill".to_owned(), Some(late.clone()), Some(lost.clone()));
-        let nothing = Answer { events: Some(Vec::new()), times, ..lie::answer() };
-        draft.step(joined, Answer { server, endpoint, to, about, ..nothing });
+        let (to, about) = (Some(late.clone()), Some(lost.clone()));
+        let nothing = Answer { events: Some(Vec::new()), times, ..lie::answer(&server, Endpoint::Backfill) };
+        draft.step(joined, Answer { to, about, ..nothing });
     }
     let limit = u32::try_from(dice.skewed(5, 100)).unwrap_or(100);
     let page = PageBack { server: late, limit, pages: Pages::All };

@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 
 use super::{Dice, Draft, Family, Kind, draft::say};
-use crate::scenario::{
-    Answer, Ask, Content, Craft, Lie, Lies, Push, RECOVERY_ENDPOINTS, Servers, SimDuration, UserRef,
+use crate::{
+    matrix::endpoint::Endpoint,
+    scenario::{Answer, Ask, Content, Craft, Lie, Lies, Push, Servers, SimDuration, UserRef},
 };
 
 pub(super) const KINDS: &[Kind] = &[
@@ -49,24 +50,23 @@ pub(super) const KINDS: &[Kind] = &[
 ];
 
 /// One lie about some endpoints, for a number of questions or for ever.
-fn lie(draft: &mut Draft, dice: &mut Dice, told: impl Fn(&mut Dice, &str) -> Option<Answer>) {
+fn lie(draft: &mut Draft, dice: &mut Dice, told: impl Fn(&mut Dice, Answer) -> Option<Answer>) {
     for server in dice.some(&draft.deniers, 1, 3) {
         let at = dice.between(0, draft.end / 2);
-        for endpoint in dice.some(&RECOVERY_ENDPOINTS, 1, 4) {
-            let Some(answer) = told(dice, endpoint) else { continue };
+        for endpoint in dice.some(&Endpoint::recovery(), 1, 4) {
+            let Some(answer) = told(dice, answer(&server, endpoint)) else { continue };
             let times = if dice.percent(50) { None } else { u32::try_from(dice.skewed(1, 20)).ok() };
             let skip = if dice.percent(70) { 0 } else { u32::try_from(dice.between(1, 5)).unwrap_or(0) };
-            let answer =
-                Answer { server: server.clone(), endpoint: endpoint.to_owned(), times, skip, ..answer };
-            draft.step(at, answer);
+            draft.step(at, Answer { times, skip, ..answer });
         }
     }
 }
 
-pub(super) fn answer() -> Answer {
+/// An answer that says nothing yet.
+pub(super) fn answer(server: &str, endpoint: Endpoint) -> Answer {
     Answer {
-        server: String::new(),
-        endpoint: String::new(),
+        server: server.to_owned(),
+        endpoint,
         to: None,
         about: None,
         times: None,
@@ -79,33 +79,30 @@ pub(super) fn answer() -> Answer {
     }
 }
 
-/// The endpoints whose answers are lists.
-fn is_list(endpoint: &str) -> bool {
-    endpoint != "event"
-}
-
 fn empty(draft: &mut Draft, dice: &mut Dice) {
-    lie(draft, dice, |_, endpoint| {
-        is_list(endpoint).then(|| Answer { events: Some(Vec::new()), ..answer() })
+    // Who is asked for one event has it or has not.
+    let is_list = |answer: &Answer| answer.endpoint != Endpoint::Event;
+    lie(draft, dice, |_, answer| {
+        Some(answer).filter(is_list).map(|answer| Answer { events: Some(Vec::new()), ..answer })
     });
 }
 
 fn refusals(draft: &mut Draft, dice: &mut Dice) {
-    lie(draft, dice, |dice, _| {
+    lie(draft, dice, |dice, answer| {
         let status = dice.pick(&[400, 401, 403, 404, 429, 500, 502, 503]);
-        Some(Answer { status: Some(status), ..answer() })
+        Some(Answer { status: Some(status), ..answer })
     });
 }
 
 fn garbage(draft: &mut Draft, dice: &mut Dice) {
-    lie(draft, dice, |dice, _| {
+    lie(draft, dice, |dice, answer| {
         let body = dice.pick(&["", "{", "<html>bad gateway</html>", "null", "[[[[[[", "\u{0}\u{1}"]);
-        Some(Answer { body: Some(Value::String(body.to_owned())), ..answer() })
+        Some(Answer { body: Some(Value::String(body.to_owned())), ..answer })
     });
 }
 
 fn wrong_shapes(draft: &mut Draft, dice: &mut Dice) {
-    lie(draft, dice, |dice, _| {
+    lie(draft, dice, |dice, answer| {
         let body = dice.pick(&[
             json!({}),
             json!([]),
@@ -113,18 +110,19 @@ fn wrong_shapes(draft: &mut Draft, dice: &mut Dice) {
             json!({ "pdus": [null, 1, "x", {}], "events": [null, 1, "x", {}], "auth_chain": [{}] }),
             json!({ "pdu_ids": ["", "$", 7], "auth_chain_ids": "none" }),
         ]);
-        Some(Answer { body: Some(body), ..answer() })
+        Some(Answer { body: Some(body), ..answer })
     });
 }
 
 fn hangs(draft: &mut Draft, dice: &mut Dice) {
-    lie(draft, dice, |_, _| Some(Answer { hang: true, ..answer() }));
+    lie(draft, dice, |_, answer| Some(Answer { hang: true, ..answer }));
 }
 
 fn newest(draft: &mut Draft, dice: &mut Dice) {
-    lie(draft, dice, |_, endpoint| {
-        matches!(endpoint, "backfill" | "get_missing_events" | "event")
-            .then(|| Answer { events: Some(vec!["tips".to_owned()]), ..answer() })
+    let is_history = |answer: &Answer| answer.endpoint.gives_history();
+    lie(draft, dice, |_, answer| {
+        let tips = Some(vec!["tips".to_owned()]);
+        Some(answer).filter(is_history).map(|answer| Answer { events: tips, ..answer })
     });
 }
 
@@ -137,9 +135,9 @@ fn told_lies(draft: &mut Draft, dice: &mut Dice) {
     for server in dice.some(&draft.deniers, 1, 3) {
         draft.may_differ(&server);
         let (at, ms) = draft.span(dice, 1_000);
-        let endpoint = if dice.percent(50) { Some(dice.pick(&RECOVERY_ENDPOINTS).to_owned()) } else { None };
+        let endpoint = if dice.percent(50) { Some(dice.pick(&Endpoint::recovery())) } else { None };
         let mut tell = dice.some(&lies, 1, 3);
-        if let Some(endpoint) = &endpoint {
+        if let Some(endpoint) = endpoint {
             tell.retain(|lie| lie.told().is_in(endpoint));
         }
         let told = Lies {
@@ -156,11 +154,11 @@ fn told_lies(draft: &mut Draft, dice: &mut Dice) {
 }
 
 /// A question without events.
-pub(super) fn question(from: &str, to: &str, endpoint: &str) -> Ask {
+pub(super) fn question(from: &str, to: &str, endpoint: Endpoint) -> Ask {
     Ask {
         from: from.to_owned(),
         to: to.to_owned(),
-        endpoint: Some(endpoint.to_owned()),
+        endpoint: Some(endpoint),
         events: Vec::new(),
         earliest: Vec::new(),
         limit: None,
@@ -258,7 +256,7 @@ fn too_large(draft: &mut Draft, dice: &mut Dice) {
         // Who is forbidden something tries again, and would for ever.
         let times = (status == 403).then(|| dice.between(1, 4) as u32);
         let (about, status) = (Some(event), Some(status));
-        let refusal = Answer { server, endpoint: "send".to_owned(), about, status, times, ..answer() };
+        let refusal = Answer { about, status, times, ..answer(&server, Endpoint::Send) };
         // Nothing arrives in the millisecond in which it leaves.
         draft.step(at, refusal);
     }

@@ -4,7 +4,10 @@
 use serde_json::{Value, json};
 
 use super::{Dice, Draft, Family, Kind, ask::ASKED_MS, lie, told_state};
-use crate::scenario::{Answer, Ask, Content, Craft, Push, Servers, UserRef};
+use crate::{
+    matrix::endpoint::Endpoint,
+    scenario::{Answer, Ask, Content, Craft, Push, Servers, UserRef},
+};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -54,9 +57,8 @@ pub(super) fn push(draft: &mut Draft, at: u64, from: &str, to: Servers, event: &
 }
 
 /// What a server says to questions about one event.
-pub(super) fn about(server: &str, endpoint: &str, event: &str) -> Answer {
-    let (server, endpoint, about) = (server.to_owned(), endpoint.to_owned(), Some(event.to_owned()));
-    Answer { server, endpoint, about, ..lie::answer() }
+pub(super) fn about(server: &str, endpoint: Endpoint, event: &str) -> Answer {
+    Answer { about: Some(event.to_owned()), ..lie::answer(server, endpoint) }
 }
 
 pub(super) fn events(refs: &[&str]) -> Option<Vec<String>> {
@@ -120,7 +122,7 @@ fn allowed_elsewhere(draft: &mut Draft, dice: &mut Dice) {
     let member = draft.labelled(at, member, "foreign");
     let message = Craft { auth: events(&[&create, &member]), ..lie::crafted(&liar) };
     let message = draft.labelled(at, message, "lie");
-    let chain = Answer { events: events(&[&create, &member]), ..about(&liar, "event_auth", &message) };
+    let chain = Answer { events: events(&[&create, &member]), ..about(&liar, Endpoint::EventAuth, &message) };
     draft.step(at, chain);
     push(draft, at, &liar, to, &message);
 }
@@ -148,16 +150,17 @@ fn hole_in_chain(draft: &mut Draft, dice: &mut Dice) {
     auth.extend(draft.cites_create().then_some("state:m.room.create"));
     let message = Craft { auth: events(&auth), ..lie::crafted(&liar) };
     let message = draft.labelled(at, message, "told");
-    let whole = Answer { events: events(&[first, second, third]), ..about(&liar, "event_auth", &message) };
+    let whole =
+        Answer { events: events(&[first, second, third]), ..about(&liar, Endpoint::EventAuth, &message) };
     draft.step(at, whole);
     let holed = Answer {
         events: events(&[second, third]),
         times: Some(told_state::REFUSALS),
-        ..about(&liar, "event_auth", &message)
+        ..about(&liar, Endpoint::EventAuth, &message)
     };
     draft.step(at, holed);
     for link in &chain {
-        let refusal = Answer { status: Some(404), ..about(&liar, "event", link) };
+        let refusal = Answer { status: Some(404), ..about(&liar, Endpoint::Event, link) };
         draft.step(at, refusal);
     }
     push(draft, at, &liar, to, &message);
@@ -177,7 +180,7 @@ fn joins_of_strangers(draft: &mut Draft, dice: &mut Dice) {
         ..lie::crafted(&liar)
     };
     let join = draft.labelled(at, join, "lie");
-    draft.step(at, Ask { events: vec![join], ..lie::question(&liar, &to, "send_join") });
+    draft.step(at, Ask { events: vec![join], ..lie::question(&liar, &to, Endpoint::SendJoin) });
 }
 
 /// With the event that was asked for comes another that has a number in it which no event may have; at some time, or when all
@@ -193,7 +196,8 @@ fn numbers(draft: &mut Draft, dice: &mut Dice) {
     let half = draft.labelled(at, Craft { tamper, ..lie::crafted(&liar) }, "lie");
     let pushed = Craft { prev: events(&[&missing]), keep: true, ..lie::crafted(&liar) };
     let pushed = draft.labelled(at, pushed, "told");
-    let given = Answer { events: events(&[&missing, &half]), ..about(&liar, "get_missing_events", &pushed) };
+    let given =
+        Answer { events: events(&[&missing, &half]), ..about(&liar, Endpoint::GetMissingEvents, &pushed) };
     draft.step(at, given);
     push(draft, at, &liar, to, &pushed);
 }
@@ -219,7 +223,8 @@ fn circles(draft: &mut Draft, dice: &mut Dice) {
     let events = vec![one.clone(), other];
     for asked in to.iter() {
         let others: Vec<String> = speakers.iter().filter(|name| *name != asked).cloned().collect();
-        let ask = Ask { events: vec![one.clone()], ..lie::question(&dice.pick(&others), asked, "event") };
+        let ask =
+            Ask { events: vec![one.clone()], ..lie::question(&dice.pick(&others), asked, Endpoint::Event) };
         draft.step(draft.end + dice.between(*ASKED_MS.start(), *ASKED_MS.end()), ask);
     }
     draft.step(at, Push { from: liar, to, events, id: None, expect: None });

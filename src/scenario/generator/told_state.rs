@@ -6,7 +6,10 @@ use super::{
     Dice, Draft, Family, Kind, lie,
     scheme::{about, allowed_by, cast, events, member_of, object, push},
 };
-use crate::scenario::{Answer, Craft, Servers, UserRef};
+use crate::{
+    matrix::endpoint::Endpoint,
+    scenario::{Answer, Craft, Servers, UserRef},
+};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -62,7 +65,7 @@ fn false_kick(draft: &mut Draft, dice: &mut Dice) {
         ..lie::crafted(&liar)
     };
     let kick = draft.labelled(at, kick, "lie");
-    draft.step(at, Answer { events: events(&[&kick]), ..about(&liar, "event", &kick) });
+    draft.step(at, Answer { events: events(&[&kick]), ..about(&liar, Endpoint::Event, &kick) });
     let mut state: Vec<String> = members(draft).filter(|member| *member != member_of(&victim)).collect();
     state.push("state:m.room.power_levels".to_owned());
     state.push(kick);
@@ -86,7 +89,7 @@ fn false_guest(draft: &mut Draft, dice: &mut Dice) {
         ..lie::crafted(&liar)
     };
     let join = draft.labelled(at, join, "lie");
-    draft.step(at, Answer { events: events(&[&join]), ..about(&liar, "event", &join) });
+    draft.step(at, Answer { events: events(&[&join]), ..about(&liar, Endpoint::Event, &join) });
     let mut state: Vec<String> = members(draft).collect();
     state.push("state:m.room.power_levels".to_owned());
     state.push(join);
@@ -121,17 +124,17 @@ fn told_state(
         to: Some(to.to_owned()),
         status: Some(404),
         times: Some(REFUSALS),
-        ..about(liar, "event", &edge)
+        ..about(liar, Endpoint::Event, &edge)
     };
     let answers = [
-        Answer { events: events(&[&built]), ..about(liar, "get_missing_events", &tip) },
-        Answer { events: events(&[]), ..about(liar, "get_missing_events", &built) },
-        Answer { events: events(&[&edge]), ..about(liar, "event", &edge) },
-        Answer { events: events(&[&below]), ..about(liar, "event", &below) },
+        Answer { events: events(&[&built]), ..about(liar, Endpoint::GetMissingEvents, &tip) },
+        Answer { events: events(&[]), ..about(liar, Endpoint::GetMissingEvents, &built) },
+        Answer { events: events(&[&edge]), ..about(liar, Endpoint::Event, &edge) },
+        Answer { events: events(&[&below]), ..about(liar, Endpoint::Event, &below) },
         Answer {
             events: Some(state),
             auth: events(&["state:m.room.create", "state:m.room.power_levels"]).unwrap_or_default(),
-            ..about(liar, "state_ids", &edge)
+            ..about(liar, Endpoint::StateIds, &edge)
         },
     ];
     for answer in answers.into_iter().chain(to.iter().map(refusal).collect::<Vec<_>>()) {

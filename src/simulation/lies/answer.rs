@@ -1,6 +1,10 @@
 //! An answer taken apart: its list of events, or the ids of a state, and the rest.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, value::RawValue};
+
+use crate::matrix::endpoint::{Endpoint, List};
 
 /// An answer, changed at will: its events need not be events any more.
 pub(super) struct Answer {
@@ -14,22 +18,18 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Reads a true answer.
-    pub(super) fn read(endpoint: &str, body: &[u8]) -> Option<Self> {
-        let list = match endpoint {
-            "get_missing_events" => "events",
-            "event_auth" => "auth_chain",
-            _ => "pdus",
+    pub(super) fn read(endpoint: Endpoint, body: &[u8]) -> Option<Self> {
+        let mut parts: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;
+        let key = match endpoint.list() {
+            Some(List::Events(key)) => Some(key),
+            Some(List::Ids(_)) | None => None,
         };
-        let mut parts: std::collections::BTreeMap<String, Box<RawValue>> =
-            serde_json::from_slice(body).ok()?;
-        // Of an answer to `/send` the key is the same, and it is no list.
-        let events = parts.get(list).and_then(|events| serde_json::from_str(events.get()).ok());
-        let (list, events) = match events {
-            Some(events) => (parts.remove(list).map(|_| list), events),
-            None => (None, Vec::new()),
-        };
+        // What another lie made of it may be no list any more.
+        let events = key.and_then(|key| serde_json::from_str(parts.get(key)?.get()).ok());
+        let list = key.filter(|_| events.is_some());
+        list.map(|key| parts.remove(key));
         let rest = parts.into_iter().map(|(key, value)| Some((key, serde_json::from_str(value.get()).ok()?)));
-        Some(Self { list, events, rest: rest.collect::<Option<_>>()? })
+        Some(Self { list, events: events.unwrap_or_default(), rest: rest.collect::<Option<_>>()? })
     }
 
     /// The answer as it is said.

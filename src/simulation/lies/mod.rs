@@ -17,11 +17,12 @@ use rand::rngs::ChaCha8Rng;
 use ruma_common::OwnedRoomId;
 use serde_json::{json, value::RawValue};
 
-use super::{disturbances::Turns, recorder::endpoint};
+use super::disturbances::Turns;
 use crate::{
     chance::Streams,
     homeserver::Homeserver,
-    scenario::{Lie, Lies, RECOVERY_ENDPOINTS, Told},
+    matrix::endpoint::{Endpoint, EndpointName},
+    scenario::{Lie, Lies, Told},
 };
 use answer::Answer;
 use forge::Forge;
@@ -78,15 +79,15 @@ impl Liars {
         if truth.status() != StatusCode::OK {
             return None;
         }
+        let endpoint = EndpointName::in_path(path).known()?;
         let active = self.0.borrow();
-        let endpoint = endpoint(path);
         let fits = |active: &&Active| active.fits(host, asker, endpoint) && active.turns.take();
         let (mut lies, mut forged, mut body) = (Vec::new(), Vec::new(), None);
         for active in active.iter().filter(fits) {
             let mut random = active.random.borrow_mut();
             let mut forge = Forge::new(server, room, asker, &mut random);
             let before = body.as_ref().unwrap_or_else(|| truth.body());
-            if let Some((told, new)) = tell(&active.what.tell, path, before, &mut forge) {
+            if let Some((told, new)) = tell(&active.what.tell, (endpoint, path), before, &mut forge) {
                 lies.extend(told);
                 body = Some(new);
             }
@@ -100,10 +101,10 @@ impl Liars {
 }
 
 impl Active {
-    fn fits(&self, host: &str, asker: &str, endpoint: &str) -> bool {
+    fn fits(&self, host: &str, asker: &str, endpoint: Endpoint) -> bool {
         let Lies { server, endpoint: only, to, tell, .. } = &self.what;
         server == host
-            && only.as_deref().map_or(RECOVERY_ENDPOINTS.contains(&endpoint), |only| only == endpoint)
+            && only.map_or(endpoint.is_recovery(), |only| only == endpoint)
             && to.as_deref().is_none_or(|to| to == asker)
             && tell.iter().any(|lie| lie.told().is_in(endpoint))
             && !self.turns.are_over()
@@ -111,8 +112,12 @@ impl Active {
 }
 
 /// Tells lies one after the other; gives those that changed something, and what is said then.
-fn tell(lies: &[Lie], path: &str, truth: &Bytes, forge: &mut Forge<'_>) -> Option<(Vec<Lie>, Bytes)> {
-    let endpoint = endpoint(path);
+fn tell(
+    lies: &[Lie],
+    (endpoint, path): (Endpoint, &str),
+    truth: &Bytes,
+    forge: &mut Forge<'_>,
+) -> Option<(Vec<Lie>, Bytes)> {
     let mut answer = Answer::read(endpoint, truth)?;
     let mut text = None;
     let mut told = Vec::new();
