@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{
     Finding, Invariant, When,
     evidence::{Asked, Evidence, HISTORY_ENDPOINTS, Host},
+    kinds,
 };
 use crate::room::{Room, graph::Standing, state::StateMap};
 
@@ -23,8 +24,16 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "CS-API \"Room History Visibility\"; SS-API \"Server Access Control Lists\", `/state_ids` 403",
     holds: "a server gets unredacted only events that it may see, and nothing of a room that it is not in or shut out of",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    ShutOut "shut-out",
+    Invisible "invisible",
+    NotInTheRoom "not-in-the-room",
+    Pushed "pushed",
+}
 
 /// Endpoints that a server ACL protects (SS-API, "Server Access Control Lists"); `/event` is not among them.
 const PROTECTED: [&str; 5] = ["backfill", "get_missing_events", "state", "state_ids", "event_auth"];
@@ -49,26 +58,28 @@ fn answered<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Ask
     let reader = Reader::new(evidence, settings, asked.from)?;
     let host = evidence.hosts.get(asked.to)?;
     let moments = evidence.moments(asked);
-    let said =
-        |problem: &str| format!("{} answered {} of {}: {problem}", asked.to, asked.endpoint, asked.from);
+    let finding = |kind, problem: &str| {
+        let message = format!("{} answered {} of {}: {problem}", asked.to, asked.endpoint, asked.from);
+        Finding::on(asked.to, kind, message)
+    };
     let gives = !answer.events.is_empty() || !answer.auth_chain.is_empty();
     if !gives || moments.is_empty() {
         return None;
     }
     let any = |is: &dyn Fn(usize) -> bool| moments.iter().any(|at| is(*at));
     if PROTECTED.contains(&asked.endpoint) && !any(&|at| reader.is_let_in(asked.to, host, at)) {
-        return Some(Finding::on(asked.to, said("the room's ACL shuts it out")));
+        return Some(finding(Kind::ShutOut, "the room's ACL shuts it out"));
     }
     if HISTORY_ENDPOINTS.contains(&asked.endpoint) {
         let whole = answer.events.iter().filter(|id| !answer.redacted.contains(id));
         let mut ids = whole.filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
         let leaked = ids.find(|id| !any(&|at| reader.may_see(host, id, at)) && is_telling(evidence, id))?;
         let problem = format!("it may not see {}, which is not redacted", super::short(leaked));
-        return Some(Finding::on(asked.to, said(&problem)).about(leaked));
+        return Some(finding(Kind::Invisible, &problem).about(leaked));
     }
     let is_state = ["state", "state_ids", "event_auth"].contains(&asked.endpoint);
     (is_state && !any(&|at| reader.is_joined(host, at)))
-        .then(|| Finding::on(asked.to, said("it is not in the room")))
+        .then(|| finding(Kind::NotInTheRoom, "it is not in the room"))
 }
 
 /// A push goes to the servers that were in the room at the event.
@@ -86,7 +97,7 @@ fn pushed<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Asked
     let leaked =
         ids.find(|id| !reader.may_see(host, id, asked.at) && is_telling(evidence, id) && !in_good_faith(id))?;
     let message = format!("{} pushed an event to {}, which may not see it", asked.from, asked.to);
-    Some(Finding::on(asked.from, message).about(leaked))
+    Some(Finding::on(asked.from, Kind::Pushed, message).about(leaked))
 }
 
 /// Whether redaction would take anything from an event.

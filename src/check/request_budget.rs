@@ -7,6 +7,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When, count,
     evidence::{Asked, Evidence, Host, is_pulled},
+    kinds,
 };
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -15,8 +16,15 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "`expect.requests`; without it, a bound for each event that was missing",
     holds: "the servers make no more requests than the scenario allows, or than what was missing explains",
     when: When::Recovery,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    /// Of the endpoint that the scenario limits.
+    OverLimit "over-limit",
+    Unexplained "unexplained",
+}
 
 /// What a server may ask without lacking anything: a state that it holds already, a page that turns out empty.
 const FREE: usize = 16;
@@ -42,8 +50,9 @@ fn within_limits(evidence: &Evidence<'_>, limits: &[(&'static str, u32)]) -> Vec
         let made = evidence.requests.values().filter(counts).count();
         let what = if *endpoint == "total" { "all in all" } else { endpoint };
         (made > *most as usize).then(|| {
-            let message = format!("{what}: {}, the scenario allows {most}", count(made, "request"));
-            Finding { server: None, event: None, message }
+            let message =
+                format!("{what}: {}, the scenario allows {most}", count(made, "request", "requests"));
+            Finding::new(Kind::OverLimit, message).of(endpoint)
         })
     });
     over.collect()
@@ -62,7 +71,7 @@ fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
         (made > allowed).then(|| {
             let message =
                 format!("{server} made {made} requests to recover; what it lacked explains {allowed}");
-            Finding::on(server, message)
+            Finding::on(server, Kind::Unexplained, message)
         })
     });
     over.collect()
