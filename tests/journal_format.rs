@@ -7,7 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use backfire::{campaign::play::play, journal, scenario::Scenario, simulation::Fabric};
+use backfire::{
+    campaign::play::play,
+    journal::{self, Record},
+    scenario::Scenario,
+    simulation::Fabric,
+};
 use serde_json::Value;
 
 fn in_repo(path: &str) -> PathBuf {
@@ -46,6 +51,15 @@ fn every_record_of_every_kept_scenario_fits_the_schema() {
     assert!(never.len() <= 2, "no scenario gives these records: {never:?}");
     let nonsense = serde_json::json!({ "t": 0, "what": "answer", "id": "one" });
     assert!(schemas.validate(&nonsense, schema).is_err(), "the schema allows everything");
+}
+
+#[test]
+fn a_verdict_of_an_earlier_version_is_read_without_kinds() {
+    let violation =
+        r#"{"invariant":"frontier","server":"a","message":"a has history and no forward extremity"}"#;
+    let line = format!(r#"{{"t":1,"what":"verdict","verdict":"violated","violations":[{violation}]}}"#);
+    let record: Record = serde_json::from_str(&line).unwrap();
+    assert_eq!(serde_json::to_string(&record).unwrap(), line);
 }
 
 #[test]

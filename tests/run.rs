@@ -42,6 +42,17 @@ fn the_summary_has_the_fields_that_scripts_rely_on() {
 }
 
 #[test]
+fn a_violation_has_its_kind() {
+    let output = run(&["scenarios/zoo/gme-truncates-wrong-end.json", "--json"]);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let violation = &summary["violations"][0];
+    assert_eq!(
+        (&violation["invariant"], &violation["kind"]),
+        (&"answers".into(), &"left-out:get_missing_events".into())
+    );
+}
+
+#[test]
 fn several_scenarios_give_an_array_and_a_line_each() {
     let output = run(&[SCENARIO, SCENARIO, "--json"]);
     let summaries: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -2,7 +2,7 @@
 
 use ruma_common::EventId;
 
-use super::{Finding, Invariant, When, evidence::Evidence};
+use super::{Finding, Invariant, When, evidence::Evidence, kinds};
 use crate::matrix::endpoint::Endpoint;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -11,8 +11,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"Transactions\": the sender retries until a 200; an event without an `error` in it was taken",
     holds: "an event that a server took in a transaction is still there at the end",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    Lost "lost",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -28,7 +33,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
             let is_held = end.events.binary_search_by(|(held, _)| (**held).cmp(id)).is_ok();
             if !is_held && !end.waiting.iter().any(|waiting| waiting == id) {
                 let message = format!("{} took the event from {} and has lost it", asked.to, asked.from);
-                findings.push(Finding::on(asked.to, message).about(id));
+                findings.push(Finding::on(asked.to, Kind::Lost, message).about(id));
             }
         }
     }

@@ -11,7 +11,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host},
-    model::{Holdings, MissingEvents, Model, Wrong},
+    model::{Holdings, Kind, MissingEvents, Model, Wrong},
 };
 use crate::{
     journal::exchange::{Answered, Exchange},
@@ -25,6 +25,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API `/backfill`, `/get_missing_events`, `/event`, `/event_auth`, `/state`, `/state_ids`",
     holds: "every answer is one that a server could give that walks the whole graph slowly and simply",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
 
@@ -38,7 +39,11 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         if let Err(wrong) = judge(evidence, host, asked, answer) {
             let message =
                 format!("{} answered {} of {}: {}", asked.to, asked.endpoint, asked.from, wrong.problem);
-            findings.push(Finding { event: wrong.event, ..Finding::on(asked.to, message) });
+            let finding = Finding::on(asked.to, wrong.kind, message).of(asked.endpoint);
+            findings.push(match &wrong.event {
+                Some(id) => finding.about(id),
+                None => finding,
+            });
         }
     }
     findings
@@ -136,7 +141,7 @@ impl Case<'_, '_> {
         };
         if is_there {
             let problem = format!("404 for {}, which it has", super::short(id));
-            return Err(Wrong { event: Some((*id).to_owned()), problem });
+            return Err(Wrong::about(Kind::NotFound, id, problem));
         }
         Ok(())
     }
@@ -147,7 +152,7 @@ impl Case<'_, '_> {
         let standing = self.evidence.standing_at(self.host, id, self.at);
         if !standing.is_some_and(Standing::is_history) {
             let problem = format!("a state at {}, which is not part of its history", super::short(id));
-            return Err(Wrong { event: Some(id.to_owned()), problem });
+            return Err(Wrong::about(Kind::StateBeyondHistory, id, problem));
         }
         let room = self.evidence.reference_room();
         let Some(state) = room.state_before(id) else { return Ok(()) };
@@ -156,15 +161,11 @@ impl Case<'_, '_> {
         }
         let right: BTreeSet<&EventId> = state.values().map(|idx| room.graph().id(*idx)).collect();
         let given: BTreeSet<&EventId> = answer.iter().copied().collect();
-        let problem = |id: &EventId, problem: &str| Wrong {
-            event: Some(id.to_owned()),
-            problem: format!("{} {problem}", super::short(id)),
-        };
         if let Some(id) = right.difference(&given).next().copied() {
-            return Err(problem(id, "is part of the state there and left out"));
+            return Err(Wrong::event(Kind::StateLacks, id, "is part of the state there and left out"));
         }
         match given.difference(&right).next().copied() {
-            Some(id) => Err(problem(id, "is no part of the state there")),
+            Some(id) => Err(Wrong::event(Kind::StateSurplus, id, "is no part of the state there")),
             None => Ok(()),
         }
     }
@@ -176,10 +177,7 @@ impl Case<'_, '_> {
             pdu.is_some_and(|pdu| !decoded.contains(pdu.room_id().as_str()))
         };
         match answer.iter().find(elsewhere) {
-            Some(id) => {
-                let problem = format!("{} is of another room", super::short(id));
-                Err(Wrong { event: Some((*id).to_owned()), problem })
-            }
+            Some(id) => Err(Wrong::event(Kind::OtherRoom, id, "is of another room")),
             None => Ok(()),
         }
     }
@@ -210,7 +208,7 @@ fn known_ids(list: &[String]) -> Vec<&EventId> {
 fn ids(list: &[String]) -> Result<Vec<&EventId>, Wrong> {
     let ids = known_ids(list);
     if ids.len() < list.len() {
-        return Err(Wrong { event: None, problem: "it holds something that is no event".to_owned() });
+        return Err(Wrong::answer(Kind::NoEvent, "it holds something that is no event".to_owned()));
     }
     Ok(ids)
 }

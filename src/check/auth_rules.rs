@@ -12,6 +12,7 @@ use ruma_state_res::{check_state_dependent_auth_rules, check_state_independent_a
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host, Judged, Seen},
+    kinds,
 };
 use crate::{
     matrix::pdu::{JudgedPdu, Pdu, UnverifiedPdu},
@@ -24,8 +25,19 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"Checks performed on receipt of a PDU\", step 4; room versions, \"Authorization rules\"",
     holds: "an accepted event is allowed by its own auth events, which the server has with all that allows them, of this room and none rejected",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    LacksAuthEvent "lacks-auth-event",
+    RejectedAuthEvent "rejected-auth-event",
+    BrokenAuthChain "broken-auth-chain",
+    /// By the rules that look at the event and its auth events alone, of its type.
+    UnfitAuthEvents "unfit-auth-events",
+    /// By the rules that take its auth events for the state, of its type.
+    NotAllowed "not-allowed",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut rules = Rules::new(evidence);
@@ -37,11 +49,15 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         if evidence.crafted.get(judged.event) == Some(&judged.server) {
             continue;
         }
-        if let Some(problem) = rules.problem(host, judged)
+        if let Some((kind, problem)) = rules.problem(host, judged)
             && told.insert((judged.server, judged.event))
         {
             let message = format!("{} accepted an event that {problem}", judged.server);
-            findings.push(Finding::on(judged.server, message).about(judged.event));
+            let finding = Finding::on(judged.server, kind, message).about(judged.event);
+            findings.push(match kind {
+                Kind::UnfitAuthEvents | Kind::NotAllowed => finding.of(evidence.event_type(judged.event)),
+                _ => finding,
+            });
         }
     }
     findings
@@ -56,11 +72,14 @@ fn had(host: &Host<'_>, (id, place): (&EventId, Option<usize>), at: usize) -> bo
     received.is_some_and(|received| received <= at)
 }
 
+/// What speaks against an event that was accepted.
+type Problem = (Kind, String);
+
 /// The rules, and what they have said so far.
 struct Rules<'e, 'a> {
     evidence: &'e Evidence<'a>,
     /// What speaks against each event, going by its own auth events.
-    known: BTreeMap<&'e EventId, Option<String>>,
+    known: BTreeMap<&'e EventId, Option<Problem>>,
     /// The events of which each server is known to have had the whole auth chain, by their places.
     whole: BTreeMap<&'e str, Vec<bool>>,
     /// What each event cites as allowing it, by its place, with the places of these.
@@ -81,20 +100,27 @@ impl<'e, 'a> Rules<'e, 'a> {
         Self { evidence, known: BTreeMap::new(), whole: BTreeMap::new(), cited, default_join_rules }
     }
 
-    fn problem(&mut self, host: &Host<'_>, judged: &Judged<'e>) -> Option<String> {
+    fn problem(&mut self, host: &Host<'_>, judged: &Judged<'e>) -> Option<Problem> {
         let place = self.evidence.seen.get_index_of(judged.event)?;
         self.evidence.pdu(judged.event)?;
         for (id, cited) in &self.cited[place] {
             if !had(host, (id, *cited), judged.at) {
-                return Some(format!("cites {}, which it did not have", super::short(id)));
+                return Some((
+                    Kind::LacksAuthEvent,
+                    format!("cites {}, which it did not have", super::short(id)),
+                ));
             }
             let standing = cited.and_then(|cited| self.evidence.standing_of(host, cited, judged.at));
             if standing == Some(Standing::Rejected) {
-                return Some(format!("cites {}, which it had rejected", super::short(id)));
+                return Some((
+                    Kind::RejectedAuthEvent,
+                    format!("cites {}, which it had rejected", super::short(id)),
+                ));
             }
         }
         if let Some(missing) = self.missing_below(host, judged, place) {
-            return Some(format!("stands on {}, which it did not have", super::short(missing)));
+            let problem = format!("stands on {}, which it did not have", super::short(missing));
+            return Some((Kind::BrokenAuthChain, problem));
         }
         self.judge(judged.event)
     }
@@ -124,7 +150,7 @@ impl<'e, 'a> Rules<'e, 'a> {
     }
 
     /// What speaks against an event, worked out from the bottom of its auth chain upwards.
-    fn judge(&mut self, id: &'e EventId) -> Option<String> {
+    fn judge(&mut self, id: &'e EventId) -> Option<Problem> {
         if let Some(known) = self.known.get(id) {
             return known.clone();
         }
@@ -147,11 +173,11 @@ impl<'e, 'a> Rules<'e, 'a> {
         self.known[id].clone()
     }
 
-    fn by_auth_events(&self, id: &'e EventId) -> Option<String> {
+    fn by_auth_events(&self, id: &'e EventId) -> Option<Problem> {
         if let Some(known) = self.known.get(id) {
             return known.clone();
         }
-        let Some(pdu) = self.evidence.pdu(id) else { return Some("was never seen".to_owned()) };
+        let pdu = self.evidence.pdu(id)?;
         let rules = &self.evidence.version.rules().authorization;
         let judged = |id: &EventId| {
             let pdu = self.evidence.pdu(id)?;
@@ -160,7 +186,7 @@ impl<'e, 'a> Rules<'e, 'a> {
         };
         let event = JudgedPdu::good(pdu);
         if let Err(reason) = check_state_independent_auth_rules(rules, event, judged) {
-            return Some(format!("its auth events forbid: {reason}"));
+            return Some((Kind::UnfitAuthEvents, format!("its auth events forbid: {reason}")));
         }
         let implied = self.evidence.seen.iter().filter(|_| self.evidence.version.has_hash_room_ids());
         let implied = implied.filter_map(|(id, _)| self.evidence.pdu(id)).find(|pdu| pdu.is_create());
@@ -173,6 +199,6 @@ impl<'e, 'a> Rules<'e, 'a> {
             auth.iter().find(fills).copied().or(default).map(JudgedPdu::good)
         };
         let allowed = check_state_dependent_auth_rules(rules, event, find);
-        allowed.err().map(|reason| format!("its auth events do not allow: {reason}"))
+        allowed.err().map(|reason| (Kind::NotAllowed, format!("its auth events do not allow: {reason}")))
     }
 }

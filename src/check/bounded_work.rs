@@ -5,6 +5,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Host},
+    kinds,
     request_budget::{pulled, rounds},
 };
 use crate::{
@@ -19,8 +20,17 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API `/backfill`, `/get_missing_events`: `limit` is the most to return; so many for each event that was missing",
     holds: "the events that a server is given, looks at, and the bytes that carry them are bounded by what it lacked and asked for",
     when: When::Recovery,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    GivenTooMuch "given-too-much",
+    /// Of the endpoint.
+    LookedAtTooMuch "looked-at-too-much",
+    /// Of the endpoint.
+    TooManyBytes "too-many-bytes",
+}
 
 /// Events that a server may be given without lacking anything: a page that it had already, when it entered the room and
 /// when its user scrolled back.
@@ -60,8 +70,9 @@ fn given_too_much(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Optio
     let round = SERVERS * (MISSING_EVENTS_LIMIT_MAX + states.max().unwrap_or(0));
     let allowed = FREE + 2 * pulled(host) + rounds(evidence, name, FIRST_ROUNDS) * round;
     (given > allowed).then(|| {
-        let given = count(given, "event");
-        Finding::on(name, format!("{name} was given {given} to recover; what it lacked explains {allowed}"))
+        let given = count(given, "event", "events");
+        let message = format!("{name} was given {given} to recover; what it lacked explains {allowed}");
+        Finding::on(name, Kind::GivenTooMuch, message)
     })
 }
 
@@ -77,10 +88,10 @@ fn looked_at_too_much(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> O
     let (&endpoint, &events) = looked_at.find(|(endpoint, events)| **events > asked_for(**endpoint))?;
     let message = format!(
         "{name} looked at {} of answers to {endpoint}; it asked for {}",
-        count(events, "event"),
+        count(events, "event", "events"),
         asked_for(endpoint)
     );
-    Some(Finding::on(name, message))
+    Some(Finding::on(name, Kind::LookedAtTooMuch, message).of(endpoint))
 }
 
 /// An answer whose bytes its events don't explain.
@@ -99,6 +110,6 @@ fn too_many_bytes(evidence: &Evidence<'_>, asked: &Exchange<'_>) -> Option<Findi
             "{} answered {} of {} with {} bytes; its events explain {explained}",
             asked.to, asked.endpoint, asked.from, answer.bytes
         );
-        Finding::on(asked.to, message)
+        Finding::on(asked.to, Kind::TooManyBytes, message).of(asked.endpoint)
     })
 }

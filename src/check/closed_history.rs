@@ -5,6 +5,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Host},
+    kinds,
 };
 use crate::{journal::End, room::graph::Standing};
 
@@ -14,8 +15,17 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"Backfilling and retrieving missing events\": a gap is closed, or known as a backward extremity",
     holds: "no event waits to be judged for what was to be had, what history cites is held or is a backward extremity at its edge, and who scrolls back asks at each of these",
     when: When::AtRest,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    Waits "waits",
+    LacksUnawares "lacks-unawares",
+    /// A break where the server was in the room already.
+    BreaksOff "breaks-off",
+    NeverAsked "never-asked",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let ends = evidence.agreeing().filter_map(|(name, host)| Some((name, host, host.end?)));
@@ -29,8 +39,9 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 fn waits(name: &str, end: &End, first: &EventId) -> Finding {
-    let waiting = count(end.waiting.len(), "event");
-    Finding::on(name, format!("{name} is idle, but {waiting} still waits to be judged")).about(first)
+    let waiting = count(end.waiting.len(), "event", "events");
+    let message = format!("{name} is idle, but {waiting} still waits to be judged");
+    Finding::on(name, Kind::Waits, message).about(first)
 }
 
 /// The first event of the history that cites what is neither held nor an edge.
@@ -45,12 +56,12 @@ fn undue_break(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) 
             if end.backward_extremities.binary_search(parent).is_err() {
                 let message =
                     format!("{name} lacks {short}, which {by} cites, and does not know that it does");
-                return Some(Finding::on(name, message).about(parent));
+                return Some(Finding::on(name, Kind::LacksUnawares, message).about(parent));
             }
             if !evidence.is_edge(host, parent) {
                 let message =
                     format!("the history of {name} breaks off at {short}, which is younger than its join");
-                return Some(Finding::on(name, message).about(parent));
+                return Some(Finding::on(name, Kind::BreaksOff, message).about(parent));
             }
         }
     }
@@ -81,5 +92,5 @@ fn abandoned(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) ->
         "the users of {name} scrolled back, and it gave up without a question about {}, where its history breaks off",
         super::short(forgotten)
     );
-    Some(Finding::on(name, message).about(forgotten))
+    Some(Finding::on(name, Kind::NeverAsked, message).about(forgotten))
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host},
+    kinds,
 };
 use crate::{
     journal::exchange::Exchange,
@@ -27,8 +28,16 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "CS-API \"Room History Visibility\"; SS-API \"Server Access Control Lists\", `/state_ids` 403",
     holds: "a server gets unredacted only events that it may see, and nothing of a room that it is not in or shut out of",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    ShutOut "shut-out",
+    Invisible "invisible",
+    NotInTheRoom "not-in-the-room",
+    Pushed "pushed",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let settings = Settings::default();
@@ -56,24 +65,27 @@ fn answered<'a>(
     let reader = Reader::new(evidence, settings, asked.from)?;
     let host = evidence.hosts.get(asked.to)?;
     let moments = evidence.moments(asked);
-    let said = |problem: &str| format!("{} answered {endpoint} of {}: {problem}", asked.to, asked.from);
+    let finding = |kind, problem: &str| {
+        let message = format!("{} answered {endpoint} of {}: {problem}", asked.to, asked.from);
+        Finding::on(asked.to, kind, message)
+    };
     let gives = !answer.events.is_empty() || !answer.auth_chain.is_empty();
     if !gives || moments.is_empty() {
         return None;
     }
     let any = |is: &dyn Fn(usize) -> bool| moments.iter().any(|at| is(*at));
     if endpoint.heeds_acl() && !any(&|at| reader.is_let_in(asked.to, host, at)) {
-        return Some(Finding::on(asked.to, said("the room's ACL shuts it out")));
+        return Some(finding(Kind::ShutOut, "the room's ACL shuts it out"));
     }
     if endpoint.gives_history() {
         let whole = answer.events.iter().filter(|id| !answer.redacted.contains(id));
         let mut ids = whole.filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
         let leaked = ids.find(|id| !any(&|at| reader.may_see(host, id, at)) && is_telling(evidence, id))?;
         let problem = format!("it may not see {}, which is not redacted", super::short(leaked));
-        return Some(Finding::on(asked.to, said(&problem)).about(leaked));
+        return Some(finding(Kind::Invisible, &problem).about(leaked));
     }
     (endpoint.is_recovery() && !any(&|at| reader.is_joined(host, at)))
-        .then(|| Finding::on(asked.to, said("it is not in the room")))
+        .then(|| finding(Kind::NotInTheRoom, "it is not in the room"))
 }
 
 /// A push goes to the servers that were in the room at the event.
@@ -91,7 +103,7 @@ fn pushed<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Excha
     let leaked =
         ids.find(|id| !reader.may_see(host, id, asked.at) && is_telling(evidence, id) && !in_good_faith(id))?;
     let message = format!("{} pushed an event to {}, which may not see it", asked.from, asked.to);
-    Some(Finding::on(asked.from, message).about(leaked))
+    Some(Finding::on(asked.from, Kind::Pushed, message).about(leaked))
 }
 
 /// Whether redaction would take anything from an event.

@@ -1,12 +1,19 @@
 //! What the scenario itself asks for: answers to single questions, and how events stand in the end.
 
+use std::collections::BTreeSet;
+
 use ruma_common::EventId;
 
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host},
+    kinds,
 };
-use crate::{room::graph::Standing, scenario::Stands};
+use crate::{
+    journal::{Cause, Expectation},
+    room::graph::Standing,
+    scenario::Stands,
+};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "expectations",
@@ -14,14 +21,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "the steps' `expect` and the scenario's `expect.events`",
     holds: "answers are what the steps expect, and events stand as the scenario expects",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
 
+kinds! {
+    /// The step was not played: who should ask is down, or what it is about was never made.
+    NotPlayed "not-played",
+    /// Of what the request came to, such as 404.
+    OtherAnswer "other-answer",
+    /// Of how the event stands, and how it should.
+    OtherStanding "other-standing",
+    NeverMade "never-made",
+}
+
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let unmet = evidence.expectations.iter().filter(|(_, expectation)| !expectation.met);
-    let mut findings: Vec<Finding> = unmet
-        .map(|(server, unmet)| Finding::on(server, format!("timeline[{}]: {}", unmet.step, unmet.message)))
-        .collect();
+    let mut findings: Vec<Finding> =
+        unmet.map(|(server, unmet)| unmet_step(evidence, server, unmet)).collect();
     for (server, events) in &evidence.expect.events {
         // How events stand is known at the end only.
         let host = evidence.hosts.get(server.as_str()).filter(|host| host.end.is_some());
@@ -33,6 +50,24 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
+fn unmet_step(evidence: &Evidence<'_>, server: &str, unmet: &Expectation) -> Finding {
+    let message = format!("timeline[{}]: {}", unmet.step, unmet.message);
+    // A step that could not be played is no server's.
+    if server.is_empty() {
+        return Finding::on(server, Kind::NotPlayed, message);
+    }
+    Finding::on(server, Kind::OtherAnswer, message).of(came_to(evidence, unmet.step))
+}
+
+/// What the requests of a step came to: their statuses.
+fn came_to(evidence: &Evidence<'_>, step: usize) -> String {
+    let cause = Cause::Script { step };
+    let answers = evidence.requests.values().filter(|asked| *asked.cause == cause);
+    let statuses: BTreeSet<u16> = answers.filter_map(|asked| Some(asked.answer.as_ref()?.status)).collect();
+    let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+    if statuses.is_empty() { "nothing".to_owned() } else { statuses.join("+") }
+}
+
 fn standing_problem(
     evidence: &Evidence<'_>,
     server: &str,
@@ -42,7 +77,8 @@ fn standing_problem(
 ) -> Option<Finding> {
     let labelled = evidence.labels.get(reference).copied();
     let Some(id) = labelled.or_else(|| <&EventId>::try_from(reference).ok()) else {
-        return Some(Finding::on(server, format!("no step of this run made an event called `{reference}`")));
+        let message = format!("no step of this run made an event called `{reference}`");
+        return Some(Finding::on(server, Kind::NeverMade, message));
     };
     let stands = standing(host, id);
     if is_met(stands, wanted) {
@@ -50,7 +86,8 @@ fn standing_problem(
     }
     let message =
         format!("`{reference}` is {} on {server}, the scenario expects {}", word(stands), word(wanted));
-    Some(Finding::on(server, message).about(id))
+    let stands = format!("{} for {}", word(stands), word(wanted));
+    Some(Finding::on(server, Kind::OtherStanding, message).of(stands).about(id))
 }
 
 fn standing(host: &Host<'_>, id: &EventId) -> Stands {

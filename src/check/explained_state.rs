@@ -7,6 +7,7 @@ use ruma_common::{EventId, OwnedEventId};
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host, Moment, last_at},
+    kinds,
 };
 use crate::room::{Room, graph::Standing};
 
@@ -16,8 +17,18 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "room versions, \"State resolution\": the current state is resolved over the states after all forward extremities",
     holds: "whenever a server's current state changes, it is what the newest events that it has accepted make it, and nothing rejected is in it",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    /// The events put something there, and the server has nothing.
+    Lacking "lacking",
+    /// The server has something there, and the events put nothing.
+    Surplus "surplus",
+    OtherEvent "other-event",
+    Rejected "rejected",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     evidence.hosts.iter().filter_map(|(name, host)| check_host(evidence, name, host)).collect()
@@ -84,7 +95,7 @@ fn rejected(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<Find
     let (kind, key, id) = at_the_end.chain(on_the_way).find(|(_, _, id)| is_rejected(id))?;
     let of = if key.is_empty() { String::new() } else { format!(" of {key}") };
     let message = format!("on {name}, {kind}{of} is {}, which it has rejected", super::short(id));
-    Some(Finding::on(name, message).about(id))
+    Some(Finding::on(name, Kind::Rejected, message).about(id))
 }
 
 type State = BTreeMap<(String, String), OwnedEventId>;
@@ -105,9 +116,10 @@ fn difference(name: &str, own: &State, right: &State) -> Option<Finding> {
     let of = if key.is_empty() { String::new() } else { format!(" of {key}") };
     let message =
         format!("on {name}, {kind}{of} is {}; the newest events make it {}", show(own), show(right));
-    let finding = Finding::on(name, message);
-    Some(match own.get(&slot).or(right.get(&slot)) {
-        Some(event) => finding.about(event),
-        None => finding,
-    })
+    let (kind, event) = match (own.get(&slot), right.get(&slot)) {
+        (None, right) => (Kind::Lacking, right?),
+        (Some(own), None) => (Kind::Surplus, own),
+        (Some(own), Some(_)) => (Kind::OtherEvent, own),
+    };
+    Some(Finding::on(name, kind, message).about(event))
 }

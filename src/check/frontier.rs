@@ -8,6 +8,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Host, Moment, OwnEvent},
+    kinds,
 };
 use crate::{matrix::pdu::MAX_PREV_EVENTS, room::graph::Standing};
 
@@ -17,8 +18,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"PDUs\": new events cite the forward extremities; \"Soft failure\" and \"Rejection\": which are none",
     holds: "the forward extremities are the accepted events that no other accepted event descends from, and new events cite them",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    Empty "empty",
+    /// An accepted event that is left out.
+    Forgotten "forgotten",
+    Covered "covered",
+    SoftFailed "soft-failed",
+    Rejected "rejected",
+    Outlier "outlier",
+    NotHeld "not-held",
+    /// A new event on what was no extremity.
+    CitesAnother "cites-another",
+    CitesTooFew "cites-too-few",
+    WrongDepth "wrong-depth",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let joined = evidence.hosts.iter().filter(|(_, host)| host.is_joined());
@@ -34,15 +51,18 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 fn check_host(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Vec<Finding> {
     let claimed = host.extremities();
     if claimed.is_empty() && host.history().next().is_some() {
-        return vec![Finding::on(name, format!("{name} has history and no forward extremity"))];
+        let message = format!("{name} has history and no forward extremity");
+        return vec![Finding::on(name, Kind::Empty, message)];
     }
     let tips = evidence.tips(host, |_, standing| standing == Standing::Accepted);
     let wrong = claimed.difference(&tips).map(|id| (*id, what_is_wrong(host, id)));
     let forgotten = tips.difference(&claimed).map(|id| {
-        (*id, "is accepted and nothing accepted descends from it, and yet is no extremity".to_owned())
+        (*id, (Kind::Forgotten, "is accepted and nothing accepted descends from it, and yet is no extremity"))
     });
-    let findings = wrong.chain(forgotten);
-    findings.map(|(id, message)| Finding::on(name, format!("on {name} it {message}")).about(id)).collect()
+    let findings = wrong
+        .chain(forgotten)
+        .map(|(id, (kind, message))| Finding::on(name, kind, format!("on {name} it {message}")).about(id));
+    findings.collect()
 }
 
 /// What is wrong with the place that a server gave to an event of its own.
@@ -57,31 +77,28 @@ fn misplaced(evidence: &Evidence<'_>, own: &OwnEvent<'_>, moment: &mut Moment<'_
     let parents = cited.iter().map(|id| evidence.depth(id));
     let depth = (parents.max().unwrap_or(0) + 1).min(evidence.version.max_depth());
     let all = tips.len().min(MAX_PREV_EVENTS);
-    let problem = if let Some(other) = cited.difference(&tips).next() {
-        format!("cites {}, which was no extremity", super::short(other))
+    let (kind, problem) = if let Some(other) = cited.difference(&tips).next() {
+        (Kind::CitesAnother, format!("cites {}, which was no extremity", super::short(other)))
     } else if cited.len() != all {
-        format!(
-            "cites {} of {}",
-            cited.len(),
-            count(tips.len(), "extremity").replace("extremitys", "extremities")
-        )
+        let tips = count(tips.len(), "extremity", "extremities");
+        (Kind::CitesTooFew, format!("cites {} of {tips}", cited.len()))
     } else if own.pdu.depth() != depth {
-        format!("has depth {} and not {depth}", own.pdu.depth())
+        (Kind::WrongDepth, format!("has depth {} and not {depth}", own.pdu.depth()))
     } else {
         return None;
     };
-    Some(
-        Finding::on(own.server, format!("the new event of {} {problem}", own.server))
-            .about(own.pdu.event_id()),
-    )
+    let message = format!("the new event of {} {problem}", own.server);
+    Some(Finding::on(own.server, kind, message).about(own.pdu.event_id()))
 }
 
-fn what_is_wrong(host: &Host<'_>, id: &EventId) -> String {
+fn what_is_wrong(host: &Host<'_>, id: &EventId) -> (Kind, &'static str) {
     match host.held.get(id) {
-        Some(Standing::Accepted) => "is an extremity, but an accepted event descends from it".to_owned(),
-        Some(Standing::SoftFailed) => "is an extremity, but soft-failed".to_owned(),
-        Some(Standing::Rejected) => "is an extremity, but rejected".to_owned(),
-        Some(Standing::Outlier) => "is an extremity, but no part of history".to_owned(),
-        Some(Standing::Missing) | None => "is an extremity, but is not held".to_owned(),
+        Some(Standing::Accepted) => {
+            (Kind::Covered, "is an extremity, but an accepted event descends from it")
+        }
+        Some(Standing::SoftFailed) => (Kind::SoftFailed, "is an extremity, but soft-failed"),
+        Some(Standing::Rejected) => (Kind::Rejected, "is an extremity, but rejected"),
+        Some(Standing::Outlier) => (Kind::Outlier, "is an extremity, but no part of history"),
+        Some(Standing::Missing) | None => (Kind::NotHeld, "is an extremity, but is not held"),
     }
 }

@@ -5,6 +5,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When,
     evidence::{EventKey, Evidence},
+    kinds,
 };
 use crate::matrix::{
     endpoint::Endpoint,
@@ -18,8 +19,21 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"Checks performed on receipt of a PDU\", steps 1 to 3; room version 5, \"Signing key validity period\"",
     holds: "every stored event has the id that its hash gives, is of the room, signed by its sender's server with a key of that time, and whole or redacted",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    Malformed "malformed",
+    OtherId "other-id",
+    OtherRoom "other-room",
+    WrongSignature "wrong-signature",
+    /// Signed, but by no key of the server that should have.
+    UnknownKey "unknown-key",
+    /// Signed by a key that was out of use, as the server had been told.
+    ExpiredKey "expired-key",
+    ChangedContent "changed-content",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let ring = key_ring(evidence, |_| None);
@@ -27,21 +41,23 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, seen) in &evidence.seen {
         let problem = match &seen.pdu {
-            Err(error) => Some(format!("what was stored is no event: {error}")),
-            Ok(pdu) if pdu.event_id() != *id => Some(format!("by its hash it is {}", pdu.event_id())),
+            Err(error) => Some((Kind::Malformed, format!("what was stored is no event: {error}"))),
+            Ok(pdu) if pdu.event_id() != *id => {
+                Some((Kind::OtherId, format!("by its hash it is {}", pdu.event_id())))
+            }
             Ok(pdu) if pdu.room_id() != evidence.reference_room().room_id() => {
-                Some(format!("it is of room {}", pdu.room_id()))
+                Some((Kind::OtherRoom, format!("it is of room {}", pdu.room_id())))
             }
             Ok(pdu) => ring.as_ref().and_then(|ring| signature_problem(evidence, pdu, ring)),
         };
-        if let Some(problem) = problem {
+        if let Some((kind, problem)) = problem {
             let server = who_took_it(evidence, id, seen.server);
-            findings.extend(server.map(|server| Finding::on(server, problem).about(id)));
+            findings.extend(server.map(|server| Finding::on(server, kind, problem).about(id)));
         } else if let (Ok(pdu), Some(ring)) = (&seen.pdu, &in_time)
             && let Some(server) = who_knew_better(evidence, pdu)
-            && let Some(problem) = signature_problem(evidence, pdu, ring)
+            && let Some((_, problem)) = signature_problem(evidence, pdu, ring)
         {
-            findings.push(Finding::on(server, problem).about(id));
+            findings.push(Finding::on(server, Kind::ExpiredKey, problem).about(id));
         }
     }
     findings
@@ -102,15 +118,21 @@ fn key_ring(evidence: &Evidence<'_>, valid_until: impl Fn(&EventKey<'_>) -> Opti
     (!evidence.keys.is_empty()).then_some(ring)
 }
 
-fn signature_problem(evidence: &Evidence<'_>, pdu: &UnverifiedPdu, ring: &KeyRing) -> Option<String> {
+fn signature_problem(evidence: &Evidence<'_>, pdu: &UnverifiedPdu, ring: &KeyRing) -> Option<(Kind, String)> {
     let mut results = evidence.cryptos.iter().map(|crypto| pdu.verify(ring, crypto));
     let verified = results.find(|result| !matches!(result, Err(PduError::Signature { .. })));
     match verified {
-        None => Some(format!("the signature of {} does not match", pdu.sender_server())),
+        None => {
+            let problem = format!("the signature of {} does not match", pdu.sender_server());
+            Some((Kind::WrongSignature, problem))
+        }
         Some(Err(PduError::UnknownKey { .. })) if may_be_by_an_old_key(evidence, pdu) => None,
-        Some(Err(error)) => Some(error.to_string()),
-        Some(Ok(verified)) => (verified.is_redacted() && !is_redacted_form(pdu.claims()))
-            .then(|| "its content is not what was hashed, and it was stored whole".to_owned()),
+        Some(Err(error @ PduError::UnknownKey { .. })) => Some((Kind::UnknownKey, error.to_string())),
+        Some(Err(error)) => Some((Kind::Malformed, error.to_string())),
+        Some(Ok(verified)) => (verified.is_redacted() && !is_redacted_form(pdu.claims())).then(|| {
+            let problem = "its content is not what was hashed, and it was stored whole";
+            (Kind::ChangedContent, problem.to_owned())
+        }),
     }
 }
 

@@ -7,6 +7,8 @@ pub mod evidence;
 pub mod marks;
 pub mod verdict;
 
+mod finding;
+
 mod acknowledged;
 mod answers;
 mod auth_rules;
@@ -36,6 +38,7 @@ use ruma_common::EventId;
 
 use crate::journal::Violation;
 use evidence::Evidence;
+use finding::{Finding, kinds};
 
 /// When an invariant must hold, which decides what its violation means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,19 +64,15 @@ pub struct Invariant {
     pub holds: &'static str,
     /// When it must hold.
     pub when: When,
+    /// The ways in which it may fail to. In a violation some of them are narrowed, as in `left-out:backfill`.
+    pub kinds: &'static [&'static str],
     check: fn(&Evidence<'_>) -> Vec<Finding>,
 }
 
 impl Invariant {
     /// What speaks against it.
     pub fn check(&self, evidence: &Evidence<'_>) -> Vec<Violation> {
-        let name = |finding: Finding| Violation {
-            invariant: self.name.to_owned(),
-            server: finding.server,
-            event_id: finding.event,
-            message: finding.message,
-        };
-        (self.check)(evidence).into_iter().map(name).collect()
+        (self.check)(evidence).into_iter().map(|finding| finding.violates(self.name)).collect()
     }
 }
 
@@ -102,24 +101,6 @@ pub const ALL: &[Invariant] = &[
     bounded_work::INVARIANT,
 ];
 
-/// What speaks against an invariant, before it is given the invariant's name.
-struct Finding {
-    server: Option<String>,
-    event: Option<ruma_common::OwnedEventId>,
-    message: String,
-}
-
-impl Finding {
-    fn on(server: &str, message: impl Into<String>) -> Self {
-        Self { server: Some(server.to_owned()), event: None, message: message.into() }
-    }
-
-    fn about(mut self, event: &EventId) -> Self {
-        self.event = Some(event.to_owned());
-        self
-    }
-}
-
 /// "a", "a and b", "a, b and c".
 pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
@@ -131,8 +112,8 @@ pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// "1 event", "2 events".
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+fn count(number: usize, one: &str, several: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {several}") }
 }
 
 /// An event id as people can compare it: its beginning.

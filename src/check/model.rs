@@ -10,7 +10,7 @@ use foldhash::fast::FixedState;
 use indexmap::{IndexMap, IndexSet};
 use ruma_common::{EventId, OwnedEventId};
 
-use super::short;
+use super::{kinds, short};
 use crate::{
     matrix::pdu::Pdu,
     room::{
@@ -27,9 +27,41 @@ pub(super) trait Holdings {
     fn pdu(&self, id: &EventId) -> Option<&Pdu>;
 }
 
+kinds! {
+    /// A 404 for what the server has.
+    NotFound "not-found",
+    /// Something in it is no event.
+    NoEvent "no-event",
+    OtherRoom "other-room",
+    TooMany "too-many",
+    Twice "twice",
+    LeftOut "left-out",
+    /// An event that no walk reaches over others of the answer.
+    Unreached "unreached",
+    /// With one seed, another event comes before it.
+    SeedNotFirst "seed-not-first",
+    /// One of those that the gap lies between.
+    EndOfTheGap "end-of-the-gap",
+    ParentLater "parent-later",
+    OtherEvent "other-event",
+    NotHeld "not-held",
+    /// Not one event, where one was asked for.
+    NotOne "not-one",
+    AuthChainLacks "auth-chain-lacks",
+    AuthChainSurplus "auth-chain-surplus",
+    NoStateEvent "no-state-event",
+    SlotTwice "slot-twice",
+    /// The state at what is no history of the server.
+    StateBeyondHistory "state-beyond-history",
+    StateLacks "state-lacks",
+    StateSurplus "state-surplus",
+}
+
 /// What is wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
+    /// The kind of mistake.
+    pub(super) kind: Kind,
     /// The event that is wrong, if it is one.
     pub(super) event: Option<OwnedEventId>,
     /// What is wrong, such as "is in it twice".
@@ -37,12 +69,19 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    fn event(id: &EventId, problem: &str) -> Self {
-        Self { event: Some(id.to_owned()), problem: format!("{} {problem}", short(id)) }
+    /// That an event in the answer, or beside it, is wrong there.
+    pub(super) fn event(kind: Kind, id: &EventId, problem: &str) -> Self {
+        Self::about(kind, id, format!("{} {problem}", short(id)))
     }
 
-    fn answer(problem: String) -> Self {
-        Self { event: None, problem }
+    /// The same in other words.
+    pub(super) fn about(kind: Kind, id: &EventId, problem: String) -> Self {
+        Self { kind, event: Some(id.to_owned()), problem }
+    }
+
+    /// That the answer as a whole is wrong.
+    pub(super) fn answer(kind: Kind, problem: String) -> Self {
+        Self { kind, event: None, problem }
     }
 }
 
@@ -85,13 +124,17 @@ impl<H: Holdings> Model<H> {
         let known = || seeds.iter().copied().filter(|id| self.is_history(id));
         let reached = self.reach(known(), |id| given.contains(id));
         if let Some(id) = answer.iter().find(|id| !reached.contains(*id)) {
-            return Err(Wrong::event(id, "is neither asked for nor before what is in the answer"));
+            return Err(Wrong::event(
+                Kind::Unreached,
+                id,
+                "is neither asked for nor before what is in the answer",
+            ));
         }
         if answer.len() < limit {
             let left_out = reached.into_iter().find(|id| !given.contains(id));
             if let Some(id) = left_out {
                 let problem = "is left out, though the limit is not reached";
-                return Err(Wrong::event(id, problem));
+                return Err(Wrong::event(Kind::LeftOut, id, problem));
             }
         }
         self.seed_first(seeds, answer)
@@ -102,7 +145,7 @@ impl<H: Holdings> Model<H> {
         let ([seed], [first, rest @ ..]) = (seeds, answer) else { return Ok(()) };
         let honest = self.depth(first) <= self.depth(seed);
         if first != seed && rest.contains(seed) && honest {
-            return Err(Wrong::event(first, "comes before the event asked for"));
+            return Err(Wrong::event(Kind::SeedNotFirst, first, "comes before the event asked for"));
         }
         Ok(())
     }
@@ -119,7 +162,7 @@ impl<H: Holdings> Model<H> {
         no_duplicate(answer)?;
         for (list, name) in [(gap.latest, "latest_events"), (gap.earliest, "earliest_events")] {
             if let Some(id) = answer.iter().find(|id| list.contains(id)) {
-                return Err(Wrong::event(id, &format!("is one of `{name}` itself")));
+                return Err(Wrong::event(Kind::EndOfTheGap, id, &format!("is one of `{name}` itself")));
             }
         }
         if !gap.by_level {
@@ -132,6 +175,7 @@ impl<H: Holdings> Model<H> {
             if taken < level.len().min(room) {
                 let missed = level.iter().find(|id| !answer.contains(id)).expect("some were not taken");
                 return Err(Wrong::event(
+                    Kind::LeftOut,
                     missed,
                     "is left out, and is nearer than others or within the limit",
                 ));
@@ -143,6 +187,7 @@ impl<H: Holdings> Model<H> {
         }
         match left.into_iter().min() {
             Some(id) => Err(Wrong::event(
+                Kind::Unreached,
                 id,
                 "is not between `earliest_events` and `latest_events`, or deeper than others",
             )),
@@ -176,10 +221,14 @@ impl<H: Holdings> Model<H> {
         }
         if reached < given.len() {
             let outside = answer.iter().find(|id| !seen.contains(**id)).expect("some were not reached");
-            return Err(Wrong::event(outside, "is not between `earliest_events` and `latest_events`"));
+            return Err(Wrong::event(
+                Kind::Unreached,
+                outside,
+                "is not between `earliest_events` and `latest_events`",
+            ));
         }
         match left_out.filter(|_| answer.len() < limit) {
-            Some(id) => Err(Wrong::event(id, "is left out, though the limit is not reached")),
+            Some(id) => Err(Wrong::event(Kind::LeftOut, id, "is left out, though the limit is not reached")),
             None => Ok(()),
         }
     }
@@ -216,7 +265,7 @@ impl<H: Holdings> Model<H> {
         for (place, id) in answer.iter().enumerate() {
             let bound = self.parents(id).iter().filter(|parent| children[&***parent].is_some());
             if bound.filter_map(|parent| places.get_index_of(&**parent)).any(|parent| parent > place) {
-                return Err(Wrong::event(id, "comes before its own parent"));
+                return Err(Wrong::event(Kind::ParentLater, id, "comes before its own parent"));
             }
         }
         Ok(())
@@ -229,10 +278,14 @@ impl<H: Holdings> Model<H> {
     /// What is wrong with the answer.
     pub(super) fn event(&self, wanted: &EventId, answer: &[&EventId]) -> Result<(), Wrong> {
         match answer {
-            [given] if *given != wanted => Err(Wrong::event(given, &format!("is not {}", short(wanted)))),
-            [_] if self.standing(wanted) == Standing::Missing => Err(Wrong::event(wanted, "is not held")),
+            [given] if *given != wanted => {
+                Err(Wrong::event(Kind::OtherEvent, given, &format!("is not {}", short(wanted))))
+            }
+            [_] if self.standing(wanted) == Standing::Missing => {
+                Err(Wrong::event(Kind::NotHeld, wanted, "is not held"))
+            }
             [_] => Ok(()),
-            several => Err(Wrong::answer(format!("{} events instead of one", several.len()))),
+            several => Err(Wrong::answer(Kind::NotOne, format!("{} events instead of one", several.len()))),
         }
     }
 
@@ -254,12 +307,14 @@ impl<H: Holdings> Model<H> {
         // A rejected event may cite what the server never gets, such as an event of another room.
         let held = whole.iter().filter(|id| self.standing(id) != Standing::Missing);
         if let Some(id) = held.into_iter().find(|id| !given.contains(*id)) {
-            return Err(Wrong::event(id, "is missing in the auth chain"));
+            return Err(Wrong::event(Kind::AuthChainLacks, id, "is missing in the auth chain"));
         }
         // From room version 12 on the create event allows all others without being cited.
         let is_create = |id: &EventId| self.0.pdu(id).is_some_and(Pdu::is_create);
         match chain.iter().find(|id| !whole.contains(**id) && !of.contains(id) && !is_create(id)) {
-            Some(id) => Err(Wrong::event(id, "is in the auth chain and allows nothing")),
+            Some(id) => {
+                Err(Wrong::event(Kind::AuthChainSurplus, id, "is in the auth chain and allows nothing"))
+            }
             None => Ok(()),
         }
     }
@@ -275,10 +330,10 @@ impl<H: Holdings> Model<H> {
         for id in answer {
             let Some(pdu) = self.0.pdu(id) else { continue };
             match pdu.state_slot() {
-                None => return Err(Wrong::event(id, "is no state event")),
+                None => return Err(Wrong::event(Kind::NoStateEvent, id, "is no state event")),
                 Some((kind, key)) => {
                     if !slots.insert((kind.to_string(), key.to_owned())) {
-                        return Err(Wrong::event(id, "fills a slot that another fills too"));
+                        return Err(Wrong::event(Kind::SlotTwice, id, "fills a slot that another fills too"));
                     }
                 }
             }
@@ -327,7 +382,7 @@ fn at_most(limit: Option<u64>, default: usize, most: usize) -> usize {
 
 fn no_more_than(limit: usize, answer: &[&EventId]) -> Result<(), Wrong> {
     if answer.len() > limit {
-        return Err(Wrong::answer(format!("{} events, the limit is {limit}", answer.len())));
+        return Err(Wrong::answer(Kind::TooMany, format!("{} events, the limit is {limit}", answer.len())));
     }
     Ok(())
 }
@@ -335,7 +390,7 @@ fn no_more_than(limit: usize, answer: &[&EventId]) -> Result<(), Wrong> {
 fn no_duplicate(answer: &[&EventId]) -> Result<(), Wrong> {
     let mut seen = IndexSet::<_, FixedState>::default();
     match answer.iter().find(|id| !seen.insert(**id)) {
-        Some(id) => Err(Wrong::event(id, "is in it twice")),
+        Some(id) => Err(Wrong::event(Kind::Twice, id, "is in it twice")),
         None => Ok(()),
     }
 }

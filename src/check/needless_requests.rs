@@ -2,7 +2,7 @@
 
 use ruma_common::EventId;
 
-use super::{Finding, Invariant, When, evidence::Evidence};
+use super::{Finding, Invariant, When, evidence::Evidence, kinds};
 use crate::{journal::exchange::Exchange, matrix::endpoint::Endpoint, room::graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -11,22 +11,30 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"Backfilling and retrieving missing events\": they are for events that a server lacks",
     holds: "a server asks others only, and only for what it lacks",
     when: When::Recovery,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    /// Of the endpoint.
+    Itself "itself",
+    /// Of the endpoint.
+    Held "held",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     // What a step asks is the scenario's doing, not the server's.
     for asked in evidence.requests.values().filter(|asked| !asked.is_scripted()) {
-        let problem = if asked.from == asked.to {
-            "itself".to_owned()
+        let (kind, problem) = if asked.from == asked.to {
+            (Kind::Itself, "itself".to_owned())
         } else if let Some(id) = asks_for_what_it_has(evidence, asked) {
-            format!("{} for {}, which it has, and all before it", asked.to, super::short(id))
+            (Kind::Held, format!("{} for {}, which it has, and all before it", asked.to, super::short(id)))
         } else {
             continue;
         };
         let message = format!("{} asked {problem} ({})", asked.from, asked.endpoint);
-        findings.push(Finding::on(asked.from, message));
+        findings.push(Finding::on(asked.from, kind, message).of(asked.endpoint));
     }
     findings
 }

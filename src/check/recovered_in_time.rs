@@ -1,6 +1,6 @@
 //! Once all faults are over, the servers become whole, and soon.
 
-use super::{Finding, Invariant, When, evidence::Evidence};
+use super::{Finding, Invariant, When, evidence::Evidence, kinds};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "recovered-in-time",
@@ -8,8 +8,17 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "`expect.within`, counted from the last heal; `settle`, after which nothing may be under way",
     holds: "after the last heal the servers come to rest, as soon as the scenario asks for",
     when: When::Recovery,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    /// Events still wait to be judged.
+    StillWaits "still-waits",
+    /// Nothing waits, and something is under way all the same.
+    StillBusy "still-busy",
+    Late "late",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let restless: Vec<_> = evidence.restless().collect();
@@ -26,7 +35,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         seconds(late),
         seconds(within.as_millis())
     );
-    vec![Finding { server: last_to_change(evidence).map(str::to_owned), event: None, message }]
+    vec![Finding::new(Kind::Late, message).by(last_to_change(evidence))]
 }
 
 fn still_busy(name: &str, end: &crate::journal::End) -> Finding {
@@ -35,7 +44,8 @@ fn still_busy(name: &str, end: &crate::journal::End) -> Finding {
         end.waiting.len(),
         end.missing.len()
     );
-    let finding = Finding::on(name, message);
+    let kind = if end.waiting.is_empty() { Kind::StillBusy } else { Kind::StillWaits };
+    let finding = Finding::on(name, kind, message);
     match end.missing.first() {
         Some(missing) => finding.about(missing),
         None => finding,

@@ -11,6 +11,7 @@ use ruma_events::TimelineEventType;
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host},
+    kinds,
 };
 use crate::{
     journal::{Source, exchange::Exchange},
@@ -24,8 +25,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "room versions 1 and 3, \"Redactions\": applied when both events are there and the sender may",
     holds: "an event is given out redacted once its redaction is accepted, in whichever order they came, and by no redaction that has no right to",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    Whole "whole",
+    WithoutRight "without-right",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let redactions = Redactions::new(evidence);
@@ -69,18 +76,18 @@ impl<'e, 'a> Redactions<'e, 'a> {
             let problem = if is_redacted {
                 let is_groundless = stand(&|at| !self.may_apply(host, target, at));
                 (is_groundless && self.has_no_other_reason(asked, host, target))
-                    .then(|| "redacted by what has no right to".to_owned())
+                    .then(|| (Kind::WithoutRight, "redacted by what has no right to".to_owned()))
             } else {
                 let applying = moments.first().and_then(|at| self.applying(host, target, *at));
                 // The redacted form of a redaction does not say what it redacts.
                 let knows = |by: &&Pdu| !self.evidence.withheld(asked.to, host).contains(by.event_id());
                 applying
                     .filter(knows)
-                    .map(|by| format!("whole, which {} redacts", super::short(by.event_id())))
+                    .map(|by| (Kind::Whole, format!("whole, which {} redacts", super::short(by.event_id()))))
             };
-            if let Some(problem) = problem {
+            if let Some((kind, problem)) = problem {
                 let message = format!("{} gave {} to {} {problem}", asked.to, super::short(id), asked.from);
-                return Some(Finding::on(asked.to, message).about(id));
+                return Some(Finding::on(asked.to, kind, message).about(id));
             }
         }
         None

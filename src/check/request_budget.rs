@@ -7,6 +7,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Host, is_pulled},
+    kinds,
 };
 use crate::{journal::exchange::Exchange, scenario::RequestLimits};
 
@@ -16,8 +17,15 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "`expect.requests`; without it, a bound for each event that was missing",
     holds: "the servers make no more requests than the scenario allows, or than what was missing explains",
     when: When::Recovery,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    /// Of the endpoint that the scenario limits.
+    OverLimit "over-limit",
+    Unexplained "unexplained",
+}
 
 /// What a server may ask without lacking anything: a state that it holds already, a page that turns out empty.
 const FREE: usize = 16;
@@ -41,14 +49,15 @@ fn within_limits(evidence: &Evidence<'_>, limits: RequestLimits) -> Vec<Finding>
     let made = |counts: &dyn Fn(&Exchange<'_>) -> bool| {
         evidence.requests.values().filter(|asked| counts(asked)).count()
     };
-    let to_each = limits
-        .iter()
-        .map(|(endpoint, most)| (endpoint.name(), made(&|asked| *asked.endpoint == endpoint), most));
-    let all = limits.total.map(|most| ("all in all", made(&|_| true), most));
-    let over = to_each.chain(all).filter(|(_, made, most)| *made > *most as usize);
-    over.map(|(what, made, most)| {
-        let message = format!("{what}: {}, the scenario allows {most}", count(made, "request"));
-        Finding { server: None, event: None, message }
+    let to_each = limits.iter().map(|(endpoint, most)| {
+        let name = endpoint.name();
+        (name, name, made(&|asked| *asked.endpoint == endpoint), most)
+    });
+    let all = limits.total.map(|most| ("total", "all in all", made(&|_| true), most));
+    let over = to_each.chain(all).filter(|(.., made, most)| *made > *most as usize);
+    over.map(|(limit, what, made, most)| {
+        let message = format!("{what}: {}, the scenario allows {most}", count(made, "request", "requests"));
+        Finding::new(Kind::OverLimit, message).of(limit)
     })
     .collect()
 }
@@ -66,7 +75,7 @@ fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
         (made > allowed).then(|| {
             let message =
                 format!("{server} made {made} requests to recover; what it lacked explains {allowed}");
-            Finding::on(server, message)
+            Finding::on(server, Kind::Unexplained, message)
         })
     });
     over.collect()

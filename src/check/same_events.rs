@@ -5,7 +5,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When, count,
     evidence::{Evidence, Recovery},
-    list,
+    kinds, list,
 };
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -14,8 +14,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"Backfilling and retrieving missing events\": what a server lacks, it asks for",
     holds: "all joined servers have what any of them has in its history, if it was to be known of, to be had, and not before their time",
     when: When::AtRest,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    LacksHistory "lacks-history",
+}
 
 /// One finding a server, with the oldest event that it lacks: the younger ones mostly follow from it.
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
@@ -30,10 +35,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
             let whole = holders(oldest);
             let more = match not_recovered.len() - 1 {
                 0 => String::new(),
-                more => format!(", and {} more after it", count(more, "event")),
+                more => format!(", and {} more after it", count(more, "event", "events")),
             };
             let message = format!("{name} lacks an event that is history on {whole}{more}");
-            findings.push(Finding::on(name, message).about(oldest));
+            findings.push(Finding::on(name, Kind::LacksHistory, message).about(oldest));
         }
     }
     findings

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ruma_common::EventId;
 
-use super::{Finding, Invariant, When, count, evidence::Evidence};
+use super::{Finding, Invariant, When, count, evidence::Evidence, kinds};
 use crate::room::graph::Standing;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -13,8 +13,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"PDUs\", `prev_events`; \"Soft failure\": a soft-failed event is no extremity",
     holds: "all joined servers have the same forward extremities, but for events that are soft-failed or not to be had",
     when: When::AtRest,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    OtherExtremities "other-extremities",
+}
 
 /// How far the forward extremities of the servers agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +89,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         let only_there: Vec<_> = reference.difference(&own).collect();
         let message = format!(
             "{name} and {first} stand at different places: {} only on {name}, {} only on {first}",
-            count(only_own.len(), "extremity").replace("extremitys", "extremities"),
+            count(only_own.len(), "extremity", "extremities"),
             only_there.len(),
         );
-        let finding = Finding::on(name, message);
+        let finding = Finding::on(name, Kind::OtherExtremities, message);
         let event = only_own.first().or(only_there.first());
         findings.push(match event {
             Some(event) => finding.about(event),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host},
+    kinds,
 };
 use crate::journal::End;
 
@@ -14,8 +15,16 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "room versions, \"State resolution\": the state is a function of the events",
     holds: "joined servers with the same forward extremities have the same current state",
     when: When::AtRest,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    /// Both have an event there.
+    OtherEvent "other-event",
+    /// One of them has nothing there.
+    Nothing "nothing",
+}
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -52,9 +61,8 @@ fn difference(name: &str, own: &End, other: &str, theirs: &End) -> Option<Findin
     let (kind, key) = slot;
     let key = if key.is_empty() { String::new() } else { format!(" of {key}") };
     let message = format!("{kind}{key} is {} on {name} and {} on {other}{more}", show(&own), show(&theirs));
-    let finding = Finding::on(name, message);
-    Some(match own.get(slot).or(theirs.get(slot)) {
-        Some(event) => finding.about(event),
-        None => finding,
-    })
+    let event = own.get(slot).or(theirs.get(slot))?;
+    let both = own.contains_key(slot) && theirs.contains_key(slot);
+    let kind = if both { Kind::OtherEvent } else { Kind::Nothing };
+    Some(Finding::on(name, kind, message).about(event))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, OwnEvent},
+    kinds,
 };
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -13,8 +14,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"Signing Events\"; `send_join` and v1.18 `make_join`: a resident can't make others sign for it",
     holds: "an event that a server made itself is by a user of this server, and a step of the scenario asked for it",
     when: When::Always,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    InAnothersName "in-anothers-name",
+    NotAskedFor "not-asked-for",
+}
 
 /// Steps on a server that ask it for no event.
 const SILENT: [&str; 9] =
@@ -25,14 +32,14 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for own in evidence.own_events() {
         let OwnEvent { server, pdu, .. } = own;
-        let problem = if pdu.sender().server_name() != own.host.matrix_name {
-            format!("{server} made an event in the name of {}", pdu.sender())
+        let (kind, message) = if pdu.sender().server_name() != own.host.matrix_name {
+            (Kind::InAnothersName, format!("{server} made an event in the name of {}", pdu.sender()))
         } else if own.t >= 0 && !was_asked_for(evidence, &own, made.entry(server).or_default()) {
-            format!("{server} made an event that nobody asked for")
+            (Kind::NotAskedFor, format!("{server} made an event that nobody asked for"))
         } else {
             continue;
         };
-        findings.push(Finding::on(server, problem).about(pdu.event_id()));
+        findings.push(Finding::on(server, kind, message).about(pdu.event_id()));
     }
     findings
 }

@@ -7,7 +7,7 @@ use ruma_common::EventId;
 use super::{
     Finding, Invariant, When,
     evidence::{Evidence, Host},
-    list,
+    kinds, list,
 };
 use crate::room::graph::Standing;
 
@@ -17,8 +17,16 @@ pub(super) const INVARIANT: Invariant = Invariant {
     clause: "SS-API \"Checks performed on receipt of a PDU\", steps 4 and 5: they know the event and what is before it",
     holds: "an event is rejected on all servers or on none, as it is by the events before it",
     when: When::AtRest,
+    kinds: Kind::NAMES,
     check,
 };
+
+kinds! {
+    Divided "divided",
+    WronglyRejected "wrongly-rejected",
+    /// Of the event's type: each has rules of its own.
+    NotRejected "not-rejected",
+}
 
 /// A soft failure is not a rejection: it depends on what a server knew when the event came.
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
@@ -38,7 +46,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         .into_iter()
         .map(|(id, (rejecting, others))| {
             let message = format!("rejected by {} but not by {}", list(rejecting.clone()), list(others));
-            (evidence.depth(id), Finding::on(rejecting[0], message).about(id))
+            (evidence.depth(id), Finding::on(rejecting[0], Kind::Divided, message).about(id))
         })
         .collect();
     findings.extend(against_the_reference(evidence, &split));
@@ -65,12 +73,15 @@ fn against_the_reference(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> 
             {
                 continue;
             }
-            let message = if is_rejected {
-                format!("rejected by {name}, though what is before it allows it")
+            let finding = if is_rejected {
+                let message = format!("rejected by {name}, though what is before it allows it");
+                Finding::on(name, Kind::WronglyRejected, message)
             } else {
-                format!("not rejected by {name}: {}", reference.reason(id).unwrap_or("it is not allowed"))
+                let why = reference.reason(id).unwrap_or("it is not allowed");
+                let message = format!("not rejected by {name}: {why}");
+                Finding::on(name, Kind::NotRejected, message).of(evidence.event_type(id))
             };
-            findings.entry(id).or_insert_with(|| Finding::on(name, message).about(id));
+            findings.entry(id).or_insert(finding.about(id));
         }
     }
     findings.into_iter().map(|(id, finding)| (evidence.depth(id), finding)).collect()

@@ -420,6 +420,9 @@ pub struct End {
 pub struct Violation {
     /// The invariant's name.
     pub invariant: String,
+    /// In which of the ways in which it may; failures are counted and shrunk by it. Journals of earlier versions have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
     /// The server, by its name in the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,

@@ -46,6 +46,11 @@ impl<'a> Evidence<'a> {
         Some(self.seen.get(id)?.pdu.as_ref().ok()?.claims())
     }
 
+    /// The type of an event; nothing for one that can't be read.
+    pub fn event_type(&self, id: &EventId) -> String {
+        self.pdu(id).map(|pdu| pdu.kind().to_string()).unwrap_or_default()
+    }
+
     /// The `prev_events` of an event; none if the run never saw it.
     pub fn parents(&self, id: &EventId) -> &[OwnedEventId] {
         self.seen.get(id).map_or(&[], |seen| &seen.parents)
