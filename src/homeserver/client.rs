@@ -96,9 +96,9 @@ pub struct JoinTemplate {
     pub room_version: Option<String>,
 }
 
-/// A request that is sent as it is told, good or bad.
+/// A request that is sent as it is, good or bad.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct RawRequest {
     /// Its method and path.
     pub line: RequestLine,
     /// The body.
@@ -202,15 +202,15 @@ impl Homeserver {
     }
 
     /// Sends one request as it is told, and hands on the answer, good or bad.
-    pub fn ask_as_told(
+    pub fn ask_raw(
         self: &Rc<Self>,
         to: &ServerName,
-        told: Told,
+        raw: RawRequest,
         then: impl FnOnce(Result<(u16, Bytes), AskError>) + 'static,
     ) {
         let (server, to) = (self.clone(), to.to_owned());
         self.spawn_busy(async move {
-            let Told { line, body, signed, cause } = told;
+            let RawRequest { line, body, signed, cause } = raw;
             let mut request = request(&to, line, body, &cause);
             // A body that is not JSON can't be signed; scripts send such ones to see what comes back.
             let signable = request.body().is_empty()

@@ -70,7 +70,7 @@ pub struct Habits {
     /// Whether an auth event that nobody gave may still come.
     pub auth_events_may_come_late: bool,
     /// How long a hole that could not be filled is left alone, given what back-off says, in milliseconds.
-    pub hole_rests: fn(u64) -> u64,
+    pub missing_event_rests: fn(u64) -> u64,
     /// Whether of a told state only those events are fetched that are not held.
     pub fetches_only_unknown: bool,
     /// Up to so many events of a told state are fetched one by one; more come by one `/state`.
@@ -130,7 +130,7 @@ impl Default for Habits {
             fills_gaps: |_| true,
             asks_around: true,
             auth_events_may_come_late: true,
-            hole_rests: |ms| ms,
+            missing_event_rests: |ms| ms,
             fetches_only_unknown: true,
             single_fetches_max: SINGLE_FETCHES_MAX,
             keeps_partial_fetches: true,

@@ -20,7 +20,7 @@ use crate::{
     room::{Arrival, Judgement, Room, state::StateMap},
 };
 
-/// How long a server waits before it asks anew for keys that a state needs, which with holes would be another: a server
+/// How long a server waits before it asks anew for keys that a state needs, which would be another without some of it: a server
 /// that can't be reached for longer may not keep others out of the room.
 pub(super) const KEY_PAUSES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
@@ -221,7 +221,7 @@ impl Homeserver {
         let id = pdu.event_id().clone();
         self.see(Happening::Received { pdu, source: source.clone() });
         if let Source::Peer { server, endpoint } = source {
-            self.remember_teller(&id, server);
+            self.remember_announcer(&id, server);
             if *endpoint == Endpoint::Send {
                 self.pushed.borrow_mut().insert(id.clone());
             }
@@ -231,13 +231,13 @@ impl Homeserver {
         true
     }
 
-    pub(super) fn remember_teller(&self, id: &OwnedEventId, server: &OwnedServerName) {
-        self.told_by.borrow_mut().entry(id.clone()).or_default().insert(server.clone());
+    pub(super) fn remember_announcer(&self, id: &OwnedEventId, server: &OwnedServerName) {
+        self.announced_by.borrow_mut().entry(id.clone()).or_default().insert(server.clone());
     }
 
     pub(super) fn tell(&self, judgements: Vec<Judgement>) {
         for Judgement { event_id, verdict } in judgements {
-            self.told_by.borrow_mut().remove(&event_id);
+            self.announced_by.borrow_mut().remove(&event_id);
             self.pushed.borrow_mut().remove(&event_id);
             self.see(Happening::Judged { event_id, verdict });
         }
@@ -248,7 +248,7 @@ impl Homeserver {
     fn tell_states(&self) {
         let mut changes = Vec::new();
         let durable = self.store.read();
-        let mut told = self.told_states.borrow_mut();
+        let mut told = self.reported_states.borrow_mut();
         for (id, room) in &durable.rooms {
             if told.get(id).is_some_and(|known| known.ptr_eq(room.current_state())) {
                 continue;

@@ -40,7 +40,7 @@ use happening::{Happening, Observer};
 use join::Joining;
 use outbound::Queue;
 use peers::PeerHealth;
-use recovery::Hole;
+use recovery::MissingEvent;
 use store::Store;
 
 /// What a homeserver is made of, besides its store.
@@ -79,19 +79,19 @@ pub struct Homeserver {
     tasks: Tasks,
     /// How other servers do.
     peers: RefCell<BTreeMap<OwnedServerName, PeerHealth>>,
-    /// Holes that are being worked on.
-    holes: RefCell<BTreeMap<OwnedEventId, Hole>>,
+    /// Events that are missing and worked on.
+    missing: RefCell<BTreeMap<OwnedEventId, MissingEvent>>,
     recovery_wanted: Notify,
     /// Wakes the task of each destination.
     queues: RefCell<BTreeMap<OwnedServerName, Rc<Queue>>>,
     /// From whom each waiting event came: whom to ask first for what it lacks.
-    told_by: RefCell<BTreeMap<OwnedEventId, BTreeSet<OwnedServerName>>>,
+    announced_by: RefCell<BTreeMap<OwnedEventId, BTreeSet<OwnedServerName>>>,
     /// Waiting events that were pushed, not asked for. After a restart nobody remembers, and all count as asked for.
     pushed: RefCell<BTreeSet<OwnedEventId>>,
     /// Rooms that own users are joining.
     joining: RefCell<BTreeMap<OwnedRoomId, Joining>>,
     /// The current states of the rooms as they were last told.
-    told_states: RefCell<BTreeMap<OwnedRoomId, StateMap>>,
+    reported_states: RefCell<BTreeMap<OwnedRoomId, StateMap>>,
     /// Tasks under way that the world should wait for before it calls the server idle.
     busy: RefCell<usize>,
 }
@@ -100,7 +100,7 @@ impl Homeserver {
     /// Starts a server on what its store holds; work that a crash interrupted goes on once [`Runner::run`] runs.
     pub fn start(parts: Parts) -> (Rc<Self>, Runner) {
         let (tasks, runner) = Runner::channel();
-        let told_states = RefCell::new(current_states(&parts.store));
+        let reported_states = RefCell::new(current_states(&parts.store));
         let server = Rc::new(Self {
             name: parts.name,
             store: parts.store,
@@ -113,13 +113,13 @@ impl Homeserver {
             habits: parts.habits,
             tasks,
             peers: RefCell::default(),
-            holes: RefCell::default(),
+            missing: RefCell::default(),
             recovery_wanted: Notify::new(),
             queues: RefCell::default(),
-            told_by: RefCell::default(),
+            announced_by: RefCell::default(),
             pushed: RefCell::default(),
             joining: RefCell::default(),
-            told_states,
+            reported_states,
             busy: RefCell::new(0),
         });
         server.see(Happening::Started);
@@ -170,7 +170,7 @@ impl Homeserver {
         let durable = self.store.read();
         *self.busy.borrow() == 0
             && durable.outboxes.values().all(|outbox| outbox.queue.is_empty() && outbox.in_flight.is_none())
-            && durable.rooms.values().all(|room| room.holes().next().is_none())
+            && durable.rooms.values().all(|room| room.missing_events().next().is_none())
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {

@@ -74,7 +74,7 @@ impl Homeserver {
         let backfilled = |id: &OwnedEventId| room.arrival_of_waiting(id) == Some(Arrival::Backfilled);
         let depth = |id: &OwnedEventId| room.event(id).map_or(0, |pdu| pdu.depth());
         let below_pages = room
-            .holes()
+            .missing_events()
             .filter(|(_, waiters)| waiters.iter().any(backfilled))
             .map(|(id, waiters)| (waiters.iter().map(depth).max().unwrap_or(0), id.clone()));
         let mut points: Vec<OwnedEventId> = newest_first(below_pages.collect()).collect();

@@ -66,11 +66,11 @@ impl Homeserver {
     /// alone, and never oneself.
     pub(super) fn candidates(
         &self,
-        told_by: &BTreeSet<OwnedServerName>,
+        announced_by: &BTreeSet<OwnedServerName>,
         others: &BTreeSet<OwnedServerName>,
     ) -> Vec<OwnedServerName> {
-        let others = others.difference(told_by);
-        told_by
+        let others = others.difference(announced_by);
+        announced_by
             .iter()
             .chain(others)
             .filter(|server| **server != self.name && self.backoff_left(server) == 0)

@@ -1,7 +1,7 @@
 //! The event graph of one room, as one server holds it: events, `prev_events` edges, gaps and extremities.
 //!
 //! A module of its own because every recovery bug is in the end a wrong answer to "what are my tips, and where
-//! are my holes?", so both are kept exact here after every change, whatever the order of arrival. It knows
+//! is missing?", so both are kept exact here after every change, whatever the order of arrival. It knows
 //! neither JSON nor state nor how a verdict was reached: callers tell it the [`Standing`].
 
 use std::collections::BTreeSet;

@@ -268,9 +268,9 @@ impl Room {
         Some(self.wants_of(&waiting.pdu))
     }
 
-    /// The events that are wanted by waiting ones and are not even waiting themselves: the holes, each with those
+    /// The events that are wanted by waiting ones and are not even waiting themselves, each with those
     /// who wait for it, by id.
-    pub fn holes(&self) -> impl Iterator<Item = (&OwnedEventId, &BTreeSet<OwnedEventId>)> {
+    pub fn missing_events(&self) -> impl Iterator<Item = (&OwnedEventId, &BTreeSet<OwnedEventId>)> {
         self.blocked.iter().filter(|(id, _)| !self.waiting.contains_key(*id))
     }
 

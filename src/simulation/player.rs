@@ -665,7 +665,7 @@ fn end(room: &ServerRoom, own_name: &ServerName, idle: bool) -> End {
         .map(|idx| (graph.id(idx).to_owned(), graph.standing(idx)))
         .collect();
     events.sort();
-    let mut missing: Vec<OwnedEventId> = room.holes().map(|(id, _)| id.clone()).collect();
+    let mut missing: Vec<OwnedEventId> = room.missing_events().map(|(id, _)| id.clone()).collect();
     missing.extend(room.backward_extremities());
     missing.sort();
     missing.dedup();

@@ -443,7 +443,7 @@ struct Snapshot {
     /// Everything that has a state or will never have one.
     events: BTreeMap<OwnedEventId, Stands>,
     waiting: Vec<OwnedEventId>,
-    holes: Vec<OwnedEventId>,
+    missing: Vec<OwnedEventId>,
     forward: Vec<OwnedEventId>,
     backward: Vec<OwnedEventId>,
     state: Vec<OwnedEventId>,
@@ -469,7 +469,7 @@ impl Snapshot {
         Self {
             events: judged.map(|idx| (graph.id(idx).to_owned(), stands(graph.id(idx)))).collect(),
             waiting: room.waiting().map(|pdu| pdu.event_id().clone()).collect(),
-            holes: room.holes().map(|(id, _)| id.clone()).collect(),
+            missing: room.missing_events().map(|(id, _)| id.clone()).collect(),
             forward: room.forward_extremities(),
             backward: room.backward_extremities(),
             state: list(room.current_state()),
@@ -494,7 +494,7 @@ impl Snapshot {
         }
         assert_eq!(self.events.len(), live.events.len(), "pushed: events that are judged");
         assert_eq!(self.waiting, live.waiting, "pushed: events that wait");
-        assert_eq!(self.holes, live.holes, "pushed: holes");
+        assert_eq!(self.missing, live.missing, "pushed: missing events");
         assert_eq!(self.backward, live.backward, "pushed: backward extremities");
     }
 }

@@ -9,6 +9,6 @@ pub(super) const BUG: Planted = Planted {
     follows: &[],
     plant: |habits| {
         // Not at once: without a little time each the run would never end.
-        habits.hole_rests = |_| 10;
+        habits.missing_event_rests = |_| 10;
     },
 };
