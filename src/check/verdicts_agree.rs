@@ -9,7 +9,7 @@ use super::{
     evidence::{Evidence, Host},
     list,
 };
-use crate::room::graph::Standing;
+use crate::room::{Refusal, graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "verdicts-agree",
@@ -68,7 +68,9 @@ fn against_the_referee(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> Ve
             let message = if is_rejected {
                 format!("rejected by {name}, though what is before it allows it")
             } else {
-                format!("not rejected by {name}: {}", referee.reason(id).unwrap_or("it is not allowed"))
+                let why =
+                    referee.refusal(id).map_or_else(|| "it is not allowed".to_owned(), Refusal::to_string);
+                format!("not rejected by {name}: {why}")
             };
             findings.entry(id).or_insert_with(|| Finding::on(name, message).about(id));
         }

@@ -12,7 +12,7 @@ use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName};
 
 use super::{
     Homeserver,
-    happening::{Happening, Source},
+    happening::{DropReason, Happening, Source},
     peers::backoff_ms,
 };
 use crate::{
@@ -415,7 +415,7 @@ impl Homeserver {
         let source = Source::Peer { server: server.clone(), endpoint: "event" };
         let pdu = self.verify_one(&plan.room, plan.version, answer.pdus.first()?, &source).await.ok()?;
         if pdu.event_id() != id {
-            let reason = format!("{id} was asked for");
+            let reason = DropReason::Unasked { asked: id.to_owned() };
             let event_id = Some(pdu.event_id().clone());
             self.see(Happening::Dropped { event_id, source: source.clone(), reason });
             return None;
