@@ -460,7 +460,7 @@ impl Run {
         for _ in 0..events {
             let from = Source::Peer { server: "c".to_owned(), endpoint: Endpoint::GetMissingEvents };
             let reason = "no signature".to_owned();
-            self.tell(63, "b", What::Dropped { event: None, from, reason });
+            self.tell(63, "b", What::Dropped { event: None, from, reason, kind: None });
         }
     }
 
@@ -625,7 +625,7 @@ impl Run {
 }
 
 fn judged(pdu: &Arc<Pdu>, verdict: Standing) -> What {
-    What::Judged { event: pdu.event_id().clone(), verdict, reason: None }
+    What::Judged { event: pdu.event_id().clone(), verdict, reason: None, kind: None }
 }
 
 /// A timeline in which a server is told to answer falsely.

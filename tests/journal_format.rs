@@ -9,7 +9,7 @@ use std::{
 
 use backfire::{
     campaign::play::play,
-    journal::{self, Record},
+    journal::{self, Journal, Record},
     scenario::Scenario,
     simulation::Fabric,
 };
@@ -51,6 +51,22 @@ fn every_record_of_every_kept_scenario_fits_the_schema() {
     assert!(never.len() <= 2, "no scenario gives these records: {never:?}");
     let nonsense = serde_json::json!({ "t": 0, "what": "answer", "id": "one" });
     assert!(schemas.validate(&nonsense, schema).is_err(), "the schema allows everything");
+}
+
+/// The first journals had neither kinds of drops and refusals nor whose join failed, and may give causes that nobody knows.
+const OLD: &str = r#"{"t":0,"what":"run","version":1,"scenario":"s","seed":0,"fabric":"direct","servers":[["a","a"]],"room_version":11,"definition":{}}
+{"t":1,"server":"a","what":"request","id":1,"to":"b","endpoint":"event","line":"GET /","cause":"a whim","events":[],"bytes":0}
+{"t":2,"server":"a","what":"request","id":2,"to":"b","endpoint":"event","line":"GET /","cause":"gap at $1:a","events":[],"bytes":0}
+{"t":3,"server":"a","what":"dropped","from":"user","reason":"of no room"}
+{"t":4,"server":"a","what":"judged","event":"$1:a","verdict":"rejected","reason":"not allowed by its auth events: no"}
+{"t":5,"server":"a","what":"user_failed","action":"@user:a joins !room:b","reason":"connection refused"}
+"#;
+
+#[test]
+fn old_journals_are_read_and_written_as_they_are() {
+    let mut written = Vec::new();
+    Journal::read(OLD.as_bytes()).unwrap().write(&mut written).unwrap();
+    assert_eq!(String::from_utf8(written).unwrap(), OLD);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
     evidence::{Evidence, Host},
     kinds, list,
 };
-use crate::room::graph::Standing;
+use crate::room::{Refusal, graph::Standing};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "verdicts-agree",
@@ -77,7 +77,8 @@ fn against_the_reference(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> 
                 let message = format!("rejected by {name}, though what is before it allows it");
                 Finding::on(name, Kind::WronglyRejected, message)
             } else {
-                let why = reference.reason(id).unwrap_or("it is not allowed");
+                let why =
+                    reference.refusal(id).map_or_else(|| "it is not allowed".to_owned(), Refusal::to_string);
                 let message = format!("not rejected by {name}: {why}");
                 Finding::on(name, Kind::NotRejected, message).of(evidence.event_type(id))
             };

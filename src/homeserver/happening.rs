@@ -7,7 +7,10 @@ use std::sync::Arc;
 use ruma_common::{OwnedEventId, OwnedServerName, OwnedUserId};
 
 use crate::{
-    matrix::{endpoint::Endpoint, pdu::Pdu},
+    matrix::{
+        endpoint::Endpoint,
+        pdu::{Pdu, PduError},
+    },
     ports::Panic,
     room::{Verdict, state::Change},
 };
@@ -36,6 +39,29 @@ pub enum Source {
     Import,
 }
 
+/// Why an event is refused before it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DropReason {
+    /// It is not well-formed, or not signed by those who should have signed it.
+    #[error(transparent)]
+    Pdu(#[from] PduError),
+    /// It does not say of which room it is.
+    #[error("of no room")]
+    NoRoom,
+    /// This server does not have its room.
+    #[error("of no room known here")]
+    UnknownRoom,
+    /// The server that sent it may not.
+    #[error("the sending server is shut out by the room's ACL")]
+    ShutOut,
+    /// It is another than was asked for.
+    #[error("{asked} was asked for")]
+    Unasked {
+        /// What was.
+        asked: OwnedEventId,
+    },
+}
+
 /// What own users can want that takes time, and that may fail when nobody waits for it any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserAction {
@@ -62,7 +88,7 @@ pub enum Happening {
         /// How it came.
         source: Source,
         /// Why.
-        reason: String,
+        reason: DropReason,
     },
     /// A verdict was reached.
     Judged {

@@ -75,7 +75,8 @@ impl Homeserver {
             Err(error) => Err((None, error)),
         };
         result.map_err(|(event_id, error)| {
-            self.see(Happening::Dropped { event_id, source: source.clone(), reason: error.to_string() });
+            let reason = error.clone().into();
+            self.see(Happening::Dropped { event_id, source: source.clone(), reason });
             error
         })
     }

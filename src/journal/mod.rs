@@ -8,9 +8,9 @@ pub mod exchange;
 pub mod names;
 mod record;
 
-pub use crate::ports::Cause;
+pub use crate::{ports::Cause, room::Against};
 pub(crate) use causes::Causes;
-pub use record::{Because, End, Expectation, JOURNAL_VERSION, Record, Source, Violation, What};
+pub use record::{Because, DropKind, End, Expectation, JOURNAL_VERSION, Record, Source, Violation, What};
 
 use std::io::{self, BufRead, BufWriter, Write};
 

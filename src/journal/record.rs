@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     matrix::endpoint::{Endpoint, EndpointName},
     ports::Cause,
-    room::graph::Standing,
+    room::{Against, graph::Standing},
 };
 
 /// The version of the format, in the first record.
@@ -218,6 +218,9 @@ pub enum What {
         from: Source,
         /// Why.
         reason: String,
+        /// The same as a word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<DropKind>,
     },
     /// A verdict was reached.
     Judged {
@@ -229,6 +232,9 @@ pub enum What {
         /// Why, unless it was accepted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// By what it was judged, unless it was accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<Against>,
     },
     /// An event waits for others.
     Waits {
@@ -374,6 +380,30 @@ pub enum What {
         /// What was violated.
         violations: Vec<Violation>,
     },
+}
+
+/// Why an event was refused before it was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DropKind {
+    /// Not JSON, or JSON that has no canonical form.
+    NotCanonical,
+    /// Too many bytes.
+    TooLarge,
+    /// A field is missing, malformed or out of its limits, or names another room.
+    Field,
+    /// A signature is missing or wrong.
+    Signature,
+    /// No key is known that could tell.
+    UnknownKey,
+    /// It does not say of which room it is.
+    NoRoom,
+    /// The server does not have its room.
+    UnknownRoom,
+    /// The server that sent it may not.
+    ShutOut,
+    /// It is another than was asked for.
+    Unasked,
 }
 
 /// Whether an answer was what a step expects.

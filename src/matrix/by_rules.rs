@@ -21,7 +21,16 @@ pub(super) struct ByRules {
 #[derive(Debug)]
 struct ByAuthEvents {
     auth: Box<[Arc<Pdu>]>,
-    verdict: Result<(), String>,
+    verdict: Result<(), BrokenRule>,
+}
+
+/// What the rules have against an event, by those that it cites.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokenRule {
+    /// It may not list these.
+    OfList(String),
+    /// These don't allow it.
+    OfEvents(String),
 }
 
 /// A memory is no part of the event.
@@ -51,8 +60,8 @@ impl Pdu {
     pub fn judged_by<'a>(
         &self,
         auth: impl Iterator<Item = &'a Arc<Pdu>> + Clone,
-        judge: impl FnOnce() -> Result<(), String>,
-    ) -> Result<(), String> {
+        judge: impl FnOnce() -> Result<(), BrokenRule>,
+    ) -> Result<(), BrokenRule> {
         let known = self.by_rules().verdict.get();
         if let Some(known) = known
             && known.auth.iter().map(Arc::as_ptr).eq(auth.clone().map(Arc::as_ptr))

@@ -4,7 +4,7 @@
 //! [`pdu::UnverifiedPdu`] is another type than a verified [`pdu::Pdu`]). It knows nothing of rooms as graphs, of
 //! servers, or of networks.
 
-mod by_rules;
+pub mod by_rules;
 pub mod canonical;
 pub mod crypto;
 pub mod draft;

@@ -66,7 +66,7 @@ pub enum PduError {
         /// The server that should have signed.
         server: OwnedServerName,
         /// What is wrong.
-        problem: String,
+        problem: SignatureProblem,
     },
     /// No key is known that could tell; the event may be good.
     #[error("no key of {server} is known that is valid for this event")]
@@ -74,6 +74,20 @@ pub enum PduError {
         /// The server whose keys are missing.
         server: OwnedServerName,
     },
+}
+
+/// What is wrong with a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureProblem {
+    /// The server did not sign.
+    #[error("there is none")]
+    Missing,
+    /// It can't be read.
+    #[error("it is not unpadded base64")]
+    NotBase64,
+    /// It is not of this event, or not by this key.
+    #[error("it does not match the event")]
+    Wrong,
 }
 
 fn field(field: &'static str, problem: impl Into<String>) -> PduError {
@@ -275,13 +289,12 @@ impl UnverifiedPdu {
         crypto: &Crypto,
     ) -> Result<(), PduError> {
         let Parsed { pdu, object, good_by, .. } = &*self.0;
-        let wrong =
-            |problem: &str| PduError::Signature { server: server.to_owned(), problem: problem.into() };
+        let wrong = |problem| PduError::Signature { server: server.to_owned(), problem };
         let signatures = object
             .get("signatures")
             .and_then(|all| all.as_object()?.get(server.as_str())?.as_object())
             .filter(|signatures| !signatures.is_empty())
-            .ok_or_else(|| wrong("there is none"))?;
+            .ok_or_else(|| wrong(SignatureProblem::Missing))?;
         let mut verified = false;
         for (key_id, signature) in signatures {
             let Some(key) = keys.get(server, key_id) else { continue };
@@ -296,11 +309,11 @@ impl UnverifiedPdu {
                 continue;
             }
             let signature =
-                signature.as_str().and_then(decode).ok_or_else(|| wrong("it is not unpadded base64"))?;
+                signature.as_str().and_then(decode).ok_or_else(|| wrong(SignatureProblem::NotBase64))?;
             let message = message.get_or_init(|| signed_bytes(object, pdu.version));
             let message = message.as_ref().map_err(PduError::clone)?;
             if !crypto.verify(&key.bytes, &signature, message.as_bytes()) {
-                return Err(wrong("it does not match the event"));
+                return Err(wrong(SignatureProblem::Wrong));
             }
             let by = (crypto.scheme(), server.to_owned(), key_id.clone(), key.bytes.clone());
             good_by.borrow_mut().push(by);

@@ -241,7 +241,7 @@ impl Told {
 /// What went wrong.
 fn trouble(what: &What) -> Option<Told> {
     Some(match what {
-        What::Dropped { event, from, reason } => {
+        What::Dropped { event, from, reason, .. } => {
             let event = event.as_deref().map_or("an event".to_owned(), short);
             Told::bad(format!("drops {event}{}", source(from)), reason)
         }

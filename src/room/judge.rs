@@ -16,11 +16,14 @@ use ruma_events::{StateEventType, TimelineEventType};
 use ruma_state_res::{check_state_dependent_auth_rules, check_state_independent_auth_rules};
 
 use super::{
-    Arrival, Held, Judgement, NamedState, Room, StateName, Verdict, Waiting, Wants,
+    Against, Arrival, Held, Judgement, NamedState, Refusal, Room, StateName, Verdict, Waiting, Wants,
     graph::{EventIdx, Standing},
     state::StateMap,
 };
-use crate::matrix::pdu::{JudgedPdu, Pdu};
+use crate::matrix::{
+    by_rules::BrokenRule,
+    pdu::{JudgedPdu, Pdu},
+};
 
 /// How many resolutions a room remembers before it starts over: the events of one moment cite the same branches.
 const REMEMBERED_RESOLUTIONS: usize = 256;
@@ -119,7 +122,8 @@ impl Room {
         let named: BTreeSet<(String, String)> = state.iter().filter_map(slot).collect();
         let fills = |auth: &OwnedEventId| slot(auth).is_none_or(|slot| named.contains(&slot));
         let is_whole = claimed.len() == state.len();
-        pdu.auth_events().iter().all(fills) && (!is_whole || self.check_state(&pdu, &claimed).is_ok())
+        pdu.auth_events().iter().all(fills)
+            && (!is_whole || self.check_state(&pdu, &claimed, Against::StateBefore).is_ok())
     }
 
     /// An event that waits for what is before it becomes an outlier, if what allows it is held.
@@ -151,8 +155,10 @@ impl Room {
     pub fn start_from_join(&mut self, join: Arc<Pdu>, state: &[OwnedEventId]) -> Vec<Judgement> {
         let claimed = NamedState { name: self.name_state(), state: self.state_of(state) };
         let id = join.event_id().clone();
-        let rejected =
-            self.check_auth_events(&join).and_then(|()| self.check_state(&join, &claimed.state)).err();
+        let rejected = self
+            .check_auth_events(&join)
+            .and_then(|()| self.check_state(&join, &claimed.state, Against::StateBefore))
+            .err();
         let verdict = rejected.map_or(Verdict::Accepted, Verdict::Rejected);
         self.place(join, claimed, &verdict, true);
         let mut judgements = vec![Judgement { event_id: id.clone(), verdict }];
@@ -270,13 +276,15 @@ impl Room {
 
     fn judge(&mut self, pdu: Arc<Pdu>, arrival: Arrival) -> Verdict {
         let state_before = self.state_before_of(&pdu);
-        let rejected =
-            self.check_auth_events(&pdu).and_then(|()| self.check_after(&pdu, &state_before.state)).err();
+        let rejected = self
+            .check_auth_events(&pdu)
+            .and_then(|()| self.check_after(&pdu, &state_before.state, Against::StateBefore))
+            .err();
         let verdict = match rejected {
-            Some(reason) => Verdict::Rejected(reason),
+            Some(refusal) => Verdict::Rejected(refusal),
             None => match self.check_current(&pdu, arrival) {
                 Ok(()) => Verdict::Accepted,
-                Err(reason) => Verdict::SoftFailed(reason),
+                Err(refusal) => Verdict::SoftFailed(refusal),
             },
         };
         self.place(pdu, state_before, &verdict, false);
@@ -331,20 +339,21 @@ impl Room {
     }
 
     /// Step 4: against the event's own auth events.
-    fn check_auth_events(&self, pdu: &Pdu) -> Result<(), String> {
+    fn check_auth_events(&self, pdu: &Pdu) -> Result<(), Refusal> {
         let auth: Option<Vec<&Held>> =
             self.auth_events_with_implied(pdu).map(|id| self.held_by_id(&id)).collect();
         let auth = auth.filter(|auth| auth.iter().all(|held| held.rejected.is_none()));
-        match auth {
+        let allowed = match auth {
             Some(auth) if self.habits.judges_by_the_rules() => {
                 let auth = auth.iter().map(|held| &held.pdu);
                 pdu.judged_by(auth, || self.check_auth_events_anew(pdu))
             }
             _ => self.check_auth_events_anew(pdu),
-        }
+        };
+        allowed.map_err(Refusal::from)
     }
 
-    fn check_auth_events_anew(&self, pdu: &Pdu) -> Result<(), String> {
+    fn check_auth_events_anew(&self, pdu: &Pdu) -> Result<(), BrokenRule> {
         let listed = (self.habits.listed)(self, pdu);
         let event = JudgedPdu { auth_events: &listed, ..JudgedPdu::good(pdu) };
         let held = |id: &EventId| {
@@ -353,7 +362,7 @@ impl Room {
             Some(JudgedPdu { room_id, ..auth })
         };
         check_state_independent_auth_rules(&self.version.rules().authorization, event, held)
-            .map_err(|reason| format!("auth events: {reason}"))?;
+            .map_err(BrokenRule::OfList)?;
         let auth: Vec<&Held> =
             self.auth_events_with_implied(pdu).filter_map(|id| self.held_by_id(&id)).collect();
         let find = |kind: &StateEventType, key: &str| {
@@ -362,12 +371,12 @@ impl Room {
                 |held: &&&Held| held.pdu.state_key() == Some(key) && held.pdu.kind().to_string() == name;
             auth.iter().find(fills).map(|held| held.judged()).or_else(|| self.default_for(kind))
         };
-        self.check_rules(pdu, find).map_err(|reason| format!("not allowed by its auth events: {reason}"))
+        self.check_rules(pdu, find).map_err(BrokenRule::OfEvents)
     }
 
     /// Steps 5 and 6 for an event that passed step 4: a state that has for it what it cites allows it like that.
-    fn check_after(&self, pdu: &Pdu, state: &StateMap) -> Result<(), String> {
-        if self.allows_as_cited(pdu, state) { Ok(()) } else { self.check_state(pdu, state) }
+    fn check_after(&self, pdu: &Pdu, state: &StateMap, by: Against) -> Result<(), Refusal> {
+        if self.allows_as_cited(pdu, state) { Ok(()) } else { self.check_state(pdu, state, by) }
     }
 
     /// Whether a state has in the slots that the rules look at just the events that an event cites.
@@ -380,12 +389,12 @@ impl Room {
     }
 
     /// Steps 5 and 6: against a state.
-    fn check_state(&self, pdu: &Pdu, state: &StateMap) -> Result<(), String> {
+    fn check_state(&self, pdu: &Pdu, state: &StateMap, by: Against) -> Result<(), Refusal> {
         let find = |kind: &StateEventType, key: &str| {
             let idx = self.slots.find(kind, key).and_then(|slot| state.get(&slot));
             idx.and_then(|idx| self.held(*idx)).map(Held::judged).or_else(|| self.default_for(kind))
         };
-        self.check_rules(pdu, find).map_err(|reason| format!("not allowed by the state before it: {reason}"))
+        self.check_rules(pdu, find).map_err(|rule| Refusal { by, rule })
     }
 
     /// Against whatever set of state events.
@@ -409,12 +418,11 @@ impl Room {
         (*kind == StateEventType::RoomJoinRules).then(|| JudgedPdu::good(&self.default_join_rules))
     }
 
-    fn check_current(&self, pdu: &Pdu, arrival: Arrival) -> Result<(), String> {
+    fn check_current(&self, pdu: &Pdu, arrival: Arrival) -> Result<(), Refusal> {
         if arrival == Arrival::Backfilled || self.current.is_empty() || self.cites_all_extremities(pdu) {
             return Ok(());
         }
-        self.check_after(pdu, &self.current)
-            .map_err(|reason| reason.replace("the state before it", "the current state"))
+        self.check_after(pdu, &self.current, Against::CurrentState)
     }
 
     fn cites_all_extremities(&self, pdu: &Pdu) -> bool {
@@ -429,8 +437,8 @@ impl Room {
     fn place(&mut self, pdu: Arc<Pdu>, before: NamedState, verdict: &Verdict, claimed: bool) {
         let (standing, rejected, soft_failed) = match verdict {
             Verdict::Accepted => (Standing::Accepted, None, None),
-            Verdict::SoftFailed(reason) => (Standing::SoftFailed, None, Some(reason.clone())),
-            Verdict::Rejected(reason) => (Standing::Rejected, Some(reason.clone()), None),
+            Verdict::SoftFailed(refusal) => (Standing::SoftFailed, None, Some(refusal.clone())),
+            Verdict::Rejected(refusal) => (Standing::Rejected, Some(refusal.clone()), None),
         };
         let id = pdu.event_id().clone();
         let changes_state = rejected.is_none() && pdu.state_key().is_some();
@@ -609,15 +617,18 @@ impl Room {
             Some(state) if stays_claimed => NamedState { name: self.name_state(), state },
             _ => self.state_before_of(&pdu),
         };
-        let rejected = self.check_auth_events(&pdu).and_then(|()| self.check_state(&pdu, &new.state)).err();
+        let rejected = self
+            .check_auth_events(&pdu)
+            .and_then(|()| self.check_state(&pdu, &new.state, Against::StateBefore))
+            .err();
         if old.as_ref() == Some(&new.state) && rejected.is_some() == was {
             self.held[idx.index()].as_mut().expect("held").claimed = stays_claimed;
             return None;
         }
         let is = rejected.is_some();
         let verdict = match (rejected, soft_failed) {
-            (Some(reason), _) => Verdict::Rejected(reason),
-            (None, Some(reason)) => Verdict::SoftFailed(reason),
+            (Some(refusal), _) => Verdict::Rejected(refusal),
+            (None, Some(refusal)) => Verdict::SoftFailed(refusal),
             (None, None) => Verdict::Accepted,
         };
         self.place(pdu.clone(), new, &verdict, stays_claimed);

@@ -10,9 +10,12 @@ pub mod dump;
 pub mod graph;
 pub mod habits;
 mod judge;
+mod refusal;
 mod resolve;
 pub mod state;
 pub mod walk;
+
+pub use refusal::{Against, Refusal};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,9 +49,9 @@ pub enum Verdict {
     /// It passed all checks.
     Accepted,
     /// It is not allowed by the current state of the room: kept, but not built upon.
-    SoftFailed(String),
+    SoftFailed(Refusal),
     /// It is not allowed by its auth events or by the state before it.
-    Rejected(String),
+    Rejected(Refusal),
 }
 
 /// A verdict that was just reached.
@@ -75,8 +78,8 @@ struct Held {
     pdu: Arc<Pdu>,
     /// Its auth events, all of which are held.
     auth_events: Box<[EventIdx]>,
-    rejected: Option<String>,
-    soft_failed: Option<String>,
+    rejected: Option<Refusal>,
+    soft_failed: Option<Refusal>,
     /// The state before the event, once it is known.
     state_before: Option<StateMap>,
     /// Names the state after the event, once that is known.
@@ -205,9 +208,9 @@ impl Room {
     }
 
     /// Why an event was rejected or soft-failed.
-    pub fn reason(&self, id: &EventId) -> Option<&str> {
+    pub fn refusal(&self, id: &EventId) -> Option<&Refusal> {
         let held = self.held_by_id(id)?;
-        held.rejected.as_deref().or(held.soft_failed.as_deref())
+        held.rejected.as_ref().or(held.soft_failed.as_ref())
     }
 
     /// The redaction that applies to an event.

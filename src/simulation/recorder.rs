@@ -14,12 +14,12 @@ use ruma_common::OwnedEventId;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    homeserver::happening::{Happening, Observer, Source, UserAction},
-    journal::{self, Causes, Record, What},
+    homeserver::happening::{DropReason, Happening, Observer, Source, UserAction},
+    journal::{self, Causes, DropKind, Record, What},
     matrix::{
         canonical::Carried,
         endpoint::{Endpoint, EndpointName, List},
-        pdu::{Limits, Pdu},
+        pdu::{Limits, Pdu, PduError},
         reader::EventReader,
         version::RoomVersion,
     },
@@ -389,6 +389,20 @@ fn refused(results: Option<&RawValue>, mut pushed: Vec<String>) -> Vec<String> {
     pushed
 }
 
+fn kind_of(reason: &DropReason) -> DropKind {
+    match reason {
+        DropReason::Pdu(PduError::NotCanonical(_)) => DropKind::NotCanonical,
+        DropReason::Pdu(PduError::TooLarge(_)) => DropKind::TooLarge,
+        DropReason::Pdu(PduError::Field { .. }) => DropKind::Field,
+        DropReason::Pdu(PduError::Signature { .. }) => DropKind::Signature,
+        DropReason::Pdu(PduError::UnknownKey { .. }) => DropKind::UnknownKey,
+        DropReason::NoRoom => DropKind::NoRoom,
+        DropReason::UnknownRoom => DropKind::UnknownRoom,
+        DropReason::ShutOut => DropKind::ShutOut,
+        DropReason::Unasked { .. } => DropKind::Unasked,
+    }
+}
+
 /// Watches one server.
 pub struct ServerObserver {
     /// Its name in the scenario.
@@ -408,15 +422,17 @@ impl Observer for ServerObserver {
                 What::Received { event, from: recorder.from(&source), pdu: first }
             }
             Happening::Dropped { event_id, source, reason } => {
-                What::Dropped { event: event_id, from: recorder.from(&source), reason }
+                let (from, kind) = (recorder.from(&source), Some(kind_of(&reason)));
+                What::Dropped { event: event_id, from, reason: reason.to_string(), kind }
             }
             Happening::Judged { event_id, verdict } => {
-                let (verdict, reason) = match verdict {
+                let (verdict, refusal) = match verdict {
                     Verdict::Accepted => (Standing::Accepted, None),
-                    Verdict::SoftFailed(reason) => (Standing::SoftFailed, Some(reason)),
-                    Verdict::Rejected(reason) => (Standing::Rejected, Some(reason)),
+                    Verdict::SoftFailed(refusal) => (Standing::SoftFailed, Some(refusal)),
+                    Verdict::Rejected(refusal) => (Standing::Rejected, Some(refusal)),
                 };
-                What::Judged { event: event_id, verdict, reason }
+                let (reason, kind) = refusal.map(|refusal| (refusal.to_string(), refusal.by)).unzip();
+                What::Judged { event: event_id, verdict, reason, kind }
             }
             Happening::Waits { event_id, prev_events, auth_events } => {
                 What::Waits { event: event_id, prev_events, auth_events }

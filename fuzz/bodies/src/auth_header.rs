@@ -246,23 +246,21 @@ impl Signed {
                 assert_eq!(origin, "b");
                 "accepted"
             }
-            Err(error) => {
+            Err((stage, error)) => {
                 assert!(!good, "refused: {error}");
                 assert_eq!((error.status, error.errcode), (StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED"));
-                if error.message.contains("signature") || error.message.contains("key") {
-                    "refused"
-                } else {
-                    "unreadable"
-                }
+                stage
             }
         }
     }
 }
 
-fn read(request: &Request<Bytes>, reader: &str) -> std::result::Result<String, MatrixError> {
-    let credentials = Credentials::read(request, server(reader))?;
-    let origin = credentials.verify(request, server(reader), &key_ring(), START, &stand_in())?;
-    Ok(origin.to_string())
+/// Who sent the request; or how far it came, and why no further.
+fn read(request: &Request<Bytes>, reader: &str) -> std::result::Result<String, (&'static str, MatrixError)> {
+    let reader = server(reader);
+    let credentials = Credentials::read(request, reader).map_err(|error| ("unreadable", error))?;
+    let origin = credentials.verify(request, reader, &key_ring(), START, &stand_in());
+    origin.map(|origin| origin.to_string()).map_err(|error| ("refused", error))
 }
 
 impl Asked {

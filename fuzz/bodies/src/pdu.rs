@@ -19,7 +19,7 @@ use super::{
 use backfire::matrix::{
     crypto::Crypto,
     keys::encode,
-    pdu::{Limits, Pdu, PduError, UnverifiedPdu},
+    pdu::{Limits, Pdu, PduError, SignatureProblem, UnverifiedPdu},
     version::RoomVersion,
 };
 
@@ -442,7 +442,7 @@ impl PduInput {
             }
             (Err(PduError::Field { .. }), Err(_)) => "malformed content",
             (Err(PduError::UnknownKey { .. }), Err(_)) => "no known key",
-            (Err(PduError::Signature { problem, .. }), Err(_)) if problem.contains("none") => "no signature",
+            (Err(PduError::Signature { problem: SignatureProblem::Missing, .. }), Err(_)) => "no signature",
             (Err(_), Err(_)) => "wrong signature",
             // A list of hashes without SHA-256 is no event to ruma; to us its content is just not what was hashed.
             (Ok(pdu), Err(_)) if claimed.is_none() && pdu.is_redacted() => "redacted for its hash",

@@ -284,7 +284,8 @@ fn check_reasons(room: &Room) {
     for idx in room.graph().iter() {
         let id = room.graph().id(idx);
         let refused = matches!(room.graph().standing(idx), Standing::Rejected | Standing::SoftFailed);
-        assert_eq!(room.reason(id).is_some_and(|reason| !reason.is_empty()), refused, "reason of {id}");
+        let told = room.refusal(id).is_some_and(|refusal| !refusal.rule.is_empty());
+        assert_eq!(told, refused, "reason of {id}");
         let cites_rejected = room.event_at(idx).is_some_and(|pdu| pdu.auth_events().iter().any(is_rejected));
         assert!(
             !cites_rejected || room.graph().standing(idx) == Standing::Rejected,

@@ -598,7 +598,7 @@ impl LyingPeer {
                     rejected(room.standing(id)),
                     rejected(truth),
                     "verdict on {id}: {:?}",
-                    room.reason(id)
+                    room.refusal(id)
                 );
             }
         }

@@ -9,7 +9,7 @@ use ruma_common::EventId;
 use super::MarkContext;
 use crate::{
     check::evidence::{Evidence, Host, Receipt},
-    journal::{Source, What},
+    journal::{DropKind, Source, What},
     matrix::{endpoint::Endpoint, pdu::Pdu},
     room::graph::Standing,
 };
@@ -136,9 +136,9 @@ impl<'a> MarkContext<'a> {
         })
     }
 
-    pub(super) fn dropped(self, fits: impl Fn(&str) -> bool) -> bool {
+    pub(super) fn dropped(self, fits: impl Fn(Option<DropKind>) -> bool) -> bool {
         let mut records = self.records.iter();
-        records.any(|record| matches!(&record.what, What::Dropped { reason, .. } if fits(reason)))
+        records.any(|record| matches!(&record.what, What::Dropped { kind, .. } if fits(*kind)))
     }
 
     /// Somebody who joined late lacks what another holds.

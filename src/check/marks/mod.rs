@@ -11,7 +11,7 @@ mod world;
 
 use super::evidence::Evidence;
 use crate::{
-    journal::{Journal, Record},
+    journal::{DropKind, Journal, Record},
     matrix::endpoint::Endpoint,
     scenario::Mark,
 };
@@ -97,7 +97,7 @@ impl MarkContext<'_> {
             Mark::Banned => self.membership("ban", |_, _| true),
             Mark::UserRefused => self.user_refused(),
             Mark::EventDropped => self.dropped(|_| true),
-            Mark::SignatureForged => self.dropped(|reason| reason.contains("signature")),
+            Mark::SignatureForged => self.dropped(|kind| kind == Some(DropKind::Signature)),
             Mark::PastALie => self.past_a_lie(),
             Mark::PeerInTrouble => self.answered_with(|status| status >= 500),
             Mark::PeerRefuses => self.answered_with(|status| matches!(status, 403 | 404)),

@@ -11,6 +11,7 @@ use super::{Failure, JudgedRoom, Source, StateEntry, output, state_entries};
 use crate::{
     matrix::version::RoomVersion,
     room::{
+        Refusal,
         dump::{Invalid, Verified},
         graph::Standing,
     },
@@ -86,7 +87,9 @@ impl Report {
         let missing: Vec<_> = dump.missing().into_iter().collect();
         Self {
             accepted: standing(Standing::Accepted).len(),
-            reasons: reasons.map(|id| (id.clone(), room.reason(id).unwrap_or_default().to_owned())).collect(),
+            reasons: reasons
+                .map(|id| (id.clone(), room.refusal(id).map(Refusal::to_string).unwrap_or_default()))
+                .collect(),
             rejected,
             soft_failed,
             waiting: room.waiting().map(|pdu| pdu.event_id().clone()).collect(),

@@ -15,7 +15,7 @@ use super::{Answer, Asked};
 use crate::{
     homeserver::{
         Homeserver,
-        happening::{Happening, Source},
+        happening::{DropReason, Happening, Source},
         outbound::TRANSACTION_PDUS_MAX,
     },
     matrix::{endpoint::Endpoint, error::MatrixError, pdu::Limits},
@@ -55,11 +55,11 @@ impl Homeserver {
         source: &Source,
         origin: &ServerName,
     ) -> Option<(OwnedEventId, Value)> {
-        let drop = |reason: &str| {
-            self.see(Happening::Dropped { event_id: None, source: source.clone(), reason: reason.into() });
+        let drop = |reason: DropReason| {
+            self.see(Happening::Dropped { event_id: None, source: source.clone(), reason });
         };
         let Some(room_id) = self.reader.room_of(text.get()) else {
-            drop("of no room");
+            drop(DropReason::NoRoom);
             return None;
         };
         let room =
@@ -67,19 +67,19 @@ impl Homeserver {
         // Without a known room the version is unknown, and with it the id under which to answer.
         let Some((version, is_let_in)) = room else {
             if !self.keep_for_join(&room_id, text, source) {
-                drop("of no room known here");
+                drop(DropReason::UnknownRoom);
             }
             return None;
         };
         let id = match (self.habits.reads)(&self.reader, text.get(), version, Limits::Hold) {
             Ok(unverified) => unverified.event_id().to_owned(),
             Err(error) => {
-                drop(&error.to_string());
+                drop(error.into());
                 return None;
             }
         };
         if !is_let_in {
-            drop("the sending server is shut out by the room's ACL");
+            drop(DropReason::ShutOut);
             return Some((id, json!({ "error": format!("{origin} is shut out of the room by its ACL") })));
         }
         match self.verify_one(&room_id, version, text, source).await {

@@ -15,7 +15,7 @@ use crate::{
         error::MatrixError,
         pdu::{Limits, UnverifiedPdu},
     },
-    room::{Wants, graph::Standing},
+    room::{Refusal, Wants, graph::Standing},
 };
 
 impl Homeserver {
@@ -58,7 +58,8 @@ impl Homeserver {
         let durable = self.store.read();
         let room = &durable.rooms[&room_id];
         if room.standing(join.event_id()) != Some(Standing::Accepted) {
-            let reason = room.reason(join.event_id()).unwrap_or("it is not part of the room's history");
+            let refusal = room.refusal(join.event_id()).map(Refusal::to_string);
+            let reason = refusal.unwrap_or_else(|| "it is not part of the room's history".to_owned());
             return Err(MatrixError::forbidden(reason));
         }
         let state = room.state_before(join.event_id()).expect("accepted events have a state");

@@ -8,7 +8,7 @@ use super::{Attempt, SERVERS_PER_ATTEMPT, attempt::NAMED_EVENTS_MAX};
 use crate::{
     homeserver::{
         Homeserver,
-        happening::{Happening, Source},
+        happening::{DropReason, Happening, Source},
     },
     matrix::{endpoint::Endpoint, pdu::Pdu},
     ports::Cause,
@@ -74,7 +74,7 @@ impl Homeserver {
         let pdu =
             self.verify_one(&attempt.room, attempt.version, answer.pdus.first()?, &source).await.ok()?;
         if pdu.event_id() != id {
-            let reason = format!("{id} was asked for");
+            let reason = DropReason::Unasked { asked: id.to_owned() };
             let event_id = Some(pdu.event_id().clone());
             self.see(Happening::Dropped { event_id, source: source.clone(), reason });
             return None;

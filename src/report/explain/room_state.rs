@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Case;
 use crate::{
     check::list,
-    journal::{End, Record, What},
+    journal::{Against, End, Record, What},
     report::text::shortened as short,
 };
 
@@ -19,10 +19,7 @@ type Slot = (String, String);
 impl<'a> Case<'a> {
     /// Of a verdict by the current state: what that state had to say of the sender.
     pub(super) fn state_against(&self, verdict: &'a Record, event: &str) -> Option<String> {
-        let What::Judged { reason: Some(reason), .. } = &verdict.what else { return None };
-        if !reason.contains("current state") {
-            return None;
-        }
+        let What::Judged { kind: Some(Against::CurrentState), .. } = &verdict.what else { return None };
         let server = verdict.server.as_deref()?;
         let sender = self.pdus.get(event)?["sender"].as_str()?;
         let state = self.state_before(verdict, server);

@@ -59,10 +59,10 @@ impl<'a> Case<'a> {
                     format!("{server} takes it from {peer}, by {endpoint}")
                 }
             },
-            What::Dropped { event: Some(id), from, reason } if id == event => {
+            What::Dropped { event: Some(id), from, reason, .. } if id == event => {
                 format!("{server} drops it{}: {reason}", sent(from))
             }
-            What::Dropped { event: None, from, reason } if self.came_along(record, event) => {
+            What::Dropped { event: None, from, reason, .. } if self.came_along(record, event) => {
                 format!(
                     "{server} drops an event{} that is not readable as one, maybe this: {reason}",
                     sent(from)
@@ -84,7 +84,7 @@ impl<'a> Case<'a> {
             {
                 format!("{server} accepts {}, which redacts it", short(id.as_str()))
             }
-            What::Judged { event: id, verdict, reason } if id == event => {
+            What::Judged { event: id, verdict, reason, .. } if id == event => {
                 let word = match verdict {
                     Standing::Accepted => "accepts",
                     Standing::SoftFailed => "soft-fails",

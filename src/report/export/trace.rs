@@ -100,7 +100,7 @@ impl<'a> Trace<'a> {
                 self.instant(record.t, SCENARIO, action, &json!({ "step": step, "detail": detail }));
             }
             What::Healed => self.instant(record.t, SCENARIO, "all healed", &json!({})),
-            What::Judged { event, verdict, reason } => {
+            What::Judged { event, verdict, reason, .. } => {
                 let name = serde_json::to_value(verdict).unwrap_or_default();
                 let args = json!({ "event": event, "reason": reason });
                 self.instant(record.t, process, name.as_str().unwrap_or_default(), &args);
