@@ -8,7 +8,7 @@ use backfire::{
     homeserver::{
         Homeserver, Parts,
         habits::Habits,
-        happening::{Happening, Observer},
+        observation::{Observation, Observer},
         store::{Durable, Store},
         user::NewRoom,
     },
@@ -62,7 +62,7 @@ impl Clock for Still {
 struct Blind;
 
 impl Observer for Blind {
-    fn see(&self, _: Happening) {}
+    fn see(&self, _: Observation) {}
 }
 
 fn start(name: &str, network: &Rc<Loopback>, crypto: &Rc<Crypto>) -> Rc<Homeserver> {

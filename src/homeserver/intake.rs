@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Homeserver,
-    happening::{Happening, Source},
+    observation::{Observation, Source},
     store::Durable,
 };
 use crate::{
@@ -76,7 +76,7 @@ impl Homeserver {
         };
         result.map_err(|(event_id, error)| {
             let reason = error.clone().into();
-            self.see(Happening::Dropped { event_id, source: source.clone(), reason });
+            self.see(Observation::Dropped { event_id, source: source.clone(), reason });
             error
         })
     }
@@ -220,7 +220,7 @@ impl Homeserver {
         judgements: Vec<Judgement>,
     ) -> bool {
         let id = pdu.event_id().clone();
-        self.see(Happening::Received { pdu, source: source.clone() });
+        self.see(Observation::Received { pdu, source: source.clone() });
         if let Source::Peer { server, endpoint } = source {
             self.remember_announcer(&id, server);
             if *endpoint == Endpoint::Send {
@@ -240,7 +240,7 @@ impl Homeserver {
         for Judgement { event_id, verdict } in judgements {
             self.announced_by.borrow_mut().remove(&event_id);
             self.pushed.borrow_mut().remove(&event_id);
-            self.see(Happening::Judged { event_id, verdict });
+            self.see(Observation::Judged { event_id, verdict });
         }
         self.tell_states();
     }
@@ -260,7 +260,7 @@ impl Homeserver {
         }
         drop((durable, told));
         if !changes.is_empty() {
-            self.see(Happening::StateChanged(changes));
+            self.see(Observation::StateChanged(changes));
             // It may have come back into the room.
             self.recovery_wanted.notify_one();
         }
@@ -269,7 +269,7 @@ impl Homeserver {
     fn tell_if_waiting(&self, room: &RoomId, id: &OwnedEventId) {
         let wants = self.store.read().rooms.get(room).and_then(|room| room.wants(id));
         if let Some(wants) = wants {
-            self.see(Happening::Waits {
+            self.see(Observation::Waits {
                 event_id: id.clone(),
                 prev_events: wants.prev_events,
                 auth_events: wants.auth_events,

@@ -12,8 +12,8 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     Homeserver,
     client::{AskError, JoinTemplate, StatePdus},
-    happening::{Happening, Source, UserAction},
     intake::KEY_PAUSES,
+    observation::{Observation, Source, UserAction},
 };
 use crate::{
     matrix::{
@@ -47,7 +47,7 @@ impl Homeserver {
                 server.join_and_catch_up(&room, &user, &via).await
             };
             if let Err(reason) = result {
-                server.see(Happening::UserFailed { action: UserAction::Join(user), reason });
+                server.see(Observation::UserFailed { action: UserAction::Join(user), reason });
             }
         });
     }
@@ -166,7 +166,7 @@ impl Homeserver {
         }
         let ids: Vec<OwnedEventId> = state.iter().map(|pdu| pdu.event_id().clone()).collect();
         for pdu in chain.iter().chain(&state).chain([&join]) {
-            self.see(Happening::Received { pdu: pdu.clone(), source: source.clone() });
+            self.see(Observation::Received { pdu: pdu.clone(), source: source.clone() });
         }
         let judgements = self.store.write(|durable| {
             let room =
@@ -179,7 +179,7 @@ impl Homeserver {
             judgements
         });
         self.tell(judgements);
-        self.see(Happening::Joined { event_id: join.event_id().clone(), via: via.clone() });
+        self.see(Observation::Joined { event_id: join.event_id().clone(), via: via.clone() });
         Ok(())
     }
 

@@ -6,9 +6,9 @@
 pub mod client;
 mod endpoint;
 pub mod habits;
-pub mod happening;
 mod intake;
 mod join;
+pub mod observation;
 mod outbound;
 mod page_back;
 mod peers;
@@ -36,8 +36,8 @@ use crate::{
     room::{Room, state::StateMap},
 };
 use habits::Habits;
-use happening::{Happening, Observer};
 use join::Joining;
+use observation::{Observation, Observer};
 use outbound::Queue;
 use peers::PeerHealth;
 use recovery::MissingEvent;
@@ -122,7 +122,7 @@ impl Homeserver {
             reported_states,
             busy: RefCell::new(0),
         });
-        server.see(Happening::Started);
+        server.see(Observation::Started);
         server.spawn(server.clone().recover_forever());
         let destinations: Vec<_> = server.store.read().outboxes.keys().cloned().collect();
         for destination in destinations {
@@ -186,7 +186,7 @@ impl Homeserver {
     /// What a process does that panics: nothing more is written, nothing more leaves it. A transaction that the panic
     /// cut short stays half written.
     pub fn go_down(&self, panic: Panic) {
-        self.see(Happening::Panicked(panic));
+        self.see(Observation::Panicked(panic));
         self.store.lose_power();
     }
 
@@ -200,10 +200,10 @@ impl Homeserver {
         });
     }
 
-    fn see(&self, happening: Happening) {
+    fn see(&self, observation: Observation) {
         // What is done without power never was.
         if !self.store.has_forgotten() {
-            self.observer.see(happening);
+            self.observer.see(observation);
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
     Homeserver,
     client::AskError,
     habits::NextPush,
-    happening::Happening,
+    observation::Observation,
     peers::backoff_ms,
     store::{Outbox, Transaction},
 };
@@ -149,7 +149,7 @@ impl Homeserver {
             Some(dropped).filter(|dropped| !dropped.is_empty())
         });
         if let Some(dropped) = dropped {
-            self.see(Happening::FellBehind { destination: destination.to_owned(), dropped });
+            self.see(Observation::FellBehind { destination: destination.to_owned(), dropped });
         }
     }
 
@@ -169,7 +169,7 @@ impl Homeserver {
             }
         });
         if let [(_, event_id)] = &transaction.events[..] {
-            self.see(Happening::Undeliverable {
+            self.see(Observation::Undeliverable {
                 destination: destination.to_owned(),
                 event_id: event_id.clone(),
                 reason: error.to_string(),

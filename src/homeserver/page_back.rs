@@ -7,7 +7,7 @@ use ruma_events::StateEventType;
 
 use super::{
     Homeserver,
-    happening::{Happening, Source},
+    observation::{Observation, Source},
 };
 use crate::{
     matrix::endpoint::Endpoint,
@@ -54,7 +54,7 @@ impl Homeserver {
             }
         }
         self.recovery_wanted.notify_one();
-        self.see(Happening::PagedBack { events, complete: self.points(room, 0).is_empty() });
+        self.see(Observation::PagedBack { events, complete: self.points(room, 0).is_empty() });
     }
 
     /// Whether anybody would answer: to who has left, nobody does.

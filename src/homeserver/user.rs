@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json, value::RawValue};
 use super::{
     Homeserver,
     client::AskError,
-    happening::{Happening, Source, UserAction},
     join::own_join,
+    observation::{Observation, Source, UserAction},
 };
 use crate::{
     matrix::{
@@ -111,13 +111,13 @@ impl Homeserver {
         let (server, room_id, user) = (self.clone(), room_id.to_owned(), user.to_owned());
         if self.servers_in(&room_id).contains(user.server_name()) {
             if let Err(reason) = self.send(&room_id, draft) {
-                self.see(Happening::UserFailed { action: UserAction::Invite(user), reason });
+                self.see(Observation::UserFailed { action: UserAction::Invite(user), reason });
             }
             return;
         }
         self.spawn_busy(async move {
             if let Err(reason) = server.invite_afar(&room_id, draft, &user).await {
-                server.see(Happening::UserFailed { action: UserAction::Invite(user), reason });
+                server.see(Observation::UserFailed { action: UserAction::Invite(user), reason });
             }
         });
     }

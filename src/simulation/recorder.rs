@@ -14,7 +14,7 @@ use ruma_common::OwnedEventId;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    homeserver::happening::{DropReason, Happening, Observer, Source, UserAction},
+    homeserver::observation::{DropReason, Observation, Observer, Source, UserAction},
     journal::{self, Causes, DropKind, Record, What},
     matrix::{
         canonical::Carried,
@@ -412,20 +412,20 @@ pub struct ServerObserver {
 }
 
 impl Observer for ServerObserver {
-    fn see(&self, happening: Happening) {
+    fn see(&self, observation: Observation) {
         let recorder = &self.recorder;
-        let what = match happening {
-            Happening::StateChanged(changes) => return recorder.state_changed(&self.host, changes),
-            Happening::Received { pdu, source } => {
+        let what = match observation {
+            Observation::StateChanged(changes) => return recorder.state_changed(&self.host, changes),
+            Observation::Received { pdu, source } => {
                 let first = recorder.first_sight(&pdu);
                 let event = pdu.event_id().clone();
                 What::Received { event, from: recorder.from(&source), pdu: first }
             }
-            Happening::Dropped { event_id, source, reason } => {
+            Observation::Dropped { event_id, source, reason } => {
                 let (from, kind) = (recorder.from(&source), Some(kind_of(&reason)));
                 What::Dropped { event: event_id, from, reason: reason.to_string(), kind }
             }
-            Happening::Judged { event_id, verdict } => {
+            Observation::Judged { event_id, verdict } => {
                 let (verdict, refusal) = match verdict {
                     Verdict::Accepted => (Standing::Accepted, None),
                     Verdict::SoftFailed(refusal) => (Standing::SoftFailed, Some(refusal)),
@@ -434,37 +434,37 @@ impl Observer for ServerObserver {
                 let (reason, kind) = refusal.map(|refusal| (refusal.to_string(), refusal.by)).unzip();
                 What::Judged { event: event_id, verdict, reason, kind }
             }
-            Happening::Waits { event_id, prev_events, auth_events } => {
+            Observation::Waits { event_id, prev_events, auth_events } => {
                 What::Waits { event: event_id, prev_events, auth_events }
             }
-            Happening::GapOpened { missing, wanted_by } => What::GapOpened { missing, wanted_by },
-            Happening::GapClosed { missing } => What::GapClosed { missing },
-            Happening::GapStuck { missing, failures, retry_in_ms } => {
+            Observation::GapOpened { missing, wanted_by } => What::GapOpened { missing, wanted_by },
+            Observation::GapClosed { missing } => What::GapClosed { missing },
+            Observation::GapStuck { missing, failures, retry_in_ms } => {
                 What::GapStuck { missing, failures, retry_in_ms }
             }
-            Happening::StateTaken { event_id, from, events } => {
+            Observation::StateTaken { event_id, from, events } => {
                 What::StateTaken { event: event_id, from: recorder.name(from.as_str()), events }
             }
-            Happening::PagedBack { events, complete } => What::PagedBack { events, complete },
-            Happening::FellBehind { destination, dropped } => {
+            Observation::PagedBack { events, complete } => What::PagedBack { events, complete },
+            Observation::FellBehind { destination, dropped } => {
                 let to = recorder.name(destination.as_str());
                 What::FellBehind { to, dropped: dropped.len(), events: dropped }
             }
-            Happening::Undeliverable { destination, event_id, reason } => {
+            Observation::Undeliverable { destination, event_id, reason } => {
                 What::Undeliverable { to: recorder.name(destination.as_str()), event: event_id, reason }
             }
-            Happening::UserFailed { action, reason } => {
+            Observation::UserFailed { action, reason } => {
                 let (action, user) = match action {
                     UserAction::Join(user) => ("join", user),
                     UserAction::Invite(user) => ("invite", user),
                 };
                 What::UserFailed { action: action.to_owned(), user: Some(user.to_string()), reason }
             }
-            Happening::Joined { event_id, via } => {
+            Observation::Joined { event_id, via } => {
                 What::Joined { event: event_id, via: recorder.name(via.as_str()) }
             }
-            Happening::Started => What::Started,
-            Happening::Panicked(Panic { message, place }) => What::Panicked { message, place },
+            Observation::Started => What::Started,
+            Observation::Panicked(Panic { message, place }) => What::Panicked { message, place },
         };
         recorder.record(Some(&self.host), what);
     }

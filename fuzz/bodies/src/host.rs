@@ -26,7 +26,7 @@ use backfire::{
     homeserver::{
         Homeserver, Parts,
         habits::Habits,
-        happening::{Happening, Observer},
+        observation::{Observation, Observer},
         store::{Durable, Store},
     },
     matrix::{
@@ -74,7 +74,7 @@ impl Clock for Still {
 struct Nobody;
 
 impl Observer for Nobody {
-    fn see(&self, _happening: Happening) {}
+    fn see(&self, _observation: Observation) {}
 }
 
 thread_local! {

@@ -39,7 +39,7 @@ use super::{
 use backfire::{
     homeserver::{
         Homeserver, Parts,
-        happening::{Happening, Observer},
+        observation::{Observation, Observer},
         store::Store,
     },
     matrix::{
@@ -470,14 +470,14 @@ impl Clock for Paused {
 struct Notes(RefCell<Reached>);
 
 impl Observer for Notes {
-    fn see(&self, happening: Happening) {
-        let mark = match happening {
-            Happening::Dropped { .. } => "event dropped",
-            Happening::GapOpened { .. } => GAP_OPENED,
-            Happening::GapClosed { .. } => "gap closed",
-            Happening::GapStuck { failures: 3.., .. } => "stuck again and again",
-            Happening::GapStuck { .. } => "stuck for a while",
-            Happening::StateTaken { .. } => "state taken",
+    fn see(&self, observation: Observation) {
+        let mark = match observation {
+            Observation::Dropped { .. } => "event dropped",
+            Observation::GapOpened { .. } => GAP_OPENED,
+            Observation::GapClosed { .. } => "gap closed",
+            Observation::GapStuck { failures: 3.., .. } => "stuck again and again",
+            Observation::GapStuck { .. } => "stuck for a while",
+            Observation::StateTaken { .. } => "state taken",
             _ => return,
         };
         self.0.borrow_mut().insert(mark.into());

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Answer, Asked, answer, check_acl};
 use crate::{
-    homeserver::{Homeserver, happening::Source},
+    homeserver::{Homeserver, observation::Source},
     matrix::{
         draft::countersign,
         endpoint::Endpoint,

@@ -15,7 +15,7 @@ use super::{Answer, Asked};
 use crate::{
     homeserver::{
         Homeserver,
-        happening::{DropReason, Happening, Source},
+        observation::{DropReason, Observation, Source},
         outbound::TRANSACTION_PDUS_MAX,
     },
     matrix::{endpoint::Endpoint, error::MatrixError, pdu::Limits},
@@ -56,7 +56,7 @@ impl Homeserver {
         origin: &ServerName,
     ) -> Option<(OwnedEventId, Value)> {
         let drop = |reason: DropReason| {
-            self.see(Happening::Dropped { event_id: None, source: source.clone(), reason });
+            self.see(Observation::Dropped { event_id: None, source: source.clone(), reason });
         };
         let Some(room_id) = self.reader.room_of(text.get()) else {
             drop(DropReason::NoRoom);

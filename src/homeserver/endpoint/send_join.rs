@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Answer, Asked, answer, check_acl};
 use crate::{
-    homeserver::{Homeserver, happening::Source},
+    homeserver::{Homeserver, observation::Source},
     matrix::{
         draft::countersign,
         endpoint::Endpoint,

@@ -6,7 +6,7 @@ use ruma_common::{EventId, OwnedEventId, OwnedServerName};
 
 use super::{Attempt, SERVERS_PER_ATTEMPT};
 use crate::{
-    homeserver::{Homeserver, happening::Source},
+    homeserver::{Homeserver, observation::Source},
     matrix::{endpoint::Endpoint, pdu::Pdu},
     ports::Cause,
 };

@@ -8,7 +8,7 @@ use super::{Attempt, SERVERS_PER_ATTEMPT, attempt::NAMED_EVENTS_MAX};
 use crate::{
     homeserver::{
         Homeserver,
-        happening::{DropReason, Happening, Source},
+        observation::{DropReason, Observation, Source},
     },
     matrix::{endpoint::Endpoint, pdu::Pdu},
     ports::Cause,
@@ -76,7 +76,7 @@ impl Homeserver {
         if pdu.event_id() != id {
             let reason = DropReason::Unasked { asked: id.to_owned() };
             let event_id = Some(pdu.event_id().clone());
-            self.see(Happening::Dropped { event_id, source: source.clone(), reason });
+            self.see(Observation::Dropped { event_id, source: source.clone(), reason });
             return None;
         }
         Some((pdu, source))
@@ -99,7 +99,7 @@ impl Homeserver {
 
     pub(super) fn add_outliers(&self, attempt: &Attempt, pdus: Vec<Arc<Pdu>>, source: &Source) {
         for pdu in &pdus {
-            self.see(Happening::Received { pdu: pdu.clone(), source: source.clone() });
+            self.see(Observation::Received { pdu: pdu.clone(), source: source.clone() });
         }
         let judgements = self.store.write(|durable| {
             durable.rooms.get_mut(&attempt.room).map(|room| room.add_outliers(pdus)).unwrap_or_default()

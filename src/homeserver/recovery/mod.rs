@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, rc::Rc, time::Duration};
 use futures_util::future::select;
 use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName};
 
-use super::{Homeserver, happening::Happening, peers::backoff_ms};
+use super::{Homeserver, observation::Observation, peers::backoff_ms};
 use crate::room::Arrival;
 use attempt::Attempt;
 
@@ -96,10 +96,10 @@ impl Homeserver {
         drop((durable, known));
         for (missing, wanted_by) in opened {
             let wanted_by = wanted_by.expect("somebody waits for what is missing");
-            self.see(Happening::GapOpened { missing, wanted_by });
+            self.see(Observation::GapOpened { missing, wanted_by });
         }
         for missing in closed {
-            self.see(Happening::GapClosed { missing });
+            self.see(Observation::GapClosed { missing });
         }
     }
 
@@ -172,7 +172,7 @@ impl Homeserver {
         let wait = (self.habits.missing_event_rests)(wait);
         entry.retry_at = now + wait;
         drop(known);
-        self.see(Happening::GapStuck { missing: missing.to_owned(), failures, retry_in_ms: wait });
+        self.see(Observation::GapStuck { missing: missing.to_owned(), failures, retry_in_ms: wait });
         let crowded = {
             let durable = self.store.read();
             durable.rooms.get(&room).is_some_and(|room| room.waiting().count() > WAITING_EVENTS_MAX)

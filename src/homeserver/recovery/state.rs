@@ -9,7 +9,7 @@ use super::{Attempt, SERVERS_PER_ATTEMPT};
 use crate::{
     homeserver::{
         Homeserver,
-        happening::{Happening, Source},
+        observation::{Observation, Source},
     },
     matrix::{endpoint::Endpoint, pdu::Pdu},
     ports::Cause,
@@ -132,7 +132,7 @@ impl Homeserver {
             (whole && room.is_plausible_state(at, state)).then(|| room.claim_state(&attempt.missing, state))
         });
         let Some(judgements) = judgements else { return false };
-        self.see(Happening::StateTaken {
+        self.see(Observation::StateTaken {
             event_id: attempt.missing.clone(),
             from: server.clone(),
             events: state.len(),

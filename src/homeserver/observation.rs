@@ -18,7 +18,7 @@ use crate::{
 /// Watches a server. What it does with what it sees is none of the server's business.
 pub trait Observer {
     /// Something happened.
-    fn see(&self, happening: Happening);
+    fn see(&self, observation: Observation);
 }
 
 /// How an event reached a server.
@@ -73,7 +73,7 @@ pub enum UserAction {
 
 /// Something that happened inside a homeserver.
 #[derive(Clone, Debug)]
-pub enum Happening {
+pub enum Observation {
     /// An event was taken: verified and stored, whatever will become of it.
     Received {
         /// The event.
