@@ -17,7 +17,7 @@ use ruma_common::{EventId, OwnedEventId, RoomId, UserId};
 use super::oracle::{self, Recovery};
 use crate::{
     journal::{
-        End, Expectation, Journal, Record, Source, What,
+        End, Expectation, Journal, Played, Record, Source, What,
         exchange::{Exchange, exchanges},
     },
     matrix::{
@@ -28,7 +28,9 @@ use crate::{
         version::RoomVersion,
     },
     room::{Arrival, Room, answer_order::AnswerOrder, graph::Standing},
-    scenario::{Action, Expect, LieAction, RECOVERY_ENDPOINTS, Scenario},
+    scenario::{
+        Action, Expect, Family, LieAction, PageBack, Pages, RECOVERY_ENDPOINTS, Scenario, UserAction,
+    },
 };
 
 /// Why a journal is no evidence.
@@ -302,8 +304,8 @@ pub struct Evidence<'a> {
     pub scripted: BTreeSet<(&'a str, &'a str)>,
     /// Servers that a script tells what to answer to `/event`, with the event that it is about, if it is about one.
     told: Vec<(&'a str, Option<&'a str>)>,
-    /// The steps that were played, with the number of the record, the server and the step's key.
-    pub steps: Vec<(usize, &'a str, &'a str)>,
+    /// The steps that were played, with the number of the record and the server.
+    pub steps: Vec<(usize, &'a str, &'a Played)>,
     /// Pairs of servers of which the first could not reach the second when the run ended.
     pub out_of_reach: BTreeSet<(&'a str, &'a str)>,
     /// How long servers may take to recover, in milliseconds.
@@ -404,15 +406,15 @@ impl<'a> Evidence<'a> {
     }
 
     fn take_world(&mut self, at: usize, record: &'a Record) {
-        if let What::Step { action, .. } = &record.what {
-            self.steps.push((at, record.server.as_deref().unwrap_or_default(), action));
+        if let What::Step { detail, .. } = &record.what {
+            self.steps.push((at, record.server.as_deref().unwrap_or_default(), detail));
         }
         match &record.what {
             What::Unhealed { links } => {
                 self.out_of_reach = links.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
             }
             What::Healed | What::StepEnds { .. } => self.healed = Some(record.t),
-            What::Step { action, .. } if matches!(action.as_str(), "heal" | "restart") => {
+            What::Step { detail, .. } if detail.family() == Some(Family::Heal) => {
                 self.healed = Some(record.t);
             }
             _ => {}
@@ -424,11 +426,7 @@ impl<'a> Evidence<'a> {
                 host.is_broken = false;
                 host.scrolls = None;
             }
-            What::Step { action, detail, .. }
-                if action == "page_back" && detail["page_back"]["pages"] == "all" =>
-            {
-                host.scrolls = Some(at);
-            }
+            What::Step { detail, .. } if scrolls_to_the_beginning(detail) => host.scrolls = Some(at),
             What::PagedBack { complete, events } => {
                 let to_the_beginning = host.scrolls.is_some();
                 host.vain_scrolls += usize::from(!complete && (*events == 0 || to_the_beginning));
@@ -842,6 +840,11 @@ impl<'a> Evidence<'a> {
             .map(|((id, _), _)| id)
             .collect()
     }
+}
+
+fn scrolls_to_the_beginning(step: &Played) -> bool {
+    let scrolls = |page: &PageBack| page.pages == Pages::All;
+    matches!(step.action(), Some(Action::User(UserAction::PageBack(page))) if scrolls(page))
 }
 
 /// For the other kind of signatures: the journal does not say which the run used, and imported events have real ones.

@@ -9,6 +9,7 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
 use super::record::{Because, Source, What};
+use crate::scenario::{Action, FaultAction, HealAction, UserAction};
 
 /// What is remembered of the records so far.
 #[derive(Default)]
@@ -61,9 +62,9 @@ impl Causes {
     pub(crate) fn take(&mut self, server: Option<&str>, what: &What) -> Option<Because> {
         let step = self.step.map(Because::Step);
         match what {
-            What::Step { step, action, .. } => {
+            What::Step { step, detail, .. } => {
                 self.step = Some(*step);
-                let doing = server.zip(lasting_deed(action));
+                let doing = server.zip(detail.action().and_then(lasting_deed));
                 if let Some((server, cause)) = doing {
                     self.servers.named(server).doing.insert(cause, *step);
                 }
@@ -125,13 +126,13 @@ impl Servers {
 }
 
 /// The steps that set a server to work beyond the moment, as the cause that its requests then have.
-fn lasting_deed(action: &str) -> Option<&'static str> {
+fn lasting_deed(action: &Action) -> Option<&'static str> {
     match action {
-        "join" => Some("join"),
-        "invite" => Some("invite"),
-        "page_back" => Some("page back"),
-        "crash" => Some("crash"),
-        "restart" => Some("restart"),
+        Action::User(UserAction::Join(_)) => Some("join"),
+        Action::User(UserAction::Invite(_)) => Some("invite"),
+        Action::User(UserAction::PageBack(_)) => Some("page back"),
+        Action::Fault(FaultAction::Crash(_)) => Some("crash"),
+        Action::Heal(HealAction::Restart(_)) => Some("restart"),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, value::RawValue};
 
+use super::played::Played;
 use crate::room::graph::Standing;
 
 /// The version of the format, in the first record.
@@ -90,7 +91,8 @@ pub enum What {
         /// Its key, such as `partition`.
         action: String,
         /// The step as the scenario has it.
-        detail: Value,
+        #[schemars(with = "Value")]
+        detail: Played,
     },
     /// A fault with a duration is over.
     StepEnds {

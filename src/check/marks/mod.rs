@@ -11,20 +11,25 @@ mod world;
 
 use super::evidence::Evidence;
 use crate::{
-    journal::{Journal, Record},
+    journal::{
+        Journal, Record,
+        fault::{Fault, faults},
+    },
     scenario::Mark,
 };
 
-/// What marks are read from: the evidence, and the records where their order matters.
+/// What marks are read from: the evidence, the faults, and the records where their order matters.
 #[derive(Clone, Copy)]
 struct Sights<'a> {
     evidence: &'a Evidence<'a>,
     records: &'a [Record],
+    faults: &'a [Fault<'a>],
 }
 
 /// The marks that a run reached, in the order of [`Mark::ALL`].
 pub fn reached(evidence: &Evidence<'_>, journal: &Journal) -> Vec<Mark> {
-    let sights = Sights { evidence, records: &journal.records };
+    let faults = faults(journal, &evidence.requests);
+    let sights = Sights { evidence, records: &journal.records, faults: &faults };
     Mark::ALL.iter().copied().filter(|mark| sights.reached(*mark)).collect()
 }
 
