@@ -84,6 +84,11 @@ fn member(server: &str, membership: &str) -> Draft {
     Draft::member(&user, &user, json!({ "membership": membership }))
 }
 
+fn step(action: &str, settings: &Value) -> What {
+    let detail = serde_json::from_value(json!({ "at": "0ms", action: settings })).unwrap();
+    What::Step { step: 0, action: action.to_owned(), detail }
+}
+
 fn state(kind: &str, content: Value) -> Draft {
     Draft::state(kind, "@u:a", content)
 }
@@ -134,8 +139,7 @@ impl Run {
         let pdu = self.events[nth].clone();
         let author = pdu.sender().server_name().as_str().to_owned();
         if t >= 0 {
-            let step = What::Step { step: 0, action: "message".to_owned(), detail: json!({}) };
-            self.tell(t, &author, step);
+            self.tell(t, &author, step("message", &json!({ "by": author })));
         }
         self.take(nth, t, &author, Source::User);
         for end in &mut self.ends {
@@ -358,8 +362,7 @@ impl Run {
 
     /// A user of b scrolls back to the beginning, and b gives up.
     fn b_gives_up(&mut self) {
-        let detail = json!({ "page_back": { "server": "b", "pages": "all" } });
-        self.tell(58, "b", What::Step { step: 0, action: "page_back".to_owned(), detail });
+        self.tell(58, "b", step("page_back", &json!({ "server": "b", "pages": "all" })));
     }
 
     /// On `host`, `server` is not in the room any more.

@@ -68,6 +68,16 @@ fn a_soft_failure_is_explained_by_its_rule() {
     check_explained("peers/sf-1-soft-failed-message", "late", "a", "soft-failed", &parts);
 }
 
+/// On the link were also a short latency and a short cut, long over by then; and others have been healed.
+#[test]
+fn a_loss_is_blamed_on_the_fault_that_held() {
+    let parts = [
+        "refused: b could not be reached, by step 1 (partition a | b | c) in force from +1.000s to +8.000s",
+        "b takes it from a, by send",
+    ];
+    check_explained("faults-overlap", "behind-the-cut", "b", "accepted", &parts);
+}
+
 #[test]
 fn a_rejection_is_followed_to_where_it_comes_from() {
     let journal = journal("rejection", "peers/au-3-rejected-auth-events", 0);

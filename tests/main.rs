@@ -23,6 +23,7 @@ mod real_rooms;
 mod report;
 mod resolution;
 mod restricted_join;
+mod rooms;
 mod run;
 mod scenario_errors;
 mod study;

@@ -130,6 +130,48 @@ fn numbers_and_ids_arrive_as_they_were() {
     assert_eq!(data["records"][2]["wanted_by"], "$2");
 }
 
+/// What heals two servers leaves the third cut off, and the end of one fault of a link leaves the others of that link.
+#[test]
+fn a_page_shows_each_fault_on_each_server_for_as_long_as_it_holds_there() {
+    let journal = play_file("scenarios/faults-overlap.json");
+    let data = data(&html::page(&journal, REPLAY));
+    let t = |record: &Value| data["records"][usize::try_from(record.as_u64().unwrap()).unwrap()]["t"].clone();
+    let faults = data["faults"].as_array().unwrap().iter().map(|fault| {
+        let servers = fault["servers"].as_array().unwrap().iter();
+        let servers: Vec<Value> = servers.map(|pair| json!([pair[0], t(&pair[1])])).collect();
+        json!([fault["kind"], t(&fault["first"]), t(&fault["last"]), servers])
+    });
+    let told = [
+        json!(["break", 1000, 9000, [["a", 8000], ["b", 9000], ["c", 9000]]]),
+        json!(["slow", 2000, 3000, [["a", 3000], ["b", 3000]]]),
+        json!(["break", 2000, 3000, [["a", 3000], ["b", 3000]]]),
+        json!(["break", 2000, 3000, [["a", 3000], ["b", 3000]]]),
+    ];
+    assert_eq!(faults.collect::<Vec<_>>(), told);
+}
+
+#[test]
+fn steps_say_of_which_family_they_are_and_those_of_a_later_format_are_shown_as_they_are() {
+    let step = |step: usize, action: &str, settings: Value| {
+        let detail = json!({ "at": "0ms", action: settings });
+        json!({ "t": 0, "what": "step", "step": step, "action": action, "detail": detail })
+    };
+    let journal = journal(&[
+        run_record(&Value::Null),
+        step(0, "cut", json!({ "from": "a", "to": "b" })),
+        step(1, "heal", json!({})),
+        step(2, "solar_storm", json!({ "from": "a", "to": "b", "strength": 7 })),
+        json!({ "t": 5, "what": "step_ends", "step": 2, "action": "solar_storm" }),
+    ]);
+    let data = data(&html::page(&journal, REPLAY));
+    let shown = |place: usize, field: &str| data["records"][place][field].clone();
+    let told = [1, 2, 3].map(|place| [shown(place, "family"), shown(place, "words")]);
+    let solar_storm = "solar storm a → b strength 7";
+    assert_eq!(json!(told), json!([["fault", "cut a → b"], ["heal", "heal"], [null, solar_storm]]));
+    let storm = json!({ "kind": "break", "first": 3, "last": 4, "servers": [["a", 4]] });
+    assert_eq!(data["faults"][1], storm);
+}
+
 #[test]
 fn the_command_writes_the_page_of_one_scenario() {
     let run = |arguments: &[&str]| {

@@ -7,6 +7,10 @@ use super::{
     evidence::{Evidence, OwnEvent},
     kinds,
 };
+use crate::{
+    journal::Played,
+    scenario::{Action, UserAction},
+};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "signs-own-only",
@@ -22,10 +26,6 @@ kinds! {
     InAnothersName "in-anothers-name",
     NotAskedFor "not-asked-for",
 }
-
-/// Steps on a server that ask it for no event.
-const SILENT: [&str; 9] =
-    ["crash", "restart", "clock", "rotate_key", "page_back", "push", "ask", "answer", "lie"];
 
 fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut made: BTreeMap<&str, Made> = BTreeMap::new();
@@ -56,10 +56,20 @@ struct Made {
 /// Each step asks for one event; what set-up made is before the steps.
 fn was_asked_for(evidence: &Evidence<'_>, own: &OwnEvent<'_>, made: &mut Made) -> bool {
     let since = evidence.steps[made.steps..].iter().take_while(|(at, _, _)| *at < own.at);
-    for (_, server, action) in since {
+    for (_, server, step) in since {
         made.steps += 1;
-        made.asked += usize::from(*server == own.server && !SILENT.contains(action));
+        made.asked += usize::from(*server == own.server && asks_for_an_event(step));
     }
     made.events += 1;
     made.events <= made.asked
+}
+
+/// Whether a step asks the server on which it happens for an event. Of one that isn't known here it can't be told, so that
+/// it may.
+fn asks_for_an_event(step: &Played) -> bool {
+    step.action().is_none_or(|action| match action {
+        Action::Send(_) | Action::User(UserAction::Join(_) | UserAction::Invite(_)) => true,
+        Action::User(UserAction::PageBack(_)) => false,
+        Action::Fault(_) | Action::Heal(_) | Action::Script(_) | Action::Lie(_) => false,
+    })
 }

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use serde_json::Value;
 
 use super::record::{Because, Source, What};
-use crate::{matrix::endpoint::Endpoint, ports::Cause};
+use crate::{
+    matrix::endpoint::Endpoint,
+    ports::Cause,
+    scenario::{Action, FaultAction, HealAction, UserAction, UserRef},
+};
 
 /// What is remembered of the records so far.
 #[derive(Default)]
@@ -70,14 +73,11 @@ enum Deed {
 }
 
 impl Deed {
-    /// What a step with this key sets its server to.
-    fn of(action: &str) -> Option<Self> {
+    /// What could not be done, by the key of its step.
+    fn failed(action: &str) -> Option<Self> {
         match action {
             "join" => Some(Self::Join),
             "invite" => Some(Self::Invite),
-            "page_back" => Some(Self::PageBack),
-            "crash" => Some(Self::Crash),
-            "restart" => Some(Self::Restart),
             _ => None,
         }
     }
@@ -96,10 +96,10 @@ impl Causes {
                 self.names.extend(servers.iter().cloned());
                 None
             }
-            What::Step { step, action, detail } => {
+            What::Step { step, detail, .. } => {
                 self.step = Some(*step);
-                if let Some((server, deed)) = server.zip(Deed::of(action)) {
-                    let user = self.user(deed, detail);
+                let deed = detail.action().and_then(|action| self.deed(action));
+                if let Some((server, (deed, user))) = server.zip(deed) {
                     let doing = &mut self.servers.named(server).doing;
                     doing.insert((deed, None), *step);
                     doing.insert((deed, user), *step);
@@ -116,16 +116,22 @@ impl Causes {
         }
     }
 
-    /// The user whom a step is about that sets a server to something.
-    fn user(&self, deed: Deed, step: &Value) -> Option<String> {
-        let user = match deed {
-            Deed::Join => step["join"]["by"].as_str()?,
-            Deed::Invite => step["invite"]["user"].as_str()?,
-            Deed::PageBack | Deed::Crash | Deed::Restart => return None,
-        };
-        // By the name of a server its default user is meant.
-        let default = self.names.get(user).map(|name| format!("@user:{name}"));
-        Some(default.unwrap_or_else(|| user.to_owned()))
+    /// What a step sets its server to beyond the moment, and for which user.
+    fn deed(&self, action: &Action) -> Option<(Deed, Option<String>)> {
+        match action {
+            Action::User(UserAction::Join(join)) => Some((Deed::Join, Some(self.user(&join.by)))),
+            Action::User(UserAction::Invite(invite)) => Some((Deed::Invite, Some(self.user(&invite.user)))),
+            Action::User(UserAction::PageBack(_)) => Some((Deed::PageBack, None)),
+            Action::Fault(FaultAction::Crash(_)) => Some((Deed::Crash, None)),
+            Action::Heal(HealAction::Restart(_)) => Some((Deed::Restart, None)),
+            _ => None,
+        }
+    }
+
+    /// By the name of a server its default user is meant.
+    fn user(&self, user: &UserRef) -> String {
+        let default = self.names.get(user.0.as_str()).map(|name| format!("@user:{name}"));
+        default.unwrap_or_else(|| user.0.clone())
     }
 
     fn take_traffic(&mut self, server: &str, what: &What) -> Option<Because> {
@@ -246,7 +252,7 @@ impl Server {
                 self.pushed.get(to).copied().map(Because::Request)
             }
             What::UserFailed { action, user, .. } => {
-                step.or_else(|| self.told_to(Deed::of(action)?, user.clone()))
+                step.or_else(|| self.told_to(Deed::failed(action)?, user.clone()))
             }
             What::Crashed => step.or_else(|| self.told_to(Deed::Crash, None)),
             What::Started => self.doing.remove(&(Deed::Restart, None)).map(Because::Step),

@@ -5,11 +5,14 @@
 
 mod causes;
 pub mod exchange;
+pub mod fault;
 pub mod names;
+mod played;
 mod record;
 
 pub use crate::{ports::Cause, room::Against};
 pub(crate) use causes::Causes;
+pub use played::Played;
 pub use record::{Because, DropKind, End, Expectation, JOURNAL_VERSION, Record, Source, Violation, What};
 
 use std::io::{self, BufRead, BufWriter, Write};
@@ -83,6 +86,15 @@ impl Journal {
             }
             _ => Err(JournalError::Version("the first record does not say which run it is".to_owned())),
         }
+    }
+
+    /// The servers by their names in the scenario.
+    pub fn servers(&self) -> impl Iterator<Item = &str> {
+        let servers = match self.records.first().map(|record| &record.what) {
+            Some(What::Run { servers, .. }) => &servers[..],
+            _ => &[],
+        };
+        servers.iter().map(|(host, _)| host.as_str())
     }
 
     /// SHA-256 of what [`write`](Self::write) writes, in hex: equal runs have equal ones.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, value::RawValue};
 
+use super::played::Played;
 use crate::{
     matrix::endpoint::{Endpoint, EndpointName},
     ports::Cause,
@@ -95,7 +96,8 @@ pub enum What {
         /// Its key, such as `partition`.
         action: String,
         /// The step as the scenario has it.
-        detail: Value,
+        #[schemars(with = "Value")]
+        detail: Played,
     },
     /// A fault with a duration is over.
     StepEnds {

@@ -11,7 +11,6 @@ pub mod linearisation;
 pub mod summary;
 pub mod terminal;
 
-mod faults;
 mod step;
 mod text;
 mod timeline;

@@ -1,23 +1,34 @@
 //! A step of a scenario in words, as the timeline, the page and explanations tell of it. Who acts and how often stands
-//! elsewhere. Steps are known by their JSON alone, so that kinds without words of their own here are told too.
+//! elsewhere. Most are told from their JSON alone, so that kinds without words of their own here are told too.
 
 use serde_json::{Map, Value};
 
+use crate::{
+    journal::{Played, fault::Fault},
+    scenario::{Action, FaultAction, LieAction},
+};
+
 /// A step in words, such as `partition  a | b c`; parts are two spaces apart.
-pub(super) fn step_words(action: &str, arguments: &Value) -> String {
-    let Some(settings) = arguments.as_object() else { return words(action) };
-    let parts = match action {
-        "lie" => lie(settings),
-        "answer" => answer(settings),
-        "disturb" => disturb(settings),
-        _ => plain_step(action, settings),
+pub(super) fn step_words(key: &str, step: &Played) -> String {
+    let json = step.json();
+    let Some(settings) = json[key].as_object() else { return words(key) };
+    let parts = match step.action() {
+        Some(Action::Lie(LieAction::Lies(_))) => lie(settings),
+        Some(Action::Lie(LieAction::Answer(_))) => answer(settings),
+        Some(Action::Fault(FaultAction::Disturb(_))) => disturb(settings),
+        _ => plain_step(key, settings),
     };
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
 }
 
 /// The same with single spaces, for running text.
-pub(super) fn step_line(action: &str, arguments: &Value) -> String {
-    step_words(action, arguments).split_whitespace().collect::<Vec<_>>().join(" ")
+pub(super) fn step_line(key: &str, step: &Played) -> String {
+    step_words(key, step).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The step that brought a fault; some crashes are nobody's.
+pub(super) fn fault_line(fault: &Fault<'_>) -> String {
+    fault.step.map_or("crash".to_owned(), |cause| step_line(cause.key, cause.played))
 }
 
 /// A key of the format in words.

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::step::{step_words, words};
 use crate::{
     check::short,
     journal::{
-        Expectation, Journal, Record, Source, What,
+        Expectation, Journal, Played, Record, Source, What,
         exchange::{Exchange, exchanges},
     },
     matrix::endpoint::Endpoint,
     room::graph::Standing,
+    scenario::Family,
 };
 
 /// How a line is meant.
@@ -82,7 +81,7 @@ impl Teller<'_> {
     fn tell(&mut self, record: &Record) {
         let who = record.server.as_deref().unwrap_or_default();
         match &record.what {
-            What::Step { step, action, detail } => self.step(record, *step, action, &detail[action]),
+            What::Step { step, action, detail } => self.step(record, *step, action, detail),
             What::StepEnds { action, .. } => {
                 self.put(record.t, "", format!("{} ends", words(action)), Tone::Heal, Fold::Barrier);
             }
@@ -94,15 +93,13 @@ impl Teller<'_> {
         }
     }
 
-    fn step(&mut self, record: &Record, step: usize, action: &str, arguments: &Value) {
+    fn step(&mut self, record: &Record, step: usize, key: &str, played: &Played) {
         let who = record.server.as_deref().unwrap_or_default();
-        let what = step_words(action, arguments);
-        match action {
-            "partition" | "cut" | "silence" | "latency" | "crash" | "clock" => {
-                self.put(record.t, who, what, Tone::Fault, Fold::Barrier);
-            }
-            "heal" | "restart" => self.put(record.t, who, what, Tone::Heal, Fold::Barrier),
-            _ => {
+        let what = step_words(key, played);
+        match played.family() {
+            Some(Family::Fault | Family::Lie) => self.put(record.t, who, what, Tone::Fault, Fold::Barrier),
+            Some(Family::Heal) => self.put(record.t, who, what, Tone::Heal, Fold::Barrier),
+            Some(Family::Send | Family::User | Family::Script) | None => {
                 let line = line(record.t, who, what, Tone::Plain);
                 self.fold(format!("step {step}"), line, Fold::Phase);
             }

@@ -363,11 +363,7 @@ impl<'a> Player<'a> {
                 let what = &self.scenario.timeline[step];
                 self.recorder.record(
                     self.scenario.server_acting(&what.action),
-                    What::Step {
-                        step,
-                        action: what.action.key().to_owned(),
-                        detail: serde_json::to_value(what).expect("steps are JSON"),
-                    },
+                    What::Step { step, action: what.action.key().to_owned(), detail: what.clone().into() },
                 );
                 let played = self.act(step, time);
                 self.recorder.step_is_over();
@@ -684,3 +680,6 @@ fn end(room: &ServerRoom, own_name: &ServerName, idle: bool) -> End {
         idle,
     }
 }
+
+#[cfg(test)]
+mod tests;

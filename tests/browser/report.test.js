@@ -271,6 +271,28 @@ test("lies are shown where they are told", async () => {
   });
 });
 
+test("faults are shown for as long as they hold, and where", async () => {
+  const { page } = await play("scenarios/faults-overlap.json");
+  await open(page, async (tab) => {
+    const active = async () => ((await tab.locator("#details .active").count()) > 0 ? tab.textContent("#details .active") : "");
+    const goTo = (words) => goDown(tab, async () => (await tab.textContent("#details h2")).includes(words));
+    await tab.keyboard.press("Home");
+    await goTo("cut a → b");
+    assert.match(await active(), /partition a \| b \| c .*latency a → b .*cut a → b/);
+    // The end of one fault of a link leaves the others, and what heals two servers leaves the third cut off from both.
+    await goTo("+5.000s a: message");
+    assert.equal((await active()).trim(), "partition a | b | c");
+    await goTo("+8.000s heal");
+    assert.match(await active(), /partition/);
+    await goTo("+9.000s heal");
+    assert.equal(await active(), "");
+    const shades = await tab.$$eval("#sequence .shade.break", (shades) => shades.map((shade) => [Number(shade.getAttribute("x")), Number(shade.getAttribute("height"))]));
+    assert.ok(shades.length >= 3, JSON.stringify(shades));
+    const [[, a], ...others] = shades.sort(([one], [other]) => one - other);
+    for (const [, height] of others) assert.ok(height > a, `a is healed first: ${JSON.stringify(shades)}`);
+  });
+});
+
 test("long runs of events are folded and unfold", async () => {
   const { page } = await play("scenarios/long-partition.json");
   await open(page, async (tab) => {
@@ -357,8 +379,9 @@ test("a journal that was cut short opens at every place", async () => {
   const data = JSON.parse(json);
   for (const part of [0, 0.02, 0.3, 0.6, 0.9, 0.999]) {
     const records = data.records.slice(0, 1 + Math.floor((data.records.length - 1) * part));
+    const faults = data.faults.filter(({ first }) => first < records.length);
     const cut = path.join(folder, "cut.html");
-    await writeFile(cut, whole.replace(json, () => JSON.stringify({ ...data, records }).replaceAll("<", "\\u003c")));
+    await writeFile(cut, whole.replace(json, () => JSON.stringify({ ...data, records, faults }).replaceAll("<", "\\u003c")));
     await open(cut, async (tab) => {
       assert.equal(await tab.textContent("#badge"), "Cut short", `${part}`);
       await tab.keyboard.press("Home");

@@ -3,9 +3,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::scenario::SimDuration;
+use crate::scenario::{Action, FaultAction, HealAction, SimDuration, Step};
 
 /// One step of the way to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,13 +65,10 @@ fn repaired(document: &Value, mut kept: Vec<Value>) -> Value {
         }
     }
     let mut down = BTreeSet::new();
-    kept.retain(|step| {
-        let server = |action: &str| step[action]["server"].as_str().map(str::to_owned);
-        match (server("crash"), server("restart")) {
-            (Some(server), _) => down.insert(server),
-            (_, Some(server)) => down.remove(&server),
-            _ => true,
-        }
+    kept.retain(|step| match Step::deserialize(step).map(|step| step.action) {
+        Ok(Action::Fault(FaultAction::Crash(crash))) => down.insert(crash.server),
+        Ok(Action::Heal(HealAction::Restart(restart))) => down.remove(&restart.server),
+        _ => true,
     });
     with_timeline(document, kept)
 }

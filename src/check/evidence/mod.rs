@@ -30,7 +30,7 @@ use indexmap::IndexMap;
 use ruma_common::EventId;
 
 use crate::{
-    journal::{Expectation, exchange::Exchange},
+    journal::{Expectation, Played, exchange::Exchange},
     matrix::{crypto::Crypto, endpoint::Endpoint, version::RoomVersion},
     room::Room,
     scenario::Expect,
@@ -81,8 +81,8 @@ pub struct Evidence<'a> {
     pub scripted: BTreeSet<(&'a str, Endpoint)>,
     /// Servers that a script tells what to answer to `/event`, with the event that it is about, if it is about one.
     scripted_events: Vec<(&'a str, Option<&'a str>)>,
-    /// The steps that were played, with the number of the record, the server and the step's key.
-    pub steps: Vec<(usize, &'a str, &'a str)>,
+    /// The steps that were played, with the number of the record and the server.
+    pub steps: Vec<(usize, &'a str, &'a Played)>,
     /// Pairs of servers of which the first could not reach the second when the run ended.
     pub out_of_reach: BTreeSet<(&'a str, &'a str)>,
     /// How long servers may take to recover, in milliseconds.

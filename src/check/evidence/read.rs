@@ -13,7 +13,7 @@ use ruma_common::{EventId, UserId};
 
 use super::{EventKey, Evidence, EvidenceError, Gap, Host, Judged, Panicked, Receipt, Seen, trust};
 use crate::{
-    journal::{Journal, Record, Source, What, exchange::exchanges},
+    journal::{Journal, Played, Record, Source, What, exchange::exchanges},
     matrix::{
         crypto::{Crypto, Scheme},
         memory::Memory,
@@ -21,7 +21,7 @@ use crate::{
         reader::EventReader,
         version::RoomVersion,
     },
-    scenario::Scenario,
+    scenario::{Action, Family, PageBack, Pages, Scenario, UserAction},
 };
 
 impl<'a> Evidence<'a> {
@@ -98,15 +98,15 @@ impl<'a> Evidence<'a> {
     }
 
     fn take_step(&mut self, at: usize, record: &'a Record) {
-        if let What::Step { action, .. } = &record.what {
-            self.steps.push((at, record.server.as_deref().unwrap_or_default(), action));
+        if let What::Step { detail, .. } = &record.what {
+            self.steps.push((at, record.server.as_deref().unwrap_or_default(), detail));
         }
         match &record.what {
             What::Unhealed { links } => {
                 self.out_of_reach = links.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
             }
             What::Healed | What::StepEnds { .. } => self.healed = Some(record.t),
-            What::Step { action, .. } if matches!(action.as_str(), "heal" | "restart") => {
+            What::Step { detail, .. } if detail.family() == Some(Family::Heal) => {
                 self.healed = Some(record.t);
             }
             _ => {}
@@ -153,11 +153,7 @@ impl<'a> Evidence<'a> {
     fn take_pages(&mut self, at: usize, record: &'a Record) {
         let Some(host) = record.server.as_deref().and_then(|name| self.hosts.get_mut(name)) else { return };
         match &record.what {
-            What::Step { action, detail, .. }
-                if action == "page_back" && detail["page_back"]["pages"] == "all" =>
-            {
-                host.scrolls = Some(at);
-            }
+            What::Step { detail, .. } if scrolls_to_the_beginning(detail) => host.scrolls = Some(at),
             What::PagedBack { complete, events } => {
                 let to_the_beginning = host.scrolls.is_some();
                 host.vain_scrolls += usize::from(!complete && (*events == 0 || to_the_beginning));
@@ -275,4 +271,9 @@ fn other_kind(crypto: &Crypto) -> Rc<Crypto> {
         Scheme::Ed25519 => Scheme::StandIn,
         Scheme::StandIn => Scheme::Ed25519,
     }))
+}
+
+fn scrolls_to_the_beginning(step: &Played) -> bool {
+    let scrolls = |page: &PageBack| page.pages == Pages::All;
+    matches!(step.action(), Some(Action::User(UserAction::PageBack(page))) if scrolls(page))
 }

@@ -11,21 +11,26 @@ mod world;
 
 use super::evidence::Evidence;
 use crate::{
-    journal::{DropKind, Journal, Record},
+    journal::{
+        DropKind, Journal, Record,
+        fault::{Fault, faults},
+    },
     matrix::endpoint::Endpoint,
     scenario::Mark,
 };
 
-/// What marks are read from: the evidence, and the records where their order matters.
+/// What marks are read from: the evidence, the faults, and the records where their order matters.
 #[derive(Clone, Copy)]
 struct MarkContext<'a> {
     evidence: &'a Evidence<'a>,
     records: &'a [Record],
+    faults: &'a [Fault<'a>],
 }
 
 /// The marks that a run reached, in the order of [`Mark::ALL`].
 pub fn reached(evidence: &Evidence<'_>, journal: &Journal) -> Vec<Mark> {
-    let context = MarkContext { evidence, records: &journal.records };
+    let faults = faults(journal, &evidence.requests);
+    let context = MarkContext { evidence, records: &journal.records, faults: &faults };
     Mark::ALL.iter().copied().filter(|mark| context.reached(*mark)).collect()
 }
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::fast::FixedState;
 use indexmap::IndexSet;
-use serde_json::Value;
 
 use super::MarkContext;
 use crate::{
-    journal::{Source, What},
+    journal::{Source, What, fault::Fault},
     matrix::endpoint::Endpoint,
+    scenario::{Action, FaultAction, HealAction, Partition},
 };
 
 impl<'a> MarkContext<'a> {
@@ -21,23 +21,15 @@ impl<'a> MarkContext<'a> {
 
     /// Partitions and cuts, each from its step to its end.
     pub(super) fn breaks(self) -> Vec<(i64, i64)> {
-        let mut over = Vec::new();
-        let mut open: BTreeMap<usize, i64> = BTreeMap::new();
-        for record in self.records {
-            match &record.what {
-                What::Step { step, action, .. } if matches!(action.as_str(), "partition" | "cut") => {
-                    open.insert(*step, record.t);
-                }
-                What::StepEnds { step, .. } => over.extend(open.remove(step).map(|t| (t, record.t))),
-                What::Step { action, .. } if action == "heal" => {
-                    over.extend(std::mem::take(&mut open).into_values().map(|t| (t, record.t)));
-                }
-                What::Healed => over.extend(std::mem::take(&mut open).into_values().map(|t| (t, record.t))),
-                _ => {}
-            }
-        }
-        over.extend(open.into_values().map(|t| (t, self.evidence.ended)));
-        over
+        let is_cut = |action: &Action| {
+            matches!(action, Action::Fault(FaultAction::Partition(_) | FaultAction::Cut(_)))
+        };
+        let cuts = self.faults.iter().filter(|fault| fault.action().is_some_and(is_cut));
+        cuts.map(|fault| (fault.since.t, self.over(fault))).collect()
+    }
+
+    fn over(self, fault: &Fault<'_>) -> i64 {
+        fault.until().map_or(self.evidence.ended, |until| until.t)
     }
 
     pub(super) fn partitions_overlap(self) -> bool {
@@ -69,19 +61,19 @@ impl<'a> MarkContext<'a> {
         self.records.iter().any(|record| {
             let Some(server) = record.server.as_deref() else { return false };
             match &record.what {
-                What::Step { action, detail, .. } if action == "crash" => {
-                    if detail["crash"]["after_writes"].as_u64().is_some_and(|writes| writes > 0) {
-                        fuses.insert(server);
+                What::Step { detail, .. } => match detail.action() {
+                    Some(Action::Fault(FaultAction::Crash(crash))) => {
+                        if crash.after_writes.is_some_and(|writes| writes > 0) {
+                            fuses.insert(server);
+                        }
                     }
-                    false
-                }
-                What::Step { action, .. } if action == "restart" => {
-                    fuses.remove(server);
-                    false
-                }
-                What::Crashed => fuses.remove(server),
-                _ => false,
+                    Some(Action::Heal(HealAction::Restart(_))) => drop(fuses.remove(server)),
+                    _ => {}
+                },
+                What::Crashed => return fuses.remove(server),
+                _ => {}
             }
+            false
         })
     }
 
@@ -125,7 +117,6 @@ impl<'a> MarkContext<'a> {
     }
 
     pub(super) fn fork_in_a_partition(self) -> bool {
-        let breaks = self.breaks();
         let made: Vec<(&str, i64)> = self
             .evidence
             .seen
@@ -133,8 +124,11 @@ impl<'a> MarkContext<'a> {
             .filter(|seen| *seen.from == Source::User)
             .map(|seen| (seen.server, seen.t))
             .collect();
-        self.partitions().into_iter().any(|(began, groups)| {
-            let over = breaks.iter().find(|(t, _)| *t == began).map_or(began, |(_, over)| *over);
+        self.faults.iter().any(|fault| {
+            let Some(Action::Fault(FaultAction::Partition(Partition { groups, .. }))) = fault.action() else {
+                return false;
+            };
+            let (began, over) = (fault.since.t, self.over(fault));
             let group =
                 |server: &str| groups.iter().position(|group| group.iter().any(|name| name == server));
             let sides: BTreeSet<_> = made
@@ -144,16 +138,6 @@ impl<'a> MarkContext<'a> {
                 .collect();
             sides.len() >= 2
         })
-    }
-
-    /// The partitions of the timeline: when each began, and its groups.
-    fn partitions(self) -> Vec<(i64, Vec<Vec<String>>)> {
-        let groups = |detail: &Value| serde_json::from_value(detail["partition"]["groups"].clone()).ok();
-        let partition = |record: &crate::journal::Record| match &record.what {
-            What::Step { action, detail, .. } if action == "partition" => Some((record.t, groups(detail)?)),
-            _ => None,
-        };
-        self.records.iter().filter_map(partition).collect()
     }
 
     pub(super) fn transaction_repeated(self) -> bool {

@@ -1,9 +1,13 @@
 //! What came of a request, and what that was due to, in words.
 
+use super::blame::{self, Blamed, Message};
 use crate::{
-    journal::exchange::{Answered, Exchange, Failed},
+    journal::{
+        exchange::{Answered, Exchange, Failed},
+        fault::Fault,
+    },
     report::{
-        faults::{Faults, Spell},
+        step::fault_line,
         text::{moment, seconds},
     },
 };
@@ -45,11 +49,11 @@ pub(super) fn outcome(exchange: &Exchange<'_>, event: &str) -> Outcome {
 }
 
 /// What came of it, and by whose doing.
-pub(super) fn told(exchange: &Exchange<'_>, event: &str, faults: &Faults<'_>) -> String {
-    let told_by = told_by(exchange, faults).filter(|_| exchange.answer.is_some());
-    let told_by = told_by.map(|spell| match spell.always {
-        true => format!("; told so by {}", step(spell)),
-        false => format!("; maybe told so by {}", step(spell)),
+pub(super) fn told(exchange: &Exchange<'_>, event: &str, faults: &[Fault<'_>]) -> String {
+    let told_by = blame::of_answer(faults, exchange).filter(|_| exchange.answer.is_some());
+    let told_by = told_by.map(|told| match told.fault.hits_all() {
+        true => format!("; told so by {}", named(told.fault)),
+        false => format!("; maybe told so by {}", named(told.fault)),
     });
     let disturbed = exchange.disturbed.iter().map(|way| format!("; disturbed on the way: {}", way.how));
     let lies = exchange.lies.join(", ");
@@ -86,48 +90,44 @@ fn events_told(exchange: &Exchange<'_>, event: &str, answer: &Answered<'_>) -> S
     }
 }
 
-/// The step that told the server what to answer.
-fn told_by<'f>(exchange: &Exchange<'_>, faults: &'f Faults<'_>) -> Option<&'f Spell<'f>> {
-    faults.told(exchange.to, exchange.endpoint.as_str(), exchange.events, exchange.t)
-}
-
 fn took(exchange: &Exchange<'_>, t: i64) -> String {
     seconds(u64::try_from(t - exchange.t).unwrap_or(0))
 }
 
-fn failure(exchange: &Exchange<'_>, failed: Failed<'_>, faults: &Faults<'_>) -> String {
-    let Exchange { from, to, t, .. } = *exchange;
-    let way = faults.on_the_way(from, to, t, failed.t);
-    let back = faults.on_the_way(to, from, t, failed.t);
-    let (what, spell) = match failed.why {
+fn failure(exchange: &Exchange<'_>, failed: Failed<'_>, faults: &[Fault<'_>]) -> String {
+    let Exchange { from, to, .. } = *exchange;
+    let lost = |message: Message| blame::of_loss(faults, exchange, failed, message);
+    let stopped = |server: &str| blame::of_stop(faults, exchange, failed, server);
+    let (way, back) = (lost(Message::Request), lost(Message::Answer));
+    let (what, blamed) = match failed.why {
         "refused" => (format!("refused: {to} could not be reached"), way),
         "request_lost" => ("lost on its way".to_owned(), way),
         "answer_lost" => (format!("reached {to}, but the answer was lost"), back),
-        "broken" => ("the connection broke".to_owned(), faults.down(to, t, failed.t).or(way)),
+        "broken" => ("the connection broke".to_owned(), stopped(to).or(way)),
         "abandoned" => {
             let gave_up = format!("no answer within {}, given up", took(exchange, failed.t));
-            let told = told_by(exchange, faults);
-            (gave_up, faults.down(from, t, failed.t).or(way).or(back).or(told))
+            let told_by = blame::of_answer(faults, exchange);
+            (gave_up, stopped(from).or(way).or(back).or(told_by))
         }
         other => (other.replace('_', " "), way.or(back)),
     };
     let had_arrived = exchange.arrived.is_some() && failed.why == "abandoned";
     let reached = if had_arrived { " (it had arrived)" } else { "" };
-    match spell {
-        Some(spell) => format!("{what}{reached}, by {}", fault(spell)),
+    match blamed {
+        Some(blamed) => format!("{what}{reached}, by {}", in_force(blamed)),
         None => format!("{what}{reached}"),
     }
 }
 
-/// A fault as a person finds it in the scenario: its step, and when it held.
-fn fault(spell: &Spell<'_>) -> String {
-    let until = spell.until.map_or("to the end".to_owned(), |until| format!("to {}", moment(until)));
-    format!("{} in force from {} {until}", step(spell), moment(spell.since))
+/// A fault as a person finds it in the scenario: its step, and when it held there.
+fn in_force(Blamed { fault, hit }: Blamed<'_, '_>) -> String {
+    let until = hit.until.map_or("to the end".to_owned(), |until| format!("to {}", moment(until.t)));
+    format!("{} in force from {} {until}", named(fault), moment(fault.since.t))
 }
 
-fn step(spell: &Spell<'_>) -> String {
-    match spell.step {
-        Some(step) => format!("step {step} ({})", spell.words),
-        None => format!("a {}", spell.words),
+fn named(fault: &Fault<'_>) -> String {
+    match fault.step {
+        Some(cause) => format!("step {} ({})", cause.step, fault_line(fault)),
+        None => format!("a {}", fault_line(fault)),
     }
 }

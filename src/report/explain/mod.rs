@@ -4,6 +4,7 @@
 //! It knows what was recorded and nothing of how servers work inside: who sent the event and what became of that,
 //! which fault of the scenario was in force then, who was asked and what came back, which check failed.
 
+mod blame;
 mod exchange;
 mod print;
 mod room_state;
@@ -14,15 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    faults::Faults,
-    text::{moment, shortened as short},
-};
+use super::text::{moment, shortened as short};
 use crate::{
     check::list,
     journal::{
         Because, Journal, Record, Source, What,
         exchange::{Exchange, exchanges},
+        fault::{Fault, faults},
         names::{self, LookupError, Names},
     },
     room::graph::Standing,
@@ -112,7 +111,7 @@ pub fn explain(journal: &Journal, event: &str, server: &str) -> Result<Explanati
 struct Case<'a> {
     journal: &'a Journal,
     names: Names<'a>,
-    faults: Faults<'a>,
+    faults: Vec<Fault<'a>>,
     exchanges: BTreeMap<u64, Exchange<'a>>,
     /// The actions of the steps.
     actions: BTreeMap<usize, &'a str>,
@@ -154,11 +153,12 @@ impl<'a> Case<'a> {
             _ => None,
         });
         let pdus = pdus(journal);
+        let exchanges = exchanges(journal);
         Self {
             journal,
             names: Names::of(journal),
-            faults: Faults::of(journal),
-            exchanges: exchanges(journal),
+            faults: faults(journal, &exchanges),
+            exchanges,
             actions: actions.collect(),
             redactions: pdus.iter().filter_map(|(id, pdu)| Some((*id, redacts(pdu)?))).collect(),
             pdus,

@@ -9,8 +9,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::{
-    journal::{Journal, Record, What},
-    report::faults::{Faults, Hit},
+    journal::{
+        Journal, Record, What,
+        exchange::exchanges,
+        fault::{Target, faults},
+    },
+    report::step::fault_line,
 };
 
 /// The process of the scenario; servers come after it. Number 0 means the idle task to trace viewers.
@@ -187,24 +191,18 @@ impl<'a> Trace<'a> {
     }
 
     fn faults(&mut self, journal: &Journal, last: i64) {
-        // A fault on many links is one span, from its first link to its last.
-        let mut spans: BTreeMap<(Option<usize>, String, usize), (i64, i64)> = BTreeMap::new();
-        for spell in Faults::of(journal).0 {
-            let process = match spell.hits {
-                Hit::Link(..) => SCENARIO,
-                Hit::Down(server) | Hit::Answers(server, _) => {
-                    self.processes.get(server).copied().unwrap_or(SCENARIO)
-                }
-            };
-            let until = spell.until.unwrap_or(last);
-            let span = spans.entry((spell.step, spell.words, process)).or_insert((spell.since, until));
-            *span = (span.0.min(spell.since), span.1.max(until));
-        }
-        for (nth, ((step, words, process), (since, until))) in spans.into_iter().enumerate() {
-            for (ph, t) in [("b", since), ("e", until)] {
+        for (nth, fault) in faults(journal, &exchanges(journal)).iter().enumerate() {
+            let server = fault.hits.iter().find_map(|hit| match hit.target {
+                Target::Server(server) => Some(server),
+                Target::Link(..) | Target::Unknown => None,
+            });
+            let process = server.and_then(|server| self.processes.get(server)).copied().unwrap_or(SCENARIO);
+            let step = fault.step.map(|cause| cause.step);
+            let until = fault.until().map_or(last, |until| until.t);
+            for (ph, t) in [("b", fault.since.t), ("e", until)] {
                 self.events.push(json!({
-                    "ph": ph, "cat": "fault", "name": words, "id": format!("fault {nth}"), "pid": process,
-                    "tid": Row::Events as u8, "ts": self.us(t), "args": { "step": step }
+                    "ph": ph, "cat": "fault", "name": fault_line(fault), "id": format!("fault {nth}"),
+                    "pid": process, "tid": Row::Events as u8, "ts": self.us(t), "args": { "step": step }
                 }));
             }
         }

@@ -1,7 +1,7 @@
 // The journal as it is embedded in the page: its records, the requests and the events in them.
 
 function readJournal() {
-  const { replay, ids, records } = JSON.parse(byId("journal").textContent);
+  const { replay, ids, records, faults } = JSON.parse(byId("journal").textContent);
   const restore = (value) => {
     if (typeof value === "string") return value.startsWith("$") ? ids[Number(value.slice(1))] : value;
     if (Array.isArray(value)) return value.map(restore);
@@ -11,13 +11,14 @@ function readJournal() {
     for (const key of Object.keys(value)) copy[key] = restore(value[key]);
     return copy;
   };
-  return new Journal(replay, records.map(restore));
+  return new Journal(replay, records.map(restore), faults);
 }
 
 class Journal {
-  constructor(replay, records) {
+  constructor(replay, records, faults) {
     this.replay = replay;
     this.records = records;
+    this.faults = faults;
     this.run = records[0]?.what === "run" ? records[0] : { servers: [], definition: {} };
     this.servers = this.run.servers.map(([name]) => name);
     this.verdict = records.findLast((record) => record.what === "verdict") ?? null;
@@ -33,8 +34,7 @@ class Journal {
   /** When the last fault was over. */
   lastHeal() {
     const heals = this.records.filter(
-      ({ what, action }) =>
-        what === "healed" || what === "step_ends" || (what === "step" && (action === "heal" || action === "restart")),
+      ({ what, family }) => what === "healed" || what === "step_ends" || (what === "step" && family === "heal"),
     );
     return heals.length > 0 ? heals[heals.length - 1].t : 0;
   }

@@ -11,7 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Run, step::step_line};
 use crate::{
-    journal::{Journal, Record, What},
+    journal::{
+        Journal, Record, What,
+        exchange::exchanges,
+        fault::{Fault, Kind, Target, faults},
+    },
     matrix::keys::encode,
 };
 
@@ -99,7 +103,9 @@ fn source(text: &str) -> String {
 fn data(journal: &Journal, replay: &str) -> String {
     let mut ids = Ids::default();
     let records: Vec<Value> = journal.records.iter().map(|record| ids.replace(trimmed(record))).collect();
-    let data = json!({ "replay": replay, "ids": ids.texts, "records": records });
+    let faults = faults(journal, &exchanges(journal));
+    let faults: Vec<Value> = faults.iter().map(|fault| shown(fault, journal)).collect();
+    let data = json!({ "replay": replay, "ids": ids.texts, "records": records, "faults": faults });
     data.to_string().replace('<', "\\u003c")
 }
 
@@ -110,7 +116,8 @@ fn trimmed(record: &Record) -> Value {
         trim_event(pdu);
     }
     if let What::Step { action, detail, .. } = &record.what {
-        value["words"] = step_line(action, &detail[action]).into();
+        value["words"] = step_line(action, detail).into();
+        value["family"] = json!(detail.family());
     }
     if value["what"] == "run" {
         let definition = &value["definition"];
@@ -121,6 +128,32 @@ fn trimmed(record: &Record) -> Value {
         value["seed"] = value["seed"].to_string().into();
     }
     value
+}
+
+/// A fault as the page draws it: what it is like, from which record it holds, and to which on each server.
+fn shown(fault: &Fault<'_>, journal: &Journal) -> Value {
+    let last = journal.records.len() - 1;
+    let mut servers: BTreeMap<&str, usize> = BTreeMap::new();
+    for hit in &fault.hits {
+        let until = hit.until.map_or(last, |until| until.at);
+        let hit = match hit.target {
+            Target::Link(from, to) => vec![from, to],
+            Target::Server(server) => vec![server],
+            Target::Unknown => journal.servers().collect(),
+        };
+        for server in hit {
+            servers.entry(server).and_modify(|end| *end = until.max(*end)).or_insert(until);
+        }
+    }
+    let kind = match fault.kind {
+        Kind::Breaks | Kind::Unknown => "break",
+        Kind::Slows | Kind::Disturbs => "slow",
+        Kind::Stops => "crash",
+        Kind::Lies => "lie",
+    };
+    let until = fault.until().map_or(last, |until| until.at);
+    let servers: Vec<_> = servers.into_iter().collect();
+    json!({ "kind": kind, "first": fault.since.at, "last": until, "servers": servers })
 }
 
 fn trim_event(pdu: &mut Map<String, Value>) {

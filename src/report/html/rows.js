@@ -3,8 +3,8 @@
 
 /** Requests that go on all the time; when one arrives and is answered well, nothing has happened. */
 const ORDINARY = new Set(["send", "key", "version"]);
-const FAULTS = new Set(["partition", "cut", "silence", "latency", "disturb", "crash", "clock", "rotate_key", "answer", "lie"]);
-const HEALS = new Set(["heal", "restart"]);
+/** Families of steps that look the same. */
+const STEP_TONES = { fault: "fault", lie: "fault", heal: "heal" };
 /** Records that begin a row of their own. */
 const HEADS = new Set(["request", "arrived", "answer", "failed", "step", "step_ends", "healed", "crashed", "started"]);
 
@@ -86,8 +86,9 @@ function isBadHead({ kind, head, request, failed }) {
 
 function toneOf(row) {
   const { kind, head } = row;
-  if (kind === "crashed" || (kind === "step" && FAULTS.has(head.action))) return "fault";
-  if (kind === "healed" || kind === "step_ends" || (kind === "step" && HEALS.has(head.action))) return "heal";
+  if (kind === "step" && STEP_TONES[head.family]) return STEP_TONES[head.family];
+  if (kind === "crashed") return "fault";
+  if (kind === "healed" || kind === "step_ends") return "heal";
   if (kind === "started" && row.t >= 0) return "heal";
   if (kind === "end") return "end";
   return row.isBad ? "bad" : row.isWork ? "work" : "plain";

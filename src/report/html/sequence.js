@@ -124,8 +124,9 @@ class Sequence {
     const spans = [];
     for (const server of this.servers) {
       for (const kind of FAULT_KINDS) {
-        const own = this.faults.filter((fault) => fault.kind === kind && fault.servers.includes(server));
-        const found = own.map((fault) => this.rowsOf(fault)).filter(Boolean).sort((a, b) => a.from - b.from);
+        const own = this.faults.filter((fault) => fault.kind === kind && fault.servers.has(server));
+        const rows = own.map(({ first, servers }) => this.rowsOf(first, servers.get(server)));
+        const found = rows.filter(Boolean).sort((a, b) => a.from - b.from);
         for (const { from, to } of found) {
           const last = spans[spans.length - 1];
           if (last?.kind === kind && last.server === server && from <= last.to) last.to = Math.max(last.to, to);
@@ -136,10 +137,10 @@ class Sequence {
     return spans;
   }
 
-  /** From the first row shown in a fault to the first one after it. */
-  rowsOf(fault) {
-    const from = this.firstRowFrom(fault.first);
-    const to = this.firstRowFrom(fault.last + 1);
+  /** From the first row shown of some records to the first one after them. */
+  rowsOf(first, last) {
+    const from = this.firstRowFrom(first);
+    const to = this.firstRowFrom(last + 1);
     return from < this.rows.length && to > from ? { from, to } : null;
   }
 
