@@ -40,7 +40,7 @@ impl Player<'_> {
             return Ok((status, bytes));
         }
         let Some(events) = &answer.events else {
-            let error = json!({ "errcode": "M_UNKNOWN", "error": "answer to answer so" });
+            let error = json!({ "errcode": "M_UNKNOWN", "error": "told to answer so" });
             return Ok((status, Bytes::from(error.to_string())));
         };
         let ids = self.ids(&answer.server, events)?;
