@@ -5,7 +5,7 @@
 //! a partition finds that it lacks some and asks for them. Then `a` asks it for what was said meanwhile. What it answers
 //! otherwise than expected is a violation of the invariant `expectations`.
 //!
-//! A real homeserver signs and reads events by itself, with the key that its seat gives it; `Tiny` borrows Backfire's code.
+//! A real homeserver signs and reads events by itself, with the key that its place gives it; `Tiny` borrows Backfire's code.
 
 use std::{
     cell::RefCell,
@@ -30,7 +30,7 @@ use backfire::{
     scenario::Scenario,
     simulation::{
         Fabric, Options,
-        guest::{Guests, Seat},
+        guest::{GuestContext, Guests},
     },
 };
 use bytes::Bytes;
@@ -44,7 +44,7 @@ use tower_service::Service;
 struct Tiny(Rc<Shared>);
 
 struct Shared {
-    seat: Seat,
+    context: GuestContext,
     crypto: Crypto,
     /// Whether it asks for what it lacks; a server that doesn't is found out.
     recovers: bool,
@@ -83,25 +83,25 @@ impl Service<Request<Bytes>> for Tiny {
 }
 
 impl Tiny {
-    fn new(seat: Seat, recovers: bool) -> Self {
-        Self(Rc::new(Shared { seat, crypto: Crypto::default(), recovers, events: RefCell::default() }))
+    fn new(context: GuestContext, recovers: bool) -> Self {
+        Self(Rc::new(Shared { context, crypto: Crypto::default(), recovers, events: RefCell::default() }))
     }
 
     fn keys(&self) -> Value {
-        let Shared { seat, crypto, .. } = &*self.0;
-        key_document(&seat.name, &seat.key, &[], seat.clock.now() + 86_400_000, crypto)
+        let Shared { context, crypto, .. } = &*self.0;
+        key_document(&context.name, &context.key, &[], context.clock.now() + 86_400_000, crypto)
     }
 
     /// Signs the invitation and joins by way of who sent it.
     fn invited(&self, body: &Value) -> Value {
-        let Shared { seat, crypto, .. } = &*self.0;
+        let Shared { context, crypto, .. } = &*self.0;
         let version: RoomVersion = body["room_version"].as_str().unwrap().parse().unwrap();
         let invite = UnverifiedPdu::parse(&body["event"].to_string(), version, Limits::Hold).unwrap();
-        let signed = countersign(&invite, &seat.name, &seat.key, crypto).unwrap();
+        let signed = countersign(&invite, &context.name, &context.key, crypto).unwrap();
         let (server, room) = (self.clone(), invite.room_id().to_string());
         let (user, via) =
             (body["event"]["state_key"].as_str().unwrap().to_owned(), invite.sender_server().to_owned());
-        seat.spawn(async move { server.join(&room, &user, version, &via).await });
+        context.spawn(async move { server.join(&room, &user, version, &via).await });
         json!({ "event": signed.json() })
     }
 
@@ -111,8 +111,8 @@ impl Tiny {
         let path = format!("/_matrix/federation/v1/make_join/{room}/{user}?ver={version}");
         let Some(template) = self.ask(via, Method::GET, &path, None).await else { return };
         let event = serde_json::from_value(template["event"].clone()).unwrap();
-        let Shared { seat, crypto, .. } = &*self.0;
-        let join = hash_and_sign(event, version, &seat.name, &seat.key, crypto).unwrap();
+        let Shared { context, crypto, .. } = &*self.0;
+        let join = hash_and_sign(event, version, &context.name, &context.key, crypto).unwrap();
         let body = serde_json::to_value(join.json()).unwrap();
         let path = format!("/_matrix/federation/v2/send_join/{room}/{}", encode(join.event_id().as_str()));
         let Some(answer) = self.ask(via, Method::PUT, &path, Some(body.clone())).await else { return };
@@ -130,7 +130,7 @@ impl Tiny {
                 let (server, id, room) =
                     (self.clone(), id.clone(), pdu["room_id"].as_str().unwrap().to_owned());
                 let via: OwnedServerName = body["origin"].as_str().unwrap().try_into().unwrap();
-                self.0.seat.spawn(async move { server.recover(&room, &id, version, &via).await });
+                self.0.context.spawn(async move { server.recover(&room, &id, version, &via).await });
             }
         }
         json!({ "pdus": {} })
@@ -156,7 +156,7 @@ impl Tiny {
     }
 
     fn event(&self, id: &str) -> Option<Value> {
-        Some(json!({ "origin": self.0.seat.name, "pdus": [self.0.events.borrow().get(id)?] }))
+        Some(json!({ "origin": self.0.context.name, "pdus": [self.0.events.borrow().get(id)?] }))
     }
 
     /// Asks another server; nothing if no good answer comes.
@@ -167,11 +167,11 @@ impl Tiny {
         path: &str,
         body: Option<Value>,
     ) -> Option<Value> {
-        let Shared { seat, crypto, .. } = &*self.0;
+        let Shared { context, crypto, .. } = &*self.0;
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let mut request = Request::builder().method(method).uri(path).body(Bytes::from(body)).unwrap();
-        request_auth::sign(&mut request, &seat.name, to, &seat.key, crypto);
-        let response = seat.network.request(to, request).await.ok()?;
+        request_auth::sign(&mut request, &context.name, to, &context.key, crypto);
+        let response = context.network.request(to, request).await.ok()?;
         serde_json::from_slice(response.body()).ok().filter(|_| response.status() == StatusCode::OK)
     }
 }
@@ -197,7 +197,7 @@ const SCENARIO: &str = r#"{
 pub(crate) fn play(seed: u64, recovers: bool) -> Played {
     let scenario = Scenario::parse(SCENARIO, "own_homeserver.json").unwrap_or_else(|error| panic!("{error}"));
     let mut guests = Guests::default();
-    guests.seat("b", move |seat| Tiny::new(seat, recovers));
+    guests.seat("b", move |context| Tiny::new(context, recovers));
     let options = Options { seed, fabric: Fabric::Direct, ..Options::default() };
     play_with_guests(&scenario, &options, &guests).expect("it can be played")
 }

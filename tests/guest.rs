@@ -15,7 +15,7 @@ use backfire::{
     scenario::{Scenario, Verdict},
     simulation::{
         Fabric, Options,
-        guest::{Guests, Seat},
+        guest::{GuestContext, Guests},
     },
 };
 use bytes::Bytes;
@@ -89,9 +89,9 @@ fn a_guest_can_ask_others() {
     let mut guests = Guests::default();
     let status = Rc::new(Cell::new(None));
     let seen = status.clone();
-    guests.seat("b", move |seat: Seat| {
-        let (seen, guest) = (seen.clone(), seat.clone());
-        seat.spawn(async move {
+    guests.seat("b", move |context: GuestContext| {
+        let (seen, guest) = (seen.clone(), context.clone());
+        context.spawn(async move {
             let to = ServerName::parse("a").unwrap();
             let request = Request::get("/_matrix/federation/v1/version").body(Bytes::new()).unwrap();
             let answer = guest.network.request(&to, request).await.unwrap();

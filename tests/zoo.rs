@@ -30,12 +30,12 @@ fn every_bug_is_caught_and_only_where_it_is_planted() {
     for (planted, fabric) in
         ALL.iter().flat_map(|planted| [Fabric::Turmoil, Fabric::Direct].map(|fabric| (planted, fabric)))
     {
-        let exhibit = visit(planted, &scenario(planted), 0, fabric).unwrap();
+        let result = visit(planted, &scenario(planted), 0, fabric).unwrap();
         let id = planted.id;
         let also: Vec<&str> =
-            exhibit.violated().into_iter().filter(|name| *name != planted.caught_by).collect();
+            result.violated().into_iter().filter(|name| *name != planted.caught_by).collect();
         let stale = (also != planted.follows).then(|| format!("{also:?} follow, not {:?}", planted.follows));
-        let problem = exhibit.problem().or(stale);
+        let problem = result.problem().or(stale);
         problems.extend(problem.map(|problem| format!("{id} on {}: {problem}", fabric.name())));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));

@@ -15,7 +15,7 @@ use crate::{
 
 /// What became of one planted bug.
 #[derive(Debug)]
-pub struct Exhibit {
+pub struct ZooResult {
     /// The bug.
     pub planted: &'static Planted,
     /// What speaks against the server with the bug, causes first.
@@ -28,7 +28,7 @@ pub struct Exhibit {
     pub without: Vec<Violation>,
 }
 
-impl Exhibit {
+impl ZooResult {
     /// The invariants that are violated, the first one first.
     pub fn violated(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.violations.iter().map(|violation| &*violation.invariant).collect();
@@ -78,19 +78,19 @@ pub fn visit(
     scenario: &Scenario,
     seed: u64,
     fabric: Fabric,
-) -> Result<Exhibit, PlayError> {
+) -> Result<ZooResult, PlayError> {
     let with = play(scenario, seed, fabric)?;
     let without = play(&without_bugs(scenario), seed, fabric)?;
-    let mut exhibit = Exhibit {
+    let mut result = ZooResult {
         planted,
         caught_at: None,
         as_expected: with.judgement.is_as_expected(),
         violations: with.judgement.violations,
         without: without.judgement.violations,
     };
-    exhibit.caught_at =
-        exhibit.catch().map(|violation| caught_at(scenario, &with.journal, violation)).transpose()?;
-    Ok(exhibit)
+    result.caught_at =
+        result.catch().map(|violation| caught_at(scenario, &with.journal, violation)).transpose()?;
+    Ok(result)
 }
 
 /// The same scenario on servers without bugs, which it must hold on.

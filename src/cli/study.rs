@@ -115,7 +115,7 @@ impl Linearisation {
         let plan = Plan { seeds: self.seeds, events: self.events.into(), page: self.page.into() };
         let mut before = None;
         let recoveries = linearisation::study(&plan, |recovery| {
-            let group = (recovery.shape.name(), recovery.road.name());
+            let group = (recovery.shape.name(), recovery.way.name());
             if before.replace(group) != Some(group) {
                 anstream::eprintln!("{} by {} …", group.0, group.1);
             }

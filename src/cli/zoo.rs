@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Failure, exit, output, run::code_of_error};
 use crate::{
-    campaign::zoo::{Exhibit, visit},
+    campaign::zoo::{ZooResult, visit},
     homeserver::planted::{self, Planted},
     journal::Violation,
     scenario::Scenario,
@@ -62,16 +62,16 @@ impl Zoo {
         for planted in planted::ALL.iter().filter(asked_for) {
             let path = self.scenarios.join(planted.id).with_extension("json");
             let scenario = Scenario::read(&path).map_err(Failure::usage)?;
-            let exhibit = visit(planted, &scenario, self.seed, self.fabric).map_err(|error| Failure {
+            let result = visit(planted, &scenario, self.seed, self.fabric).map_err(|error| Failure {
                 code: code_of_error(&error),
                 message: format!("{}: {error}", path.display()),
             })?;
             if !self.json {
-                output::print(&line(&exhibit));
+                output::print(&line(&result));
             }
-            exhibits.push(exhibit);
+            exhibits.push(result);
         }
-        let missed = exhibits.iter().filter(|exhibit| exhibit.problem().is_some()).count();
+        let missed = exhibits.iter().filter(|result| result.problem().is_some()).count();
         if self.json {
             output::json(&exhibits.iter().map(row).collect::<Vec<_>>());
         } else {
@@ -81,22 +81,22 @@ impl Zoo {
     }
 }
 
-fn row(exhibit: &Exhibit) -> Row<'_> {
-    let violated = exhibit.violated();
-    let planted = exhibit.planted;
+fn row(result: &ZooResult) -> Row<'_> {
+    let violated = result.violated();
+    let planted = result.planted;
     Row {
         bug: planted.id,
         source: planted.source,
         year: planted.year,
         does: planted.does,
         expected: planted.caught_by,
-        ok: exhibit.problem().is_none(),
-        problem: exhibit.problem(),
+        ok: result.problem().is_none(),
+        problem: result.problem(),
         caught_by: violated.iter().copied().find(|name| *name == planted.caught_by),
-        caught_at_ms: exhibit.caught_at,
+        caught_at_ms: result.caught_at,
         also: violated.into_iter().filter(|name| *name != planted.caught_by).collect(),
-        violations: &exhibit.violations,
-        violations_without_the_bug: &exhibit.without,
+        violations: &result.violations,
+        violations_without_the_bug: &result.without,
     }
 }
 
@@ -109,13 +109,13 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const PROBLEM_SHOWN: usize = 300;
 
 /// Bug, by what and when it was caught, what else followed; below it where it comes from, or what went wrong.
-fn line(exhibit: &Exhibit) -> String {
-    let planted = exhibit.planted;
-    let (mark, style) = if exhibit.problem().is_none() { ("✓", GOOD) } else { ("✗", BAD) };
+fn line(result: &ZooResult) -> String {
+    let planted = result.planted;
+    let (mark, style) = if result.problem().is_none() { ("✓", GOOD) } else { ("✗", BAD) };
     let (by, others): (Vec<&str>, Vec<&str>) =
-        exhibit.violated().into_iter().partition(|name| *name == planted.caught_by);
+        result.violated().into_iter().partition(|name| *name == planted.caught_by);
     let by = by.first().copied().unwrap_or("-");
-    let when = match exhibit.caught_at {
+    let when = match result.caught_at {
         None => String::new(),
         Some(..0) => "in the set-up".to_owned(),
         Some(ms) => format!("after {:.1} s", ms as f64 / 1000.0),
@@ -123,7 +123,7 @@ fn line(exhibit: &Exhibit) -> String {
     let also = if others.is_empty() { String::new() } else { format!("also {}", others.join(", ")) };
     let source = format!("{}, {}", planted.source, planted.year);
     let head = format!("{style}{mark}{style:#} {BOLD}{:<34}{BOLD:#} {by:<18} {when:<14} ", planted.id);
-    let below = exhibit.problem().map_or_else(String::new, |problem| {
+    let below = result.problem().map_or_else(String::new, |problem| {
         let problem: String = problem.chars().take(PROBLEM_SHOWN).collect();
         format!("  {BAD}{problem}{BAD:#}\n")
     });

@@ -139,7 +139,7 @@ impl Teller<'_> {
 
     fn happening(&mut self, record: &Record, who: &str) {
         let Some(told) = trouble(&record.what).or_else(|| progress(&record.what)) else { return };
-        let Told { what, detail, events, tone, fold } = told;
+        let Said { what, detail, events, tone, fold } = told;
         // Details may differ from one to the next; the first stands for all.
         let key = format!("{who} {what}");
         self.fold(key, Line { detail, events, ..line(record.t, who, what, tone) }, fold);
@@ -213,7 +213,7 @@ fn source(from: &Source) -> String {
 }
 
 /// What a server tells of itself.
-struct Told {
+struct Said {
     what: String,
     detail: String,
     events: usize,
@@ -221,7 +221,7 @@ struct Told {
     fold: Fold,
 }
 
-impl Told {
+impl Said {
     fn bad(what: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { what: what.into(), detail: detail.into(), events: 0, tone: Tone::Bad, fold: Fold::Phase }
     }
@@ -236,51 +236,51 @@ impl Told {
 }
 
 /// What went wrong.
-fn trouble(what: &What) -> Option<Told> {
+fn trouble(what: &What) -> Option<Said> {
     Some(match what {
         What::Dropped { event, from, reason, .. } => {
             let event = event.as_deref().map_or("an event".to_owned(), short);
-            Told::bad(format!("drops {event}{}", source(from)), reason)
+            Said::bad(format!("drops {event}{}", source(from)), reason)
         }
         What::Judged { verdict: Standing::SoftFailed, reason, .. } => {
-            Told::bad("soft-fails an event", reason.as_deref().unwrap_or_default())
+            Said::bad("soft-fails an event", reason.as_deref().unwrap_or_default())
         }
         What::Judged { verdict: Standing::Rejected, reason, .. } => {
-            Told::bad("rejects an event", reason.as_deref().unwrap_or_default())
+            Said::bad("rejects an event", reason.as_deref().unwrap_or_default())
         }
         What::GapStuck { missing, failures, .. } => {
             let tries = if *failures == 1 { "1 try".to_owned() } else { format!("{failures} tries") };
-            Told::bad(format!("still lacks {}", short(missing)), tries)
+            Said::bad(format!("still lacks {}", short(missing)), tries)
         }
-        What::Panicked { message, place } => Told::bad(format!("panics at {place}"), message),
+        What::Panicked { message, place } => Said::bad(format!("panics at {place}"), message),
         What::FellBehind { to, dropped, .. } => {
-            Told::bad(format!("keeps only the newest in its queue for {to}"), "dropped").with(*dropped)
+            Said::bad(format!("keeps only the newest in its queue for {to}"), "dropped").with(*dropped)
         }
         What::Undeliverable { to, event, reason } => {
-            Told::bad(format!("can't deliver {} to {to}", short(event)), reason)
+            Said::bad(format!("can't deliver {} to {to}", short(event)), reason)
         }
         What::UserFailed { action, reason, .. } => {
-            Told::bad(format!("a user can't {}", words(action)), reason)
+            Said::bad(format!("a user can't {}", words(action)), reason)
         }
         What::Expected(Expectation { step, met: false, message }) => {
-            Told::bad(format!("gets another answer than step {step} expects"), message)
+            Said::bad(format!("gets another answer than step {step} expects"), message)
         }
         _ => return None,
     })
 }
 
 /// What went on.
-fn progress(what: &What) -> Option<Told> {
+fn progress(what: &What) -> Option<Said> {
     Some(match what {
-        What::GapOpened { missing, .. } => Told::work("finds an event missing", short(missing)),
+        What::GapOpened { missing, .. } => Said::work("finds an event missing", short(missing)),
         What::StateTaken { event, from, events } => {
-            Told::work(format!("takes the state at {} from {from}", short(event)), "").with(*events)
+            Said::work(format!("takes the state at {} from {from}", short(event)), "").with(*events)
         }
         What::PagedBack { events, complete } => {
             let end = if *complete { "to the beginning of the room" } else { "and more is to come" };
-            Told::work(format!("has paged back {end}"), "").with(*events)
+            Said::work(format!("has paged back {end}"), "").with(*events)
         }
-        What::Joined { via, .. } => Told { tone: Tone::Plain, ..Told::work(format!("joins via {via}"), "") },
+        What::Joined { via, .. } => Said { tone: Tone::Plain, ..Said::work(format!("joins via {via}"), "") },
         _ => return None,
     })
 }

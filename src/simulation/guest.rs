@@ -21,7 +21,7 @@ use crate::{
 
 /// What a guest gets of the world when it starts.
 #[derive(Clone)]
-pub struct Seat {
+pub struct GuestContext {
     /// Its Matrix name.
     pub name: OwnedServerName,
     /// Its signing key: the one that the journal says it has. A homeserver that wants a key file can make one of
@@ -34,7 +34,7 @@ pub struct Seat {
     pub(super) tasks: Tasks,
 }
 
-impl Seat {
+impl GuestContext {
     /// Runs a task beside the requests, until the server goes down.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         // Nobody listens only when the server is down, and then nobody misses the task.
@@ -42,7 +42,7 @@ impl Seat {
     }
 }
 
-type Start = Rc<dyn Fn(Seat) -> Rc<dyn Service>>;
+type Start = Rc<dyn Fn(GuestContext) -> Rc<dyn Service>>;
 
 /// Guests by the names of the servers whose places they take.
 #[derive(Clone, Default)]
@@ -53,15 +53,15 @@ impl Guests {
     /// outlive a crash is kept outside of what it makes.
     ///
     /// An error of the service is a `500` with `M_UNKNOWN` to who asked.
-    pub fn seat<S>(&mut self, server: &str, start: impl Fn(Seat) -> S + 'static)
+    pub fn seat<S>(&mut self, server: &str, start: impl Fn(GuestContext) -> S + 'static)
     where
         S: tower_service::Service<Request<Bytes>, Response = Response<Bytes>> + 'static,
         S::Error: Display,
         S::Future: 'static,
     {
-        let start = move |seat: Seat| -> Rc<dyn Service> {
-            let tasks = seat.tasks.clone();
-            Rc::new(Guest { service: RefCell::new(start(seat)), tasks })
+        let start = move |context: GuestContext| -> Rc<dyn Service> {
+            let tasks = context.tasks.clone();
+            Rc::new(Guest { service: RefCell::new(start(context)), tasks })
         };
         self.0.insert(server.to_owned(), Rc::new(start));
     }
@@ -75,7 +75,7 @@ impl Guests {
     pub(super) fn start(
         &self,
         server: &str,
-        seat: impl FnOnce(Tasks) -> Seat,
+        seat: impl FnOnce(Tasks) -> GuestContext,
     ) -> Option<(Rc<dyn Service>, Runner)> {
         let start = self.0.get(server)?;
         let (tasks, runner) = Runner::channel();

@@ -1,13 +1,13 @@
 //! Plays one scenario with one seed on one fabric: hosts, set-up, timeline, heal, settling; what came of it is in
 //! the journal. Whether that is good is not judged here.
 
-mod agenda;
 mod disturbances;
 pub mod guest;
 mod import;
 mod lies;
 mod player;
 pub mod recorder;
+mod schedule;
 mod script;
 mod users;
 

@@ -31,14 +31,14 @@ const RECOVERS: &str = "b";
 /// How the room is recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Road {
+pub enum Way {
     /// A new event is pushed, and what is missing below it is asked for by `/get_missing_events`.
     GetMissingEvents,
     /// The server joins, and a user there scrolls back to the beginning by `/backfill`.
     Backfill,
 }
 
-impl Road {
+impl Way {
     /// Both.
     pub const ALL: [Self; 2] = [Self::GetMissingEvents, Self::Backfill];
 
@@ -68,7 +68,8 @@ pub struct Recovery {
     /// The shape of the room.
     pub shape: Shape,
     /// How it was recovered.
-    pub road: Road,
+    #[serde(rename = "road")]
+    pub way: Way,
     /// In which order it was answered.
     pub order: AnswerOrder,
     /// The seed.
@@ -95,13 +96,13 @@ pub struct Recovery {
 pub fn study(plan: &Plan, mut done: impl FnMut(&Recovery)) -> Result<Vec<Recovery>, SimulationError> {
     let mut recoveries = Vec::new();
     for shape in Shape::ALL {
-        for road in Road::ALL {
+        for way in Way::ALL {
             for order in AnswerOrder::ALL {
                 for seed in 0..plan.seeds {
-                    let scenario = scenario(plan, shape, road, order, seed);
+                    let scenario = scenario(plan, shape, way, order, seed);
                     let options = Options { seed, fabric: Fabric::Direct, ..Options::default() };
                     let journal = simulate(&scenario, &options)?.journal;
-                    let recovery = measure(&journal, plan, shape, road, order, seed);
+                    let recovery = measure(&journal, plan, shape, way, order, seed);
                     done(&recovery);
                     recoveries.push(recovery);
                 }
@@ -112,15 +113,15 @@ pub fn study(plan: &Plan, mut done: impl FnMut(&Recovery)) -> Result<Vec<Recover
 }
 
 /// The scenario of one recovery, which can be written to a file and played by itself.
-pub fn scenario(plan: &Plan, shape: Shape, road: Road, order: AnswerOrder, seed: u64) -> Scenario {
+pub fn scenario(plan: &Plan, shape: Shape, way: Way, order: AnswerOrder, seed: u64) -> Scenario {
     let mut timeline = shapes::steps(shape, plan.events, seed, ANSWERS);
-    let (members, then) = match road {
-        Road::GetMissingEvents => {
+    let (members, then) = match way {
+        Way::GetMissingEvents => {
             let push =
                 json!({ "at": "1s", "push": { "from": ANSWERS, "to": RECOVERS, "events": [shapes::TOP] } });
             (json!([ANSWERS, RECOVERS]), vec![push])
         }
-        Road::Backfill => {
+        Way::Backfill => {
             let page = json!({ "server": RECOVERS, "limit": plan.page, "pages": "all" });
             let steps = vec![
                 json!({ "at": "1s", "join": { "by": RECOVERS, "via": ANSWERS } }),
@@ -131,7 +132,7 @@ pub fn scenario(plan: &Plan, shape: Shape, road: Road, order: AnswerOrder, seed:
     };
     timeline.extend(then);
     let scenario = json!({
-        "why": format!("{} recovered by {} that is answered {}, seed {seed}", shape.name(), road.name(), order.name()),
+        "why": format!("{} recovered by {} that is answered {}, seed {seed}", shape.name(), way.name(), order.name()),
         "servers": { ANSWERS: { "answer_order": order.name() }, RECOVERS: {} },
         "room": { "created_by": ANSWERS, "members": members },
         "timeline": timeline,
@@ -144,13 +145,13 @@ fn measure(
     journal: &Journal,
     plan: &Plan,
     shape: Shape,
-    road: Road,
+    way: Way,
     order: AnswerOrder,
     seed: u64,
 ) -> Recovery {
-    let start = match road {
-        Road::GetMissingEvents => 1_000,
-        Road::Backfill => 2_000,
+    let start = match way {
+        Way::GetMissingEvents => 1_000,
+        Way::Backfill => 2_000,
     };
     let made = exchanges(journal);
     let is_own = |exchange: &&Exchange<'_>| exchange.from == RECOVERS && exchange.t >= start;
@@ -163,7 +164,7 @@ fn measure(
         |answer: &&Answered<'_>| answer.events.iter().filter(|id| had[id.as_str()] < answer.at).count();
     Recovery {
         shape,
-        road,
+        way,
         order,
         seed,
         whole: is_whole(journal, plan),

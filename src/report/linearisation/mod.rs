@@ -10,17 +10,18 @@ pub use page::page;
 
 use super::text::{BOLD, DIM, paint};
 use crate::{
-    campaign::linearisation::{Recovery, Road, Shape},
+    campaign::linearisation::{Recovery, Shape, Way},
     room::answer_order::AnswerOrder,
 };
 
-/// Recoveries of one shape by one road under one order, over all seeds.
+/// Recoveries of one shape by one way under one order, over all seeds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Row {
     /// The shape of the room.
     pub shape: Shape,
     /// How it was recovered.
-    pub road: Road,
+    #[serde(rename = "road")]
+    pub way: Way,
     /// In which order it was answered.
     pub order: AnswerOrder,
     /// How many recoveries.
@@ -41,12 +42,12 @@ pub struct Row {
 pub fn rows(recoveries: &[Recovery]) -> Vec<Row> {
     let mut rows = Vec::new();
     for shape in Shape::ALL {
-        for road in Road::ALL {
+        for way in Way::ALL {
             for order in AnswerOrder::ALL {
-                let own = |found: &&Recovery| (found.shape, found.road, found.order) == (shape, road, order);
+                let own = |found: &&Recovery| (found.shape, found.way, found.order) == (shape, way, order);
                 let own: Vec<&Recovery> = recoveries.iter().filter(own).collect();
                 if !own.is_empty() {
-                    rows.push(Row::of(shape, road, order, &own));
+                    rows.push(Row::of(shape, way, order, &own));
                 }
             }
         }
@@ -55,7 +56,7 @@ pub fn rows(recoveries: &[Recovery]) -> Vec<Row> {
 }
 
 impl Row {
-    fn of(shape: Shape, road: Road, order: AnswerOrder, own: &[&Recovery]) -> Self {
+    fn of(shape: Shape, way: Way, order: AnswerOrder, own: &[&Recovery]) -> Self {
         let over = |value: fn(&Recovery) -> f64| {
             let values = own.iter().map(|recovery| value(recovery));
             let mean = values.clone().sum::<f64>() / own.len() as f64;
@@ -63,7 +64,7 @@ impl Row {
         };
         Self {
             shape,
-            road,
+            way,
             order,
             seeds: own.len(),
             whole: own.iter().filter(|recovery| recovery.whole).count(),
@@ -84,7 +85,7 @@ pub fn table(rows: &[Row]) -> String {
     let mut out = format!("{}\n", paint(BOLD, &head));
     let mut group = None;
     for row in rows {
-        let is_new = group.replace((row.shape, row.road)).is_some_and(|old| old != (row.shape, row.road));
+        let is_new = group.replace((row.shape, row.way)).is_some_and(|old| old != (row.shape, row.way));
         if is_new {
             out.push('\n');
         }
@@ -93,7 +94,7 @@ pub fn table(rows: &[Row]) -> String {
             out,
             "{:<9} {:<19} {:<15} {:>6} {:>13} {:>15} {:>15} {:>16}",
             row.shape.name(),
-            row.road.name(),
+            row.way.name(),
             row.order.name(),
             format!("{}/{}", row.whole, row.seeds),
             spread(row.requests, 1),
@@ -110,13 +111,12 @@ pub fn table(rows: &[Row]) -> String {
 pub fn csv(recoveries: &[Recovery]) -> String {
     let mut out = "shape,road,order,seed,whole,requests,bytes,answered,duplicates,ms\n".to_owned();
     for recovery in recoveries {
-        let Recovery { shape, road, order, seed, whole, requests, bytes, answered, duplicates, ms } =
-            recovery;
+        let Recovery { shape, way, order, seed, whole, requests, bytes, answered, duplicates, ms } = recovery;
         let _ = writeln!(
             out,
             "{},{},{},{seed},{whole},{requests},{bytes},{answered},{duplicates},{ms}",
             shape.name(),
-            road.name(),
+            way.name(),
             order.name()
         );
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Row;
 use crate::{
-    campaign::linearisation::{Plan, Road, Shape},
+    campaign::linearisation::{Plan, Shape, Way},
     room::answer_order::AnswerOrder,
 };
 
@@ -58,10 +58,10 @@ pub fn page(rows: &[Row], plan: &Plan, command: &str) -> String {
         escaped(command),
         legend()
     );
-    for road in Road::ALL {
-        let _ = writeln!(out, "<h2><code>/{}</code></h2>\n<div class=\"charts\">", road.name());
+    for way in Way::ALL {
+        let _ = writeln!(out, "<h2><code>/{}</code></h2>\n<div class=\"charts\">", way.name());
         for measure in &MEASURES {
-            out.push_str(&chart(rows, road, measure));
+            out.push_str(&chart(rows, way, measure));
         }
         out.push_str("</div>\n");
     }
@@ -82,12 +82,12 @@ fn legend() -> String {
 }
 
 /// Bars in groups of one shape each, one bar an order.
-fn chart(rows: &[Row], road: Road, measure: &Measure) -> String {
+fn chart(rows: &[Row], way: Way, measure: &Measure) -> String {
     const WIDTH: f64 = 420.0;
     const HEIGHT: f64 = 180.0;
     const LEFT: f64 = 48.0;
     const TOP: f64 = 12.0;
-    let own = || rows.iter().filter(|row| row.road == road);
+    let own = || rows.iter().filter(|row| row.way == way);
     let most = own().map(|row| (measure.of)(row).1).fold(0.0, f64::max).max(1.0);
     let y = |value: f64| TOP + HEIGHT * (1.0 - value / most);
     let group = (WIDTH - LEFT) / Shape::ALL.len() as f64;
@@ -149,7 +149,7 @@ fn table(rows: &[Row]) -> String {
             out,
             "<tr><td>{}<td>{}<td>{}<td>{}/{}<td>{:.1}<td>{:.1}<td>{:.1}<td>{:.0}",
             row.shape.name(),
-            row.road.name(),
+            row.way.name(),
             row.order.name(),
             row.whole,
             row.seeds,

@@ -12,6 +12,8 @@ use crate::{
         fault::{Fault, Kind, Target, faults},
     },
     network::conditions::Departure,
+    scenario::{Action, FaultAction},
+    simulation::guest::Guests,
 };
 
 const SEEDS: u64 = 150;
@@ -95,9 +97,9 @@ fn watch(scenario: &Scenario) -> (Journal, Vec<Moment>) {
     player.set_up(None).unwrap();
     let zero = player.now().next_multiple_of(1_000);
     let (mut seen, mut before, mut now) = (Vec::new(), 0, 0);
-    for (at, deeds) in agenda(scenario) {
+    for (at, due) in schedule(scenario) {
         player.step_until(zero + at).unwrap();
-        deeds.into_iter().for_each(|deed| player.perform(deed).unwrap());
+        due.into_iter().for_each(|due| player.perform(due).unwrap());
         (before, now) = (now, at);
         seen.extend(look(&player, zero, now, before));
     }

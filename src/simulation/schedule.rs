@@ -1,4 +1,4 @@
-//! What is due when: the timeline taken apart into single deeds, in order.
+//! What is due when: the timeline taken apart into single things to do, in order.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::scenario::{Action, Scenario, SendAction};
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum Due {
     /// Plays a step, for the n-th time if it repeats itself.
     Play {
         /// Its place in the timeline.
@@ -21,9 +21,9 @@ pub(super) enum Deed {
     },
 }
 
-/// All deeds by their time in milliseconds of the timeline; at one time in the order of the steps.
-pub(super) fn agenda(scenario: &Scenario) -> BTreeMap<u64, Vec<Deed>> {
-    let mut agenda: BTreeMap<u64, Vec<Deed>> = BTreeMap::new();
+/// All that is to be done, by its time in milliseconds of the timeline; at one time in the order of the steps.
+pub(super) fn schedule(scenario: &Scenario) -> BTreeMap<u64, Vec<Due>> {
+    let mut schedule: BTreeMap<u64, Vec<Due>> = BTreeMap::new();
     for (step, what) in scenario.timeline.iter().enumerate() {
         let at = what.at.as_millis();
         let (count, every) = match &what.action {
@@ -31,11 +31,11 @@ pub(super) fn agenda(scenario: &Scenario) -> BTreeMap<u64, Vec<Deed>> {
             _ => (1, 0),
         };
         for time in 0..count {
-            agenda.entry(at + u64::from(time) * every).or_default().push(Deed::Play { step, time });
+            schedule.entry(at + u64::from(time) * every).or_default().push(Due::Play { step, time });
         }
         if let Some(lasting) = what.action.lasting() {
-            agenda.entry(at + lasting.as_millis()).or_default().push(Deed::End { step });
+            schedule.entry(at + lasting.as_millis()).or_default().push(Due::End { step });
         }
     }
-    agenda
+    schedule
 }
