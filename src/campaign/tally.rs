@@ -179,8 +179,8 @@ mod tests {
     use crate::scenario::generator::Profile;
 
     fn outcome(seed: u64, failure: Option<&str>) -> Outcome {
-        let failure = failure.map(|place| Failure {
-            signature: Signature { invariant: "same-events".to_owned(), place: place.to_owned() },
+        let failure = failure.map(|kind| Failure {
+            signature: Signature { invariant: "same-events".to_owned(), kind: kind.to_owned() },
             end: End::Violated,
             message: format!("seed {seed}"),
         });
@@ -225,6 +225,8 @@ mod tests {
         assert_eq!(read(&file), Ok((header.clone(), vec![0, 1])));
         assert_eq!(read(&file[..file.len() - 9]), Ok((header, vec![0])));
         assert!(read(&file[20..]).unwrap_err().starts_with("line 1: "));
+        let earlier = String::from_utf8(file.clone()).unwrap().replace("\"kind\"", "\"place\"");
+        assert_eq!(read(earlier.as_bytes()), read(&file), "of a version that had no kinds");
         assert_eq!(read(b""), Err("the file is empty".to_owned()));
     }
 }

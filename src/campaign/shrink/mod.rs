@@ -1,4 +1,4 @@
-//! The smallest scenario that still fails in the same way: the same invariant in the same kind of place.
+//! The smallest scenario that still fails in the same way: the same invariant by the same kind of violation.
 //!
 //! Works on the JSON of a scenario and not on its types. A part is taken away, a number made smaller; what is then no
 //! scenario any more is passed over, since the format's own checks say so; what no longer fails in the same way is
