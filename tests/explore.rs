@@ -108,7 +108,8 @@ fn a_failure_shrinks_to_what_it_needs_and_replays() {
     assert_eq!(good.status.code(), Some(2));
 }
 
-/// In both, less would do for another failure of the same invariant: any request at all, and a question that is none.
+/// In both, less would do for another failure of the same invariant: any request at all, and a question that
+/// is none.
 const LESS_WOULD_DO_FOR_ANOTHER: [&str; 2] = [
     r#"{
         "why": "A gap is filled, which needs a question; that anything is asked or sent at all is told after it.",

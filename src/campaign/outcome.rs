@@ -1,4 +1,5 @@
-//! What came of one run of a campaign, in one line: whether it failed, by which signature, and which marks it reached.
+//! What came of one run of a campaign, in one line: whether it failed, by which signature, and which marks it
+//! reached.
 //!
 //! A run that panics or breaks off is an outcome too, so that one bad run does not end a campaign.
 
@@ -93,8 +94,8 @@ pub struct Failure {
 pub struct Signature {
     /// The invariant's name; `panic` or `error` for a run that broke off.
     pub invariant: String,
-    /// The kind of its violation; of a panic its place, of an error what broke off. Earlier versions wrote the message
-    /// here, without names and numbers, as `place`.
+    /// The kind of its violation; of a panic its place, of an error what broke off. Earlier versions wrote
+    /// the message here, without names and numbers, as `place`.
     #[serde(alias = "place")]
     pub kind: String,
 }

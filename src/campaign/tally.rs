@@ -1,4 +1,5 @@
-//! What many runs came to: how many failed and by which signatures, which marks were reached, first by which seed.
+//! What many runs came to: how many failed and by which signatures, which marks were reached, first by which
+//! seed.
 //!
 //! A tally doesn't depend on the order in which outcomes are added, so shards can be joined.
 
@@ -154,8 +155,8 @@ fn write_line(out: &mut impl Write, line: &Line) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// The line, from 1, and what is wrong with it. A last line that was not written to its end counts as not written:
-/// that is how a machine that was stopped leaves its results.
+/// The line, from 1, and what is wrong with it. A last line that was not written to its end counts as not
+/// written: that is how a machine that was stopped leaves its results.
 pub fn read_results(input: impl BufRead, mut see: impl FnMut(Outcome)) -> Result<Header, String> {
     let mut header = None;
     let mut lines = input.lines().enumerate().peekable();
