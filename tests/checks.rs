@@ -1226,6 +1226,17 @@ fn every_invariant_has_a_journal_that_violates_it_alone() {
 }
 
 #[test]
+fn every_file_with_an_invariant_is_in_the_list() {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/check")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let with_one =
+        files.filter(|path| std::fs::read_to_string(path).unwrap().contains("const INVARIANT: Invariant"));
+    let stem = |path: std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
+    let listed: BTreeSet<String> = ALL.iter().map(|invariant| invariant.name.to_owned()).collect();
+    assert_eq!(with_one.map(stem).collect::<BTreeSet<_>>(), listed);
+}
+
+#[test]
 fn every_kind_of_failure_has_a_journal_that_shows_it() {
     let tried: BTreeSet<(&str, &str)> = BAD.iter().map(|(invariant, kind, ..)| (*invariant, *kind)).collect();
     let of = |invariant: &'static Invariant| invariant.kinds.iter().map(|kind| (invariant.name, *kind));

@@ -64,8 +64,10 @@ fn the_register_is_in_order_and_speaks_of_invariants_that_there_are() {
     assert!(ALL.is_sorted_by_key(|planted| planted.id));
     for planted in ALL {
         assert_eq!(find(planted.id).unwrap().id, planted.id);
-        let known = check::ALL.iter().any(|invariant| invariant.name == planted.caught_by);
-        assert!(known, "{}: there is no invariant {}", planted.id, planted.caught_by);
+        for name in planted.follows.iter().chain([&planted.caught_by]) {
+            let known = check::ALL.iter().any(|invariant| invariant.name == *name);
+            assert!(known, "{}: there is no invariant {name}", planted.id);
+        }
     }
 }
 
