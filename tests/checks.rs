@@ -1,5 +1,5 @@
-//! Every invariant holds on a good journal and speaks up on a bad one. The journals are made by hand: the checks are
-//! on trial here, not the servers.
+//! Every invariant holds on a good journal and speaks up on a bad one. The journals are made by hand: the
+//! checks are on trial here, not the servers.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -24,8 +24,8 @@ const HEALED: i64 = 100;
 
 /// A small run that went well, to be spoilt.
 ///
-/// First its room is made by a: 0 create, 6 join of a, 7 join rules, 8 join of b, 9 join of c. Then come messages by a,
-/// b, a, c, a:
+/// First its room is made by a: 0 create, 6 join of a, 7 join rules, 8 join of b, 9 join of c. Then come
+/// messages by a, b, a, c, a:
 ///
 /// ```text
 /// 0 ← 6 ← 7 ← 8 ← 9 ← 1 ← 2 ← 3 ← 5
@@ -173,8 +173,8 @@ impl Run {
         }
     }
 
-    /// A branch beside the joins of b and c, made by a: the history visibility is set, then a message follows.
-    /// They are events 10 and 11.
+    /// A branch beside the joins of b and c, made by a: the history visibility is set, then a message
+    /// follows. They are events 10 and 11.
     fn branch(&mut self, visibility: &str) {
         let [create, a, rules] = [0, 6, 7].map(|nth| self.events[nth].clone());
         let content = json!({ "history_visibility": visibility });
@@ -191,8 +191,8 @@ impl Run {
         (0..3).for_each(|host| self.extremities(host, &[5, 11]));
     }
 
-    /// What a says on a branch from before the others' joins, and only a has: soft-failed, so that nobody builds on it.
-    /// It is event 11.
+    /// What a says on a branch from before the others' joins, and only a has: soft-failed, so that nobody
+    /// builds on it. It is event 11.
     fn soft_failed_before_their_time(&mut self) {
         self.branch("shared");
         for (host, name) in [(1, "b"), (2, "c")] {
@@ -205,8 +205,8 @@ impl Run {
         (0..3).for_each(|host| self.extremities(host, &[5, 10]));
     }
 
-    /// a makes 10 and 11; on c, 10 still waits for what it can be judged by when 11 is accepted, the state there being
-    /// told, and c builds 12 on all that its graph has then.
+    /// a makes 10 and 11; on c, 10 still waits for what it can be judged by when 11 is accepted, the state
+    /// there being told, and c builds 12 on all that its graph has then.
     fn builds_over_what_waits(&mut self) {
         let [create, five, a, c] = [0, 5, 6, 9].map(|nth| self.events[nth].clone());
         let ten = event("a", &[&five], &[&create, &a], message("a", "ten"));
@@ -638,7 +638,8 @@ fn lies_of(server: &str) -> Value {
 
 type Change = fn(&mut Run);
 
-/// What spoils a good run, by the invariant that must notice, and the kind of failure that it must take it for.
+/// What spoils a good run, by the invariant that must notice, and the kind of failure that it must take it
+/// for.
 const BAD: &[(&str, &str, &str, Change)] = &[
     ("expectations", "other-answer", "an answer is not what a step expects", |run| {
         let unmet = Expectation { step: 0, met: false, message: "status 200, not 404".to_owned() };
@@ -1221,11 +1222,22 @@ fn every_invariant_has_a_journal_that_violates_it_alone() {
     };
     let bad = BAD.iter().filter(|(invariant, _, _, spoil)| alone(invariant, spoil));
     let mut tried: BTreeSet<&str> = bad.map(|(invariant, ..)| *invariant).collect();
-    // Servers with the same events and verdicts have the same extremities, or one of them has wrong ones: who stands
-    // elsewhere has broken another rule too, and this one says what came of it.
+    // Servers with the same events and verdicts have the same extremities, or one of them has wrong ones: who
+    // stands elsewhere has broken another rule too, and this one says what came of it.
     tried.insert("same-extremities");
     let all: BTreeSet<&str> = ALL.iter().map(|invariant| invariant.name).collect();
     assert_eq!(tried, all);
+}
+
+#[test]
+fn every_file_with_an_invariant_is_in_the_list() {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/check")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let with_one =
+        files.filter(|path| std::fs::read_to_string(path).unwrap().contains("const INVARIANT: Invariant"));
+    let stem = |path: std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
+    let listed: BTreeSet<String> = ALL.iter().map(|invariant| invariant.name.to_owned()).collect();
+    assert_eq!(with_one.map(stem).collect::<BTreeSet<_>>(), listed);
 }
 
 #[test]

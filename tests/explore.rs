@@ -108,6 +108,53 @@ fn a_failure_shrinks_to_what_it_needs_and_replays() {
     assert_eq!(good.status.code(), Some(2));
 }
 
+/// In both, less would do for another failure of the same invariant: any request at all, and a question that
+/// is none.
+const LESS_WOULD_DO_FOR_ANOTHER: [&str; 2] = [
+    r#"{
+        "why": "A gap is filled, which needs a question; that anything is asked or sent at all is told after it.",
+        "servers": { "a": {}, "b": {}, "c": {} },
+        "room": { "created_by": "a" },
+        "timeline": [
+            { "at": "1s", "partition": { "groups": [["a", "c"], ["b"]], "for": "5s" } },
+            { "at": "2s", "message": { "by": "a", "count": 3, "every": "100ms" } },
+            { "at": "8s", "message": { "by": "a" } }
+        ],
+        "expect": { "requests": { "get_missing_events": 0, "total": 0 } }
+    }"#,
+    r#"{
+        "why": "b has not got what c asks it for, and c may ask it.",
+        "servers": { "a": {}, "b": {}, "c": {} },
+        "room": { "created_by": "a" },
+        "timeline": [
+            { "at": "1s", "cut": { "from": "a", "to": "b", "for": "9s" } },
+            { "at": "1s", "cut": { "from": "c", "to": "b", "for": "1s" } },
+            { "at": "3s", "message": { "by": "a" }, "as": "said" },
+            { "at": "4s", "ask": { "from": "c", "to": "b", "endpoint": "event", "events": ["said"],
+                                   "expect": { "events": ["said"] } } }
+        ]
+    }"#,
+];
+
+#[test]
+fn what_is_shrunk_shows_no_other_failure() {
+    let folder = folder("same");
+    let (whole, small) = (folder.join("whole.json"), folder.join("small.json"));
+    let kind = |path: &Path| {
+        let summary = json(&backfire(&["run", text(path), "--fabric", "direct", "--json"]));
+        summary["violations"][0]["kind"].as_str().expect("it fails").to_owned()
+    };
+    let mut kinds = Vec::new();
+    for scenario in LESS_WOULD_DO_FOR_ANOTHER {
+        fs::write(&whole, scenario).unwrap();
+        let output = backfire(&["shrink", text(&whole), "--out", text(&small)]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(kind(&whole), kind(&small), "{}", fs::read_to_string(&small).unwrap());
+        kinds.push(kind(&whole));
+    }
+    assert_eq!(kinds, ["over-limit:get_missing_events", "other-answer:404"]);
+}
+
 /// Each run of a command has its own panics, and the first is no exception.
 #[test]
 fn a_panic_is_told_with_its_place_in_every_run() {
@@ -123,7 +170,7 @@ fn a_panic_is_told_with_its_place_in_every_run() {
     let replayed = json(&output);
     for nth in 0..2 {
         let message = replayed[nth]["message"].as_str().unwrap();
-        assert!(message.contains("panicked at src/homeserver/planted/"), "{message}");
+        assert!(message.contains("empty_backfill_answer_crash.rs:"), "{message}");
     }
 }
 

@@ -67,8 +67,10 @@ fn the_register_is_in_order_and_speaks_of_invariants_that_there_are() {
     assert_eq!(ids, PLANTED, "the ids that scenarios know");
     for planted in ALL {
         assert_eq!(find(planted.id).unwrap().id, planted.id);
-        let known = check::ALL.iter().any(|invariant| invariant.name == planted.caught_by);
-        assert!(known, "{}: there is no invariant {}", planted.id, planted.caught_by);
+        for name in planted.follows.iter().chain([&planted.caught_by]) {
+            let known = check::ALL.iter().any(|invariant| invariant.name == *name);
+            assert!(known, "{}: there is no invariant {name}", planted.id);
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What came of one run of a campaign, in one line: whether it failed, by which signature, and which marks it reached.
+//! What came of one run of a campaign, in one line: whether it failed, by which signature, and which marks it
+//! reached.
 //!
 //! A run that panics or breaks off is an outcome too, so that one bad run does not end a campaign.
 
@@ -7,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    play::{Played, play_with},
+    play::{PlayError, Played, play_with},
     stopwatch::Stopwatch,
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         Mark, Scenario, Verdict,
         generator::{self, Profile},
     },
-    simulation::Options,
+    simulation::{Options, SimulationError},
 };
 
 /// Which generated scenario is played; its seed is that of the run as well.
@@ -88,13 +89,15 @@ pub struct Failure {
     pub message: String,
 }
 
-/// What failures are told apart by: the invariant, and the kind of place in which it does not hold.
+/// What failures are told apart by: the invariant, and in which of its ways it fails.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Signature {
     /// The invariant's name; `panic` or `error` for a run that broke off.
     pub invariant: String,
-    /// The finding without what differs from run to run: names, ids and numbers.
-    pub place: String,
+    /// The kind of its violation; of a panic its place, of an error what broke off. Earlier versions wrote
+    /// the message here, without names and numbers, as `place`.
+    #[serde(alias = "place")]
+    pub kind: String,
 }
 
 /// How a failed run ended.
@@ -113,7 +116,7 @@ pub enum End {
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.invariant, self.place)
+        write!(f, "{}: {}", self.invariant, self.kind)
     }
 }
 
@@ -131,12 +134,13 @@ pub fn outcome(case: &Case, options: &Options) -> Outcome {
 
 /// Plays a scenario; that it breaks off is a failure like others.
 pub(super) fn attempt(scenario: &Scenario, options: &Options) -> Result<Played, Failure> {
-    caught(|| play_with(scenario, options).map_err(|error| Failure::broke_off("error", &error.to_string())))
+    caught(|| play_with(scenario, options).map_err(|error| Failure::broke_off(&error)))
 }
 
 /// A panic is a failure like others.
 fn caught<T>(part: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    panic::catch(part).unwrap_or_else(|panic| Err(Failure::broke_off("panic", &panic.message)))
+    panic::catch(part)
+        .unwrap_or_else(|panic| Err(Failure::new("panic", panic.place, End::BrokeOff, panic.message)))
 }
 
 impl Failure {
@@ -147,11 +151,13 @@ impl Failure {
         }
         Some(Self::violation(judgement).unwrap_or_else(|| {
             let dark: Vec<&str> = judgement.dark.iter().map(|mark| mark.name()).collect();
-            let message = match &dark[..] {
-                [] => format!("the run was expected to end as {}", word(judgement.expected)),
-                dark => format!("marks were not reached: {}", dark.join(", ")),
+            let (kind, message) = match &dark[..] {
+                [] => {
+                    ("other-verdict", format!("the run was expected to end as {}", word(judgement.expected)))
+                }
+                dark => ("marks-not-reached", format!("marks were not reached: {}", dark.join(", "))),
             };
-            Self::new("expectations", End::Stale, message)
+            Self::new("expectations", kind.to_owned(), End::Stale, message)
         }))
     }
 
@@ -159,59 +165,31 @@ impl Failure {
     pub fn violation(judgement: &Judgement) -> Option<Self> {
         let first = judgement.violations.first()?;
         let end = if judgement.verdict == Verdict::Violated { End::Violated } else { End::NotRecovered };
-        Some(Self::new(&first.invariant, end, first.message.clone()))
+        Some(Self::new(&first.invariant, first.kind.clone(), end, first.message.clone()))
     }
 
-    fn broke_off(how: &str, message: &str) -> Self {
-        Self::new(how, End::BrokeOff, message.to_owned())
+    fn broke_off(error: &PlayError) -> Self {
+        Self::new("error", kind_of(error), End::BrokeOff, error.to_string())
     }
 
-    fn new(invariant: &str, end: End, message: String) -> Self {
-        let place = kind_of_place(&message);
-        Self { signature: Signature { invariant: invariant.to_owned(), place }, end, message }
+    fn new(invariant: &str, kind: String, end: End, message: String) -> Self {
+        Self { signature: Signature { invariant: invariant.to_owned(), kind }, end, message }
     }
 }
 
-/// A finding without what differs from run to run. Names of generated servers are a letter, so every word of one
-/// letter counts as a name; lists of names shrink to one, and numbers do not decide between one and several.
-fn kind_of_place(message: &str) -> String {
-    let mut kind: Vec<String> = Vec::new();
-    for word in message.split_whitespace() {
-        let general = general(word);
-        let goes_on = matches!(general.as_str(), "…" | "and");
-        if goes_on && kind.last().is_some_and(|last| last == "…") {
-            continue;
-        }
-        kind.push(general);
+/// What tells errors of runs apart: what broke off, and of a host's software its words.
+fn kind_of(error: &PlayError) -> String {
+    match error {
+        PlayError::Simulation(SimulationError::SetUp(_)) => "set-up".to_owned(),
+        PlayError::Simulation(SimulationError::Import(_)) => "import".to_owned(),
+        PlayError::Simulation(SimulationError::Host(failed)) => without_numbers(&failed.to_string()),
+        PlayError::Evidence(_) => "evidence".to_owned(),
     }
-    kind.join(" ")
 }
 
-fn general(word: &str) -> String {
-    let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '$' && c != '@');
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let is_name = bare.len() == 1 && bare.bytes().all(|b| b.is_ascii_lowercase())
-        || bare.strip_prefix('s').is_some_and(is_number);
-    if is_name || bare.starts_with('$') || bare.starts_with('@') {
-        return "…".to_owned();
-    }
-    match bare {
-        "have" | "has" => return "has".to_owned(),
-        "are" | "is" => return "is".to_owned(),
-        "were" | "was" => return "was".to_owned(),
-        _ => {}
-    }
-    let is_plural = bare.len() > 3 && bare.ends_with('s');
-    let singular = if is_plural { word.replacen(bare, &bare[..bare.len() - 1], 1) } else { word.to_owned() };
-    let mut general = String::new();
-    for c in singular.chars() {
-        match c {
-            '0'..='9' if general.ends_with('#') => {}
-            '0'..='9' => general.push('#'),
-            c => general.push(c),
-        }
-    }
-    general
+/// Numbers differ from run to run.
+fn without_numbers(words: &str) -> String {
+    words.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 #[cfg(test)]
@@ -219,17 +197,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_of_place_has_no_names_ids_and_numbers() {
-        #[track_caller]
-        fn check(one: &str, other: &str) {
-            assert_eq!(kind_of_place(one), kind_of_place(other));
-        }
-        check("a has not come to rest: 1 event waits", "b has not come to rest: 12 events wait");
-        check("send: 1 request, none is allowed", "send: 20 requests, none is allowed");
-        check("b lacks $abc, which c and d have", "a lacks $xyz, which e has");
-        check("a, b and c differ", "b and d differ");
-        check("timeline[3]: `lie-1` was never made", "timeline[12]: `lie-4` was never made");
-        assert_ne!(kind_of_place("b lacks $abc"), kind_of_place("b waits for $abc"));
+    fn what_breaks_off_is_known_by_its_place() {
+        let panic = |index: usize| {
+            let words = [""; 2];
+            caught(|| Ok(words[index])).unwrap_err()
+        };
+        let (one, other) = (panic(2), panic(3));
+        assert_eq!((one.signature.invariant.as_str(), one.end), ("panic", End::BrokeOff));
+        assert!(one.signature.kind.contains("outcome.rs:"), "{one:?}");
+        assert_eq!(one.signature, other.signature);
+        assert_ne!(one.message, other.message);
+        assert_eq!(without_numbers("the length is 12, the index 7"), "the length is , the index ");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What many runs came to: how many failed and by which signatures, which marks were reached, first by which seed.
+//! What many runs came to: how many failed and by which signatures, which marks were reached, first by which
+//! seed.
 //!
 //! A tally doesn't depend on the order in which outcomes are added, so shards can be joined.
 
@@ -154,8 +155,8 @@ fn write_line(out: &mut impl Write, line: &Line) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// The line, from 1, and what is wrong with it. A last line that was not written to its end counts as not written:
-/// that is how a machine that was stopped leaves its results.
+/// The line, from 1, and what is wrong with it. A last line that was not written to its end counts as not
+/// written: that is how a machine that was stopped leaves its results.
 pub fn read_results(input: impl BufRead, mut see: impl FnMut(Outcome)) -> Result<Header, String> {
     let mut header = None;
     let mut lines = input.lines().enumerate().peekable();
@@ -179,8 +180,8 @@ mod tests {
     use crate::scenario::generator::Profile;
 
     fn outcome(seed: u64, failure: Option<&str>) -> Outcome {
-        let failure = failure.map(|place| Failure {
-            signature: Signature { invariant: "same-events".to_owned(), place: place.to_owned() },
+        let failure = failure.map(|kind| Failure {
+            signature: Signature { invariant: "same-events".to_owned(), kind: kind.to_owned() },
             end: End::Violated,
             message: format!("seed {seed}"),
         });
@@ -225,6 +226,8 @@ mod tests {
         assert_eq!(read(&file), Ok((header.clone(), vec![0, 1])));
         assert_eq!(read(&file[..file.len() - 9]), Ok((header, vec![0])));
         assert!(read(&file[20..]).unwrap_err().starts_with("line 1: "));
+        let earlier = String::from_utf8(file.clone()).unwrap().replace("\"kind\"", "\"place\"");
+        assert_eq!(read(earlier.as_bytes()), read(&file), "of a version that had no kinds");
         assert_eq!(read(b""), Err("the file is empty".to_owned()));
     }
 }

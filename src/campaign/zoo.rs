@@ -1,5 +1,5 @@
-//! The zoo: each planted bug in the scenario that is made for it, played once as it is and once without the bug.
-//! What is not caught, or not held without the bug, is a fault of the test bed.
+//! The zoo: each planted bug in the scenario that is made for it, played once as it is and once without the
+//! bug. What is not caught, or not held without the bug, is a fault of the test bed.
 
 use super::play::{PlayError, play};
 use crate::{
@@ -47,7 +47,8 @@ impl ZooResult {
         self.violated().into_iter().filter(|name| name != caught_by && !follows.contains(name)).collect()
     }
 
-    /// Why the bug counts as not caught; nothing if it is, by the right invariant, and only where it is planted.
+    /// Why the bug counts as not caught; nothing if it is, by the right invariant, and only where it is
+    /// planted.
     pub fn problem(&self) -> Option<String> {
         let expected = self.planted.caught_by;
         match (self.violations.first(), self.without.first()) {
@@ -101,8 +102,8 @@ fn without_bugs(scenario: &Scenario) -> Scenario {
     honest
 }
 
-/// The time of the first record with which the journal proves a violation. What only shows in how servers stand at
-/// the end is proven at the end.
+/// The time of the first record with which the journal proves a violation. What only shows in how servers
+/// stand at the end is proven at the end.
 fn caught_at(scenario: &Scenario, journal: &Journal, violation: &Violation) -> Result<i64, EvidenceError> {
     let records = &journal.records;
     let (mut unproven, mut proven) = (1, records.len());

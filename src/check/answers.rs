@@ -1,8 +1,8 @@
-//! Every answer is one that a slow and simple server could give that holds the same: which events, how many, in an
-//! order that the text or the common test suites allow, and an error only where one is due.
+//! Every answer is one that a slow and simple server could give that holds the same: which events, how many,
+//! in an order that the text or the common test suites allow, and an error only where one is due.
 //!
-//! What the answering server held is worked out from the journal. An answer was made at some moment between the
-//! arrival of the request and its own; it must be right at one of them.
+//! What the answering server held is worked out from the journal. An answer was made at some moment between
+//! the arrival of the request and its own; it must be right at one of them.
 
 use std::collections::BTreeSet;
 
@@ -146,8 +146,8 @@ impl Case<'_, '_> {
         Ok(())
     }
 
-    /// The state before an event is a function of the events before it. Where the server has not judged all of them,
-    /// it goes by the word of others, and any state may be right.
+    /// The state before an event is a function of the events before it. Where the server has not judged all
+    /// of them, it goes by the word of others, and any state may be right.
     fn state_there(&self, id: &EventId, answer: &[&EventId]) -> Result<(), Wrong> {
         let standing = self.evidence.standing_at(self.host, id, self.at);
         if !standing.is_some_and(Standing::is_history) {

@@ -1,7 +1,8 @@
-//! What is accepted is allowed: by the events that it cites itself, all of which are held and allowed in turn.
+//! What is accepted is allowed: by the events that it cites itself, all of which are held and allowed in
+//! turn.
 //!
-//! The rules are ruma's, asked once more about the events of the journal alone. Whether an event is allowed by the state
-//! before it is the business of `verdicts-agree`.
+//! The rules are ruma's, asked once more about the events of the journal alone. Whether an event is allowed
+//! by the state before it is the business of `verdicts-agree`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +64,8 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether a server had taken an event, of which the place is told if the run saw it, up to a record of the journal.
+/// Whether a server had taken an event, of which the place is told if the run saw it, up to a record of the
+/// journal.
 fn had(host: &Host<'_>, (id, place): (&EventId, Option<usize>), at: usize) -> bool {
     let received = match place {
         Some(place) => host.receipt(place).map(|receipt| receipt.at),
@@ -125,8 +127,8 @@ impl<'e, 'a> Rules<'e, 'a> {
         self.judge(judged.event)
     }
 
-    /// The first event of an auth chain that a server did not have when it judged. What it had it keeps, so a chain that
-    /// was whole once is not walked again.
+    /// The first event of an auth chain that a server did not have when it judged. What it had it keeps, so a
+    /// chain that was whole once is not walked again.
     fn missing_below(&mut self, host: &Host<'_>, judged: &Judged<'e>, place: usize) -> Option<&'e EventId> {
         let whole = self.whole.entry(judged.server).or_insert_with(|| vec![false; self.cited.len()]);
         let mut passed = Vec::new();

@@ -32,8 +32,8 @@ kinds! {
     TooManyBytes "too-many-bytes",
 }
 
-/// Events that a server may be given without lacking anything: a page that it had already, when it entered the room and
-/// when its user scrolled back.
+/// Events that a server may be given without lacking anything: a page that it had already, when it entered
+/// the room and when its user scrolled back.
 const FREE: usize = 200;
 /// How many servers are asked in one round for one missing event.
 const SERVERS: usize = 4;

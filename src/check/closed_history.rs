@@ -68,8 +68,8 @@ fn undue_break(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) 
     None
 }
 
-/// A break that was never asked about, though a user scrolled back to the beginning, the server had given up, and the
-/// event is to be had. What came of the asking is for the faults of the run to say.
+/// A break that was never asked about, though a user scrolled back to the beginning, the server had given up,
+/// and the event is to be had. What came of the asking is for the faults of the run to say.
 fn abandoned(evidence: &Evidence<'_>, name: &str, host: &Host<'_>, end: &End) -> Option<Finding> {
     let (began, gave_up) = host.scrolled_in_vain?;
     // Whose user has left is answered by nobody, and asks nobody.

@@ -1,7 +1,7 @@
 //! Nobody gets to read what is not for them.
 //!
-//! Worked out from the journal and from the table of history visibility alone, once more and plainly: the servers'
-//! own judgement of who may see what is what is on trial here.
+//! Worked out from the journal and from the table of history visibility alone, once more and plainly: the
+//! servers' own judgement of who may see what is what is on trial here.
 
 use std::cell::RefCell;
 
@@ -95,7 +95,8 @@ fn pushed<'a>(evidence: &'a Evidence<'a>, settings: &Settings<'a>, asked: &Excha
         Reader::new(evidence, settings, asked.to).filter(|_| !by_script && !evidence.is_guest(asked.from))?;
     let host = evidence.hosts.get(asked.from)?;
     let mut ids = asked.events.iter().filter_map(|id| <&EventId>::try_from(id.as_str()).ok());
-    // By the word of a liar the reader was a member when the event was queued; nothing takes it back from the queue.
+    // By the word of a liar the reader was a member when the event was queued; nothing takes it back from the
+    // queue.
     let in_good_faith = |id: &EventId| {
         evidence.may_be_deceived(host)
             && host.received_at.get(id).is_some_and(|queued| reader.is_joined(host, *queued))
@@ -137,8 +138,8 @@ impl<'e, 'a> Reader<'e, 'a> {
         <&ruma_common::UserId>::try_from(user).is_ok_and(|user| user.server_name() == self.name)
     }
 
-    /// By the setting and the memberships before the event or after it: for the events that change them either will
-    /// do (CS-API, "Server behaviour").
+    /// By the setting and the memberships before the event or after it: for the events that change them
+    /// either will do (CS-API, "Server behaviour").
     fn may_see(&self, host: &Host<'_>, id: &EventId, at: usize) -> bool {
         let room = self.evidence.reference_room();
         let is_outlier =

@@ -1,4 +1,5 @@
-//! The state of the room is what its events make it, all through the run: no reset, no state on the word of one server.
+//! The state of the room is what its events make it, all through the run: no reset, no state on the word of
+//! one server.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +63,8 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
         if own.clone().eq(there) {
             continue;
         }
-        // Nor can one put into the state what it was told and could not verify, or what that allows, before it has all.
+        // Nor can one put into the state what it was told and could not verify, or what that allows, before
+        // it has all.
         let knows_all =
             !host.dropped.is_empty() && tips.iter().all(|id| evidence.knows_all_before(host, id, at));
         let lacks = |id: &EventId| {

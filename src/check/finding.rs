@@ -1,7 +1,7 @@
 //! What speaks against an invariant, each of a kind.
 //!
-//! By its kind a failure is known: what is counted together and what a shrunk scenario must still show. The message is for
-//! people, and its words decide nothing.
+//! By its kind a failure is known: what is counted together and what a shrunk scenario must still show. The
+//! message is for people, and its words decide nothing.
 
 use std::fmt::Display;
 
@@ -17,9 +17,9 @@ pub(super) trait AnyKind {
 
 /// Lists the ways in which the invariant of a file may fail to hold.
 ///
-/// What another mistake in a server would bring about is another kind, or a shrunk scenario may show another failure; what
-/// one mistake brings about in two runs is the same kind, or campaigns count it twice. Where one of them is
-/// [narrowed](Finding::of), its comment says by what.
+/// What another mistake in a server would bring about is another kind, or a shrunk scenario may show another
+/// failure; what one mistake brings about in two runs is the same kind, or campaigns count it twice. Where
+/// one of them is [narrowed](Finding::of), its comment says by what.
 macro_rules! kinds {
     ($($(#[$why:meta])* $kind:ident $name:literal,)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +69,8 @@ impl Finding {
         self
     }
 
-    /// Narrows the kind by what makes this another failure: an endpoint, a place in the code. Never by what differs from
-    /// run to run.
+    /// Narrows the kind by what makes this another failure: an endpoint, a place in the code. Never by what
+    /// differs from run to run.
     pub(super) fn of(mut self, what: impl Display) -> Self {
         self.of = Some(what.to_string());
         self

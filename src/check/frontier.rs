@@ -1,5 +1,5 @@
-//! A server builds upon the newest events that it accepted, all of them and no others: at the end, and with each event
-//! that it makes on the way.
+//! A server builds upon the newest events that it accepted, all of them and no others: at the end, and with
+//! each event that it makes on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -63,23 +63,24 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Up to room version 4 a key will do that its server says to have used once. The journal has only those that servers sign
-/// with, so what a script made a server sign can't be told from what anybody signed.
+/// Up to room version 4 a key will do that its server says to have used once. The journal has only those that
+/// servers sign with, so what a script made a server sign can't be told from what anybody signed.
 fn may_be_by_an_old_key(evidence: &Evidence<'_>, pdu: &UnverifiedPdu) -> bool {
     let crafter = evidence.crafted.get(pdu.event_id()).and_then(|crafter| evidence.hosts.get(crafter));
     !evidence.version.rules().enforce_key_validity
         && crafter.is_some_and(|crafter| crafter.matrix_name == pdu.sender_server().as_str())
 }
 
-/// Who should not have stored an event: the first that did. A server that a script made sign it does not count.
+/// Who should not have stored an event: the first that did. A server that a script made sign it does not
+/// count.
 fn who_took_it<'a>(evidence: &Evidence<'a>, id: &EventId, first: &'a str) -> Option<&'a str> {
     let Some(crafter) = evidence.crafted.get(id) else { return Some(first) };
     let mut takers = evidence.hosts.iter().filter(|(_, host)| host.received.contains_key(id));
     takers.find(|(name, _)| *name != crafter).map(|(name, _)| *name)
 }
 
-/// Who should not have stored an event that is younger than a key of its sender's server that went out of use: the first
-/// that did after that server had told it so. Who was not told can't know.
+/// Who should not have stored an event that is younger than a key of its sender's server that went out of
+/// use: the first that did after that server had told it so. Who was not told can't know.
 fn who_knew_better<'a>(evidence: &Evidence<'a>, pdu: &UnverifiedPdu) -> Option<&'a str> {
     let author = pdu.sender_server().as_str();
     let own = evidence.keys.iter().filter(|key| key.server == author);
@@ -106,8 +107,8 @@ fn who_knew_better<'a>(evidence: &Evidence<'a>, pdu: &UnverifiedPdu) -> Option<&
     knew.map(|(name, _)| *name)
 }
 
-/// The keys of the run, each valid until the given time; nothing if the journal has none, and then signatures can't be
-/// checked.
+/// The keys of the run, each valid until the given time; nothing if the journal has none, and then signatures
+/// can't be checked.
 fn key_ring(evidence: &Evidence<'_>, valid_until: impl Fn(&EventKey<'_>) -> Option<u64>) -> Option<KeyRing> {
     let mut ring = KeyRing::default();
     for key in &evidence.keys {

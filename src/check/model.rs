@@ -1,8 +1,9 @@
 //! A slow, simple server: what an answer must be, given all that the server holds.
 //!
-//! Where the text of the specification is exact, so is the model; where it leaves a choice, every choice is right: the
-//! order of `/backfill` and which branch it follows (matrix-spec#1512), which events of a level
-//! `/get_missing_events` takes when `limit` cuts it. It knows no index and no cache, only events with their standing.
+//! Where the text of the specification is exact, so is the model; where it leaves a choice, every choice is
+//! right: the order of `/backfill` and which branch it follows (matrix-spec#1512), which events of a level
+//! `/get_missing_events` takes when `limit` cuts it. It knows no index and no cache, only events with their
+//! standing.
 
 use std::collections::BTreeSet;
 
@@ -105,8 +106,8 @@ pub(super) struct MissingEvents<'a> {
 pub(super) struct Model<H>(pub(super) H);
 
 impl<H: Holdings> Model<H> {
-    /// `/backfill`: the seeds and what precedes them, each reached over others that are in the answer, as many as the
-    /// limit allows and there are.
+    /// `/backfill`: the seeds and what precedes them, each reached over others that are in the answer, as
+    /// many as the limit allows and there are.
     ///
     /// # Errors
     ///
@@ -150,8 +151,8 @@ impl<H: Holdings> Model<H> {
         Ok(())
     }
 
-    /// `/get_missing_events`: level by level what precedes `latest`, up to `earliest`; all of the upper levels, and of
-    /// the last as many as the limit allows.
+    /// `/get_missing_events`: level by level what precedes `latest`, up to `earliest`; all of the upper
+    /// levels, and of the last as many as the limit allows.
     ///
     /// # Errors
     ///
@@ -195,7 +196,8 @@ impl<H: Holdings> Model<H> {
         }
     }
 
-    /// Each event of the gap reached over others that are in the answer, as many as the limit allows and there are.
+    /// Each event of the gap reached over others that are in the answer, as many as the limit allows and
+    /// there are.
     fn somehow_walked(
         &self,
         gap: &MissingEvents<'_>,
@@ -250,8 +252,8 @@ impl<H: Holdings> Model<H> {
         })
     }
 
-    /// A parent with one child only is found through that child, by every walk, and so comes before it. Where the
-    /// graph forks, the order is open.
+    /// A parent with one child only is found through that child, by every walk, and so comes before it. Where
+    /// the graph forks, the order is open.
     fn parents_first(&self, gap: &MissingEvents<'_>, answer: &[&EventId]) -> Result<(), Wrong> {
         // Its only child, or nothing if there are several.
         let mut children: IndexMap<&EventId, Option<&EventId>, FixedState> = IndexMap::default();
@@ -289,8 +291,8 @@ impl<H: Holdings> Model<H> {
         }
     }
 
-    /// The auth chain in an answer about some events: all that allows them, directly or not. Whether the events
-    /// themselves belong to it is open.
+    /// The auth chain in an answer about some events: all that allows them, directly or not. Whether the
+    /// events themselves belong to it is open.
     ///
     /// # Errors
     ///
@@ -359,7 +361,8 @@ impl<H: Holdings> Model<H> {
         self.0.pdu(id).map_or(0, Pdu::depth)
     }
 
-    /// The history reached from some events, themselves included, walking on from those that `passes` lets through.
+    /// The history reached from some events, themselves included, walking on from those that `passes` lets
+    /// through.
     fn reach<'a>(
         &'a self,
         from: impl Iterator<Item = &'a EventId>,

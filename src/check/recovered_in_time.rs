@@ -52,8 +52,8 @@ fn still_busy(name: &str, end: &crate::journal::End) -> Finding {
     }
 }
 
-/// How long after the last heal the last event reached a server or was judged there; nothing if the servers did not
-/// come to rest.
+/// How long after the last heal the last event reached a server or was judged there; nothing if the servers
+/// did not come to rest.
 pub(super) fn recovered_after_ms(evidence: &Evidence<'_>) -> Option<u64> {
     if evidence.restless().next().is_some() {
         return None;

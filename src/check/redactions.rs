@@ -1,7 +1,7 @@
 //! What is redacted is redacted on all servers, whichever came first: the redaction or its target.
 //!
-//! Worked out from what a server held when it answered. A redaction that the server soft-failed is left out: the text does
-//! not say what becomes of it.
+//! Worked out from what a server held when it answered. A redaction that the server soft-failed is left out:
+//! the text does not say what becomes of it.
 
 use std::collections::BTreeMap;
 
@@ -127,8 +127,8 @@ impl<'e, 'a> Redactions<'e, 'a> {
         is_sure.then(|| self.evidence.reference_room().may_redact(redaction, target))
     }
 
-    /// Whether an event came whole to a server, which may give it whole to the one that asks: both were in the room at
-    /// the time, so no visibility is in the way.
+    /// Whether an event came whole to a server, which may give it whole to the one that asks: both were in
+    /// the room at the time, so no visibility is in the way.
     fn has_no_other_reason(&self, asked: &Exchange<'_>, host: &Host<'_>, target: &Pdu) -> bool {
         let came_whole = match host.received.get(&**target.event_id()) {
             Some((_, Source::User)) => true,

@@ -27,15 +27,17 @@ kinds! {
     Unexplained "unexplained",
 }
 
-/// What a server may ask without lacking anything: a state that it holds already, a page that turns out empty.
+/// What a server may ask without lacking anything: a state that it holds already, a page that turns out
+/// empty.
 const FREE: usize = 16;
-/// One round for one missing event: four servers, each asked for the gap, the event and the state, and where it is wanted for what
-/// it allows as well, for that and the event before. A real server asks no more of them before it backs off.
+/// One round for one missing event: four servers, each asked for the gap, the event and the state, and where
+/// it is wanted for what it allows as well, for that and the event before. A real server asks no more of them
+/// before it backs off.
 const ROUND: usize = 20;
 /// How often a page that brings nothing is tried, with each of the others.
 const PAGE_TRIES: usize = 5;
-/// Back-off keeps rounds at least so far apart, in milliseconds, once the first few are over: half of the 20 s that
-/// servers wait at most.
+/// Back-off keeps rounds at least so far apart, in milliseconds, once the first few are over: half of the 20
+/// s that servers wait at most.
 const ROUND_EVERY_MS: i64 = 10_000;
 /// Rounds that are over before back-off has grown to its most.
 const FIRST_ROUNDS: usize = 6;
@@ -62,8 +64,9 @@ fn within_limits(evidence: &Evidence<'_>, limits: RequestLimits) -> Vec<Finding>
     .collect()
 }
 
-/// Asking for each event by itself is the most that is still work: more than that is asking for what is held or
-/// not to be had. Requests without an answer count too, but what stays missing may be tried again and again.
+/// Asking for each event by itself is the most that is still work: more than that is asking for what is held
+/// or not to be had. Requests without an answer count too, but what stays missing may be tried again and
+/// again.
 fn within_reason(evidence: &Evidence<'_>) -> Vec<Finding> {
     let asked = evidence.requests.values().filter(|asked| asked.is_own_recovery());
     let mut made: BTreeMap<&str, usize> = BTreeMap::new();
@@ -92,7 +95,8 @@ pub(super) fn pulled(host: &Host<'_>) -> usize {
     host.received.values().filter(|(_, from)| is_pulled(from)).count()
 }
 
-/// How many rounds a server may have made for all that it missed: so many at first, and one more whenever back-off allows it.
+/// How many rounds a server may have made for all that it missed: so many at first, and one more whenever
+/// back-off allows it.
 pub(super) fn rounds(evidence: &Evidence<'_>, server: &str, first: usize) -> usize {
     let rounds = |opened: i64, closed: Option<i64>| {
         let open_ms = closed.unwrap_or(evidence.ended) - opened;

@@ -26,8 +26,8 @@ kinds! {
 pub enum Agreement {
     /// They are equal.
     Equal,
-    /// They differ only where one server soft-failed what another accepted, which the specification allows: soft
-    /// failure depends on what a server knew when. Or by events that some of them can't get.
+    /// They differ only where one server soft-failed what another accepted, which the specification allows:
+    /// soft failure depends on what a server knew when. Or by events that some of them can't get.
     SoftFailures,
     /// They differ.
     Different,
@@ -46,8 +46,8 @@ pub fn extremities_agree(evidence: &Evidence<'_>) -> Agreement {
     }
 }
 
-/// Where the servers would stand, had each soft-failed all that any of them did, and none what some can't get; as far as
-/// the history goes that all of them may be asked for.
+/// Where the servers would stand, had each soft-failed all that any of them did, and none what some can't
+/// get; as far as the history goes that all of them may be asked for.
 fn without_soft_failed<'a>(evidence: &Evidence<'a>) -> Vec<BTreeSet<&'a EventId>> {
     let mut out: BTreeSet<&EventId> = evidence
         .agreeing()

@@ -45,8 +45,8 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Whether the run ended as the scenario wants it to. A scenario that expects a violation is met by a violation
-    /// and by nothing else, and one that demands marks by a run that reaches them.
+    /// Whether the run ended as the scenario wants it to. A scenario that expects a violation is met by a
+    /// violation and by nothing else, and one that demands marks by a run that reaches them.
     pub fn is_as_expected(&self) -> bool {
         self.verdict == self.expected && self.dark.is_empty()
     }
@@ -63,8 +63,8 @@ pub fn word(verdict: Verdict) -> &'static str {
 
 /// Judges a run of `scenario` by its journal.
 ///
-/// A violation of what must hold always, or at rest, makes the run `violated`; if there is none, being too slow, too
-/// busy or never at rest makes it `not_recovered`.
+/// A violation of what must hold always, or at rest, makes the run `violated`; if there is none, being too
+/// slow, too busy or never at rest makes it `not_recovered`.
 ///
 /// # Errors
 ///

@@ -59,8 +59,8 @@ fn anything_rejected(evidence: &Evidence<'_>) -> bool {
     held.chain(evidence.judged.iter().map(|judged| judged.verdict)).any(|it| it == Standing::Rejected)
 }
 
-/// Events on which a server that knows all that is before them judges otherwise than what is before them does. Those on
-/// which the servers are divided are told already.
+/// Events on which a server that knows all that is before them judges otherwise than what is before them
+/// does. Those on which the servers are divided are told already.
 fn against_the_reference(evidence: &Evidence<'_>, told: &BTreeSet<&EventId>) -> Vec<(u64, Finding)> {
     let reference = evidence.reference_room();
     let mut findings: BTreeMap<&EventId, Finding> = BTreeMap::new();

@@ -452,7 +452,7 @@ pub struct End {
 pub struct Violation {
     /// The invariant's name.
     pub invariant: String,
-    /// In which of the ways in which it may; failures are counted and shrunk by it. Journals of earlier versions have none.
+    /// In which of its ways the invariant fails, such as `left-out:backfill`; absent in earlier journals.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// The server, by its name in the scenario.

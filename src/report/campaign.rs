@@ -41,6 +41,8 @@ pub struct CampaignSummary {
 #[derive(Debug, Serialize)]
 struct FailureSummary {
     invariant: String,
+    kind: String,
+    /// The same, by the name that it had first.
     place: String,
     end: End,
     runs: u64,
@@ -66,7 +68,8 @@ impl CampaignSummary {
     pub fn of(tally: &Tally, options: &Options) -> Self {
         let failures = tally.failures.iter().map(|(signature, failed)| FailureSummary {
             invariant: signature.invariant.clone(),
-            place: signature.place.clone(),
+            kind: signature.kind.clone(),
+            place: signature.kind.clone(),
             end: failed.end,
             runs: failed.runs,
             first: failed.first.to_string(),
@@ -145,8 +148,8 @@ fn failures(tally: &Tally) -> String {
         let message: String = failed.message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let _ = writeln!(
             out,
-            "{BAD}✗ {}{BAD:#}  {} runs, first {BOLD}{}{BOLD:#}\n    {message}",
-            signature.invariant, failed.runs, failed.first
+            "{BAD}✗ {}{BAD:#} {}  {} runs, first {BOLD}{}{BOLD:#}\n    {message}",
+            signature.invariant, signature.kind, failed.runs, failed.first
         );
     }
     if !out.is_empty() {

@@ -100,3 +100,19 @@ pub(super) fn expect_less(scenario: &mut Scenario) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::SCRIPTS;
+    use crate::homeserver::planted;
+
+    #[test]
+    fn every_scenario_of_the_zoo_is_in_the_list() {
+        let listed: BTreeSet<&str> =
+            SCRIPTS.iter().filter_map(|(name, _)| name.strip_prefix("zoo/")).collect();
+        let zoo: BTreeSet<&str> = planted::ALL.iter().map(|planted| planted.id).collect();
+        assert_eq!(listed, zoo);
+    }
+}

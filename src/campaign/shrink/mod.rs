@@ -1,9 +1,9 @@
-//! The smallest scenario that still fails in the same way: the same invariant in the same kind of place.
+//! The smallest scenario that still fails in the same way: the same invariant by the same kind of violation.
 //!
-//! Works on the JSON of a scenario and not on its types. A part is taken away, a number made smaller; what is then no
-//! scenario any more is passed over, since the format's own checks say so; what no longer fails in the same way is
-//! undone. So a new kind of step is shrunk without a word about it here. Attempts follow each other in a fixed order:
-//! the same scenario shrinks to the same.
+//! Works on the JSON of a scenario and not on its types. A part is taken away, a number made smaller; what is
+//! then no scenario any more is passed over, since the format's own checks say so; what no longer fails in
+//! the same way is undone. So a new kind of step is shrunk without a word about it here. Attempts follow each
+//! other in a fixed order: the same scenario shrinks to the same.
 
 mod cut;
 mod sentence;
@@ -131,7 +131,8 @@ impl<S: FnMut(Size, u64)> Shrinker<S> {
         self.best != before && !self.watch.is_past(self.time)
     }
 
-    /// Plays a candidate, unless it is what was tried before or no scenario. Takes it if it fails in the same way.
+    /// Plays a candidate, unless it is what was tried before or no scenario. Takes it if it fails in the same
+    /// way.
     fn take(&mut self, candidate: Value) -> bool {
         if self.watch.is_past(self.time) {
             return false;

@@ -17,8 +17,8 @@ pub(super) struct RoomsEnd {
 }
 
 impl<'a> Evidence<'a> {
-    /// The servers that must agree at the end: joined, not put out without knowing it, not taken down by a panic, and not
-    /// expected to differ.
+    /// The servers that must agree at the end: joined, not put out without knowing it, not taken down by a
+    /// panic, and not expected to differ.
     pub fn agreeing(&self) -> impl Iterator<Item = (&'a str, &Host<'a>)> {
         let differ = &self.expect.differ;
         let joined = self.joined().filter(|(_, host)| !self.is_out_unawares(host));
@@ -30,7 +30,8 @@ impl<'a> Evidence<'a> {
         joined.map(|(name, host)| (*name, host))
     }
 
-    /// Whether the events of the run put a server out of the room, and it lacks some of them: nobody tells it any more.
+    /// Whether the events of the run put a server out of the room, and it lacks some of them: nobody tells it
+    /// any more.
     fn is_out_unawares(&self, host: &Host<'_>) -> bool {
         let RoomsEnd { tips, members } = self.end.get_or_init(|| self.rooms_end());
         let is_out = members.as_ref().is_some_and(|members| !members.contains(host.matrix_name));
@@ -49,16 +50,16 @@ impl<'a> Evidence<'a> {
         RoomsEnd { tips, members }
     }
 
-    /// The joined servers that still had something under way when the run ended, other than waiting for what they
-    /// can't get.
+    /// The joined servers that still had something under way when the run ended, other than waiting for what
+    /// they can't get.
     pub fn restless(&self) -> impl Iterator<Item = (&'a str, &End)> {
         let ends = self.agreeing().filter_map(|(name, host)| Some((name, host, host.end?)));
         ends.filter(move |(name, host, end)| !end.idle && !self.waits_in_vain(name, host))
             .map(|(name, _, end)| (name, end))
     }
 
-    /// Whether a break in a server's history is one that it may have: what lies below happened before it joined,
-    /// was never imported, or was too deep to fetch, so that the state there was taken instead.
+    /// Whether a break in a server's history is one that it may have: what lies below happened before it
+    /// joined, was never imported, or was too deep to fetch, so that the state there was taken instead.
     pub fn is_edge(&self, host: &Host<'_>, missing: &EventId) -> bool {
         let Some(seen) = self.seen.get(missing) else { return true };
         let before_join = host.joined.is_some_and(|joined| seen.t <= joined);
@@ -69,7 +70,8 @@ impl<'a> Evidence<'a> {
     pub fn beyond_edges(&self, host: &'a Host<'_>) -> BTreeSet<&EventId> {
         let breaks = host.end.iter().flat_map(|end| &end.backward_extremities);
         let edges = breaks.map(|id| &**id).filter(|id| self.is_edge(host, id));
-        // What only a rejected event cites is no break in the history above, and the state was taken there all the same.
+        // What only a rejected event cites is no break in the history above, and the state was taken there
+        // all the same.
         let is_history = |id: &EventId| host.held.get(id).is_some_and(|standing| standing.is_history());
         let taken = host.states_taken.keys().copied().filter(|id| !is_history(id));
         self.reach(edges.chain(taken), |_| true)

@@ -69,8 +69,8 @@ pub struct EventKey<'a> {
     pub id: &'a str,
     /// The key in unpadded base64.
     pub key: &'a str,
-    /// The number of the record with which it went out of use, and the time after which nothing by it holds, in
-    /// milliseconds since the epoch.
+    /// The number of the record with which it went out of use, and the time after which nothing by it holds,
+    /// in milliseconds since the epoch.
     pub expired: Option<(usize, u64)>,
 }
 

@@ -13,7 +13,8 @@ use crate::{
 };
 
 impl<'a> Evidence<'a> {
-    /// The room as one would have it who got every event of the run in a good order: what the events alone say.
+    /// The room as one would have it who got every event of the run in a good order: what the events alone
+    /// say.
     ///
     /// Nothing in it is soft-failed, since that depends on what a server knew when.
     pub fn reference_room(&self) -> &Room {
@@ -61,8 +62,8 @@ impl<'a> Evidence<'a> {
         self.pdu(id).map_or(0, Pdu::depth)
     }
 
-    /// The events reached from some by `prev_events`, themselves included, walking through those that `passes`
-    /// lets through.
+    /// The events reached from some by `prev_events`, themselves included, walking through those that
+    /// `passes` lets through.
     pub fn reach<'b>(
         &'b self,
         from: impl Iterator<Item = &'b EventId>,
@@ -78,8 +79,8 @@ impl<'a> Evidence<'a> {
         reached
     }
 
-    /// The tips of a server's graph: accepted events that no other accepted event descends from, over whatever held
-    /// events. Worked out from the events alone, whatever the server says of itself.
+    /// The tips of a server's graph: accepted events that no other accepted event descends from, over
+    /// whatever held events. Worked out from the events alone, whatever the server says of itself.
     pub fn tips(
         &self,
         host: &Host<'a>,

@@ -61,7 +61,8 @@ pub(super) struct Trail<'a> {
     pub(super) received: Option<Receipt<'a>>,
     /// The number of the record that says that it waits for others.
     pub(super) waits: Option<usize>,
-    /// The number of the record by which it came with a state or an auth chain, which gives it a place in the graph.
+    /// The number of the record by which it came with a state or an auth chain, which gives it a place in the
+    /// graph.
     pub(super) with_state: Option<usize>,
     pub(super) verdicts: Vec<(usize, Standing)>,
 }
@@ -103,8 +104,8 @@ pub struct Host<'a> {
     pub looked_at: BTreeMap<Endpoint, usize>,
     /// When an event last reached it or was judged.
     pub last_change: Option<i64>,
-    /// The numbers of the records at which a user of it began to scroll back to the beginning of the room, and at which
-    /// it gave up before it was there.
+    /// The numbers of the records at which a user of it began to scroll back to the beginning of the room,
+    /// and at which it gave up before it was there.
     pub scrolled_in_vain: Option<(usize, usize)>,
     /// How often a user scrolled back in vain, until it gave up.
     pub vain_scrolls: usize,

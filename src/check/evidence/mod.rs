@@ -1,5 +1,5 @@
-//! What a journal proves, read once: every event as it was first seen, who held what and since when, who asked whom
-//! for what, and how each server stands at the end. Invariants read this and nothing else.
+//! What a journal proves, read once: every event as it was first seen, who held what and since when, who
+//! asked whom for what, and how each server stands at the end. Invariants read this and nothing else.
 //!
 //! It may not know how servers work inside: what is not in the journal did not happen.
 
@@ -79,7 +79,8 @@ pub struct Evidence<'a> {
     guests: BTreeSet<&'a str>,
     /// Servers that a script tells what to answer, with the endpoint.
     pub scripted: BTreeSet<(&'a str, Endpoint)>,
-    /// Servers that a script tells what to answer to `/event`, with the event that it is about, if it is about one.
+    /// Servers that a script tells what to answer to `/event`, with the event that it is about, if it is
+    /// about one.
     scripted_events: Vec<(&'a str, Option<&'a str>)>,
     /// The steps that were played, with the number of the record and the server.
     pub steps: Vec<(usize, &'a str, &'a Played)>,

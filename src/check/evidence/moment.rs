@@ -1,6 +1,7 @@
 //! A server at a moment of the run: what it held then, and how each event stood there.
 //!
-//! [`Moment`] only moves on: what is asked of one moment after the other is not worked out from the beginning for each.
+//! [`Moment`] only moves on: what is asked of one moment after the other is not worked out from the beginning
+//! for each.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +14,8 @@ use crate::{
 };
 
 impl<'a> Evidence<'a> {
-    /// The numbers of the records after which an answer may have been made: that of its arrival, and those at which
-    /// the server changed until the answer came. None if it is not told that the request arrived.
+    /// The numbers of the records after which an answer may have been made: that of its arrival, and those at
+    /// which the server changed until the answer came. None if it is not told that the request arrived.
     pub fn moments(&self, asked: &Exchange<'_>) -> Vec<usize> {
         let (Some(arrived), Some(answer)) = (asked.arrived, &asked.answer) else { return Vec::new() };
         let changes = self.hosts.get(asked.to).map_or(&[][..], |host| &host.changes);
@@ -23,8 +24,8 @@ impl<'a> Evidence<'a> {
         std::iter::once(arrived).chain(since[..until].iter().copied()).collect()
     }
 
-    /// How an event stood after a record of the journal; nothing if the server did not have it. One that was taken and
-    /// not judged counts as an outlier, though it may have been waiting.
+    /// How an event stood after a record of the journal; nothing if the server did not have it. One that was
+    /// taken and not judged counts as an outlier, though it may have been waiting.
     pub fn standing_at(&self, host: &Host<'_>, id: &EventId, at: usize) -> Option<Standing> {
         self.standing_of(host, self.seen.get_index_of(id)?, at)
     }
@@ -43,7 +44,8 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whether a server of a Matrix name has a joined user in the current state of a host after a record of the journal.
+    /// Whether a server of a Matrix name has a joined user in the current state of a host after a record of
+    /// the journal.
     pub fn takes_for_joined(&self, host: &Host<'_>, name: &str, at: usize) -> bool {
         let mut own = host.users.get(name).into_iter().flatten();
         own.any(|user| {
@@ -52,7 +54,8 @@ impl<'a> Evidence<'a> {
         })
     }
 
-    /// Whether an event waits to be judged after a record of the journal: it is held, and has no place in the graph yet.
+    /// Whether an event waits to be judged after a record of the journal: it is held, and has no place in the
+    /// graph yet.
     pub(super) fn waits_at(host: &Host<'_>, place: usize, at: usize) -> bool {
         let is_waiting = |trail: &Trail<'_>| {
             trail.waits.is_some_and(|since| since <= at)

@@ -1,5 +1,5 @@
-//! Reads a journal, record by record: what each says goes to where it is looked for. What follows from several of them
-//! is for the other files.
+//! Reads a journal, record by record: what each says goes to where it is looked for. What follows from
+//! several of them is for the other files.
 
 use std::{
     cell::OnceCell,
@@ -265,7 +265,8 @@ impl<'a> Evidence<'a> {
     }
 }
 
-/// For the other kind of signatures: the journal does not say which the run used, and imported events have real ones.
+/// For the other kind of signatures: the journal does not say which the run used, and imported events have
+/// real ones.
 fn other_kind(crypto: &Crypto) -> Rc<Crypto> {
     Rc::new(Crypto::new(match crypto.scheme() {
         Scheme::Ed25519 => Scheme::StandIn,

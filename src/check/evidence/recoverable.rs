@@ -1,10 +1,10 @@
 //! What servers could have recovered: liveness is judged by what was to be had, not by what would be nice.
 //!
-//! An event can be had if a server holds it that is joined and up, that can be reached in both directions, that is
-//! honest where it answers, and that would show it. And a server must have had a way to know of it: it was in the room
-//! at the event, so that the author had to tell it, or history that it was given descends from the event. Nobody
-//! builds on a soft-failed event, so who joins beside one never hears of it. Everything else that is lacking is nobody's
-//! failure.
+//! An event can be had if a server holds it that is joined and up, that can be reached in both directions,
+//! that is honest where it answers, and that would show it. And a server must have had a way to know of it:
+//! it was in the room at the event, so that the author had to tell it, or history that it was given descends
+//! from the event. Nobody builds on a soft-failed event, so who joins beside one never hears of it.
+//! Everything else that is lacking is nobody's failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,8 +170,9 @@ fn is_refused_join(evidence: &Evidence<'_>, id: &EventId) -> bool {
     author.is_some_and(|author| !author.held.get(id).is_some_and(|held| held.is_history()))
 }
 
-/// Whether the author of an event had to send it to a server, which was in the room there. Where the events don't say
-/// who was, it had to; what a script made it gives to whom it likes, and of a join that was refused it tells nobody.
+/// Whether the author of an event had to send it to a server, which was in the room there. Where the events
+/// don't say who was, it had to; what a script made it gives to whom it likes, and of a join that was refused
+/// it tells nobody.
 fn is_told(evidence: &Evidence<'_>, host: &Host<'_>, id: &EventId) -> bool {
     if evidence.crafted.contains_key(id) || is_refused_join(evidence, id) {
         return false;

@@ -27,22 +27,22 @@ impl<'a> Evidence<'a> {
         self.guests.contains(server)
     }
 
-    /// Whether a server gives an event out under its own name as it would by itself: where all else fails, `/event` is
-    /// how it is to be had.
+    /// Whether a server gives an event out under its own name as it would by itself: where all else fails,
+    /// `/event` is how it is to be had.
     pub fn is_honest_about(&self, server: &str, id: &EventId) -> bool {
         let means =
             |about: &str| about == id || self.labels.get(about).is_some_and(|labelled| *labelled == id);
         !self.scripted_events.iter().any(|(scripted, about)| *scripted == server && about.is_none_or(means))
     }
 
-    /// Whether what a server knows of the state may be the word of one that somebody tells what to say of states. One with a
-    /// bug is honest: its failures are failures.
+    /// Whether what a server knows of the state may be the word of one that somebody tells what to say of
+    /// states. One with a bug is honest: its failures are failures.
     pub fn may_be_deceived(&self, host: &Host<'_>) -> bool {
         *host.deceived.get_or_init(|| self.was_told_by_a_liar(host))
     }
 
-    /// Whether what a server makes of an event may be a lie that it was told: it can't know better before it has all that
-    /// is before the event.
+    /// Whether what a server makes of an event may be a lie that it was told: it can't know better before it
+    /// has all that is before the event.
     pub fn may_be_misled_about(&self, host: &Host<'_>, id: &EventId, at: usize) -> bool {
         self.may_be_deceived(host) && !self.knows_all_before(host, id, at)
     }

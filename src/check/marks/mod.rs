@@ -1,7 +1,7 @@
 //! Which rare states a run reached, told from its journal alone.
 //!
-//! Marks say how much a campaign has seen, and whether a scenario still gets to where it was kept for. Their names and
-//! sentences are words of the scenario format (`scenario::Mark`); here is what each of them means.
+//! Marks say how much a campaign has seen, and whether a scenario still gets to where it was kept for. Their
+//! names and sentences are words of the scenario format (`scenario::Mark`); here is what each of them means.
 
 mod fetch;
 mod gap;

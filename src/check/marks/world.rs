@@ -55,7 +55,8 @@ impl<'a> MarkContext<'a> {
         })
     }
 
-    /// A crash with a number of writes that came by itself, and not at the latest moment, which is its restart.
+    /// A crash with a number of writes that came by itself, and not at the latest moment, which is its
+    /// restart.
     pub(super) fn crash_between_writes(self) -> bool {
         let mut fuses: BTreeSet<&str> = BTreeSet::new();
         self.records.iter().any(|record| {
@@ -98,7 +99,8 @@ impl<'a> MarkContext<'a> {
         lives.values().any(|lives| *lives >= number)
     }
 
-    /// The event was made before a crash of its author's server, which sent it after the crash to one that lacked it.
+    /// The event was made before a crash of its author's server, which sent it after the crash to one that
+    /// lacked it.
     pub(super) fn queue_over_a_restart(self) -> bool {
         let all_crashes: Vec<_> = self.crashes().collect();
         self.evidence.seen.values().filter(|seen| *seen.from == Source::User).any(|seen| {
