@@ -3,7 +3,7 @@
 use backfire::{
     campaign::play::play,
     journal::{Violation, What},
-    scenario::{Lie, Scenario, Told, Verdict},
+    scenario::{ByteLie, EventLie, Lie, Scenario, Verdict},
     simulation::Fabric,
 };
 use serde_json::{Value, json};
@@ -23,10 +23,10 @@ const ROADS: [&str; 10] = [
 ];
 
 /// Lies that need ids that can be chosen, as room version 2 has them.
-const CHOSEN_IDS: [Lie; 2] = [Lie::SelfParent, Lie::Cycle];
+const CHOSEN_IDS: [Lie; 2] = [Lie::Events(EventLie::SelfParent), Lie::Events(EventLie::Cycle)];
 
 /// Lies after which an event waits for ever, for one that never was: all else must hold.
-const NEVER_WHOLE: [Lie; 3] = [Lie::SelfParent, Lie::Cycle, Lie::FreshGap];
+const NEVER_WHOLE: [Lie; 3] = [CHOSEN_IDS[0], CHOSEN_IDS[1], Lie::Events(EventLie::FreshGap)];
 const WAITING: [&str; 2] = ["recovered-in-time", "closed-history"];
 
 #[test]
@@ -49,16 +49,17 @@ fn honest_servers_outlive_every_lie() {
 
 #[test]
 fn lies_combine() {
-    let together =
-        [Lie::Shuffled, Lie::Twice, Lie::WrongHash, Lie::FreshGap, Lie::OtherRoom, Lie::DuplicateKeys];
+    use EventLie::{FreshGap, OtherRoom, Shuffled, Twice, WrongHash};
+    let mut together = [Shuffled, Twice, WrongHash, FreshGap, OtherRoom].map(Lie::Events).to_vec();
+    together.push(Lie::Bytes(ByteLie::DuplicateKeys));
     assert_eq!(problem_with(&together, "get_missing_events"), None);
 }
 
 fn is_told_on(lie: Lie, road: &str) -> bool {
-    match lie.told() {
+    match lie {
         // One event has no order.
-        Told::Events if matches!(lie, Lie::Shuffled | Lie::Reversed) && road == "event" => false,
-        _ => lie.told().is_in(road),
+        Lie::Events(EventLie::Shuffled | EventLie::Reversed) if road == "event" => false,
+        _ => lie.is_in(road),
     }
 }
 

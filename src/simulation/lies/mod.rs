@@ -21,7 +21,7 @@ use super::{disturbances::Turns, recorder::endpoint};
 use crate::{
     homeserver::Homeserver,
     network::streams::Streams,
-    scenario::{Lie, Lies, RECOVERY_ENDPOINTS, Told},
+    scenario::{Lie, Lies, RECOVERY_ENDPOINTS},
 };
 use answer::Answer;
 use forge::Forge;
@@ -105,7 +105,7 @@ impl Active {
         server == host
             && only.as_deref().map_or(RECOVERY_ENDPOINTS.contains(&endpoint), |only| only == endpoint)
             && to.as_deref().is_none_or(|to| to == asker)
-            && tell.iter().any(|lie| lie.told().is_in(endpoint))
+            && tell.iter().any(|lie| lie.is_in(endpoint))
             && !self.turns.are_over()
     }
 }
@@ -117,16 +117,16 @@ fn tell(lies: &[Lie], path: &str, truth: &Bytes, forge: &mut Forge<'_>) -> Optio
     let mut text = None;
     let mut told = Vec::new();
     for lie in lies {
-        let changed = match lie.told() {
-            Told::Events if lie.told().is_in(endpoint) => events::tell(*lie, &mut answer, path, forge),
-            Told::State if lie.told().is_in(endpoint) => state::tell(*lie, &mut answer, forge),
-            Told::Bytes => {
-                let before = text.take().unwrap_or_else(|| answer.write());
-                text = Some(bytes::tell(*lie, before));
-                true
-            }
-            _ => false,
-        };
+        let changed = lie.is_in(endpoint)
+            && match lie {
+                Lie::Events(lie) => events::tell(*lie, &mut answer, path, forge),
+                Lie::State(lie) => state::tell(*lie, &mut answer, forge),
+                Lie::Bytes(lie) => {
+                    let before = text.take().unwrap_or_else(|| answer.write());
+                    text = Some(bytes::tell(*lie, before));
+                    true
+                }
+            };
         told.extend(changed.then_some(*lie));
     }
     let text = text.unwrap_or_else(|| answer.write());
