@@ -292,7 +292,10 @@ mod tests {
         let tape: Vec<u8> = (0..70_u8).map(|n| n.wrapping_mul(37)).collect();
         let steps = |length: usize| {
             let timeline = Tape(tape[..length].to_vec()).scenario(None).timeline;
-            let counts = |step: &Step| matches!(&step.action, Action::Send(SendAction::Message(message)) if message.count > 1);
+            let counts = |step: &Step| match &step.action {
+                Action::Send(SendAction::Message(message)) => message.count > 1,
+                _ => false,
+            };
             timeline.into_iter().filter(counts).collect::<Vec<_>>()
         };
         let whole = steps(tape.len());

@@ -151,7 +151,8 @@ impl Exchange<'_> {
         self.cause.starts_with("script")
     }
 
-    /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the server's.
+    /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the
+    /// server's.
     pub fn is_own_recovery(&self) -> bool {
         !self.is_scripted() && RECOVERY_ENDPOINTS.contains(&self.endpoint)
     }

@@ -204,7 +204,8 @@ impl Player<'_> {
         ids.iter().map(|id| self.json_of(id)).collect()
     }
 
-    /// Plays a scripted step. One that can't be played is a mistake of the scenario, unless that says otherwise.
+    /// Plays a scripted step. One that can't be played is a mistake of the scenario, unless that says
+    /// otherwise.
     pub(super) fn play_script(&mut self, step: usize, act: impl FnOnce(&mut Self) -> Result<(), String>) {
         match self.attempt(step, act) {
             Err(reason) if self.scenario.lenient => self.record_refusal(step, reason),

@@ -8,7 +8,7 @@ use indexmap::IndexSet;
 use super::Sights;
 use crate::{
     journal::{Source, What, fault::Fault},
-    scenario::{Action, FaultAction, HealAction, Partition},
+    scenario::{Action, Crash, FaultAction, HealAction, Partition},
 };
 
 impl<'a> Sights<'a> {
@@ -61,10 +61,8 @@ impl<'a> Sights<'a> {
             let Some(server) = record.server.as_deref() else { return false };
             match &record.what {
                 What::Step { detail, .. } => match detail.action() {
-                    Some(Action::Fault(FaultAction::Crash(crash))) => {
-                        if crash.after_writes.is_some_and(|writes| writes > 0) {
-                            fuses.insert(server);
-                        }
+                    Some(Action::Fault(FaultAction::Crash(Crash { after_writes: Some(1..), .. }))) => {
+                        fuses.insert(server);
                     }
                     Some(Action::Heal(HealAction::Restart(_))) => drop(fuses.remove(server)),
                     _ => {}

@@ -43,7 +43,12 @@ fn the_journal_tells_of_each_link_at_each_moment_which_faults_hold() {
             let arrives = matches!(moment.fate.0, Departure::ArrivesAt(_));
             fates.insert((arrives, moment.fate.0 == Departure::Refused, moment.fate.1));
         }
-        played.extend(scenario.timeline.iter().map(|step| step.action.key()));
+        for step in &scenario.timeline {
+            let key = step.action.key();
+            let is_timed = json!(step)[key]["for"].is_string();
+            assert_eq!(step.action.lasting().is_some(), is_timed, "whether `{key}` can have a `for`");
+            played.insert(key);
+        }
     }
     assert_eq!(
         fates.len(),
@@ -64,7 +69,8 @@ struct Moment {
     to: &'static str,
     /// An earlier moment.
     earlier: u64,
-    /// What becomes of a message that leaves now, and whether one that left earlier and should arrive now is lost.
+    /// What becomes of a message that leaves now, and whether one that left earlier and should arrive now is
+    /// lost.
     fate: (Departure, bool),
 }
 
