@@ -21,8 +21,8 @@ use backfire::{
 /// Chance decides otherwise for each.
 const SEEDS: std::ops::Range<u64> = 0..3;
 
-/// What there is besides the faults of the format and the ways in which a single message goes wrong. A message that is
-/// answered by something in between is one kind for each status.
+/// What there is besides the faults of the format and the ways in which a single message goes wrong. A
+/// message that is answered by something in between is one kind for each status.
 const KINDS: &[&str] = &[
     "partition of three groups",
     "silence one way",

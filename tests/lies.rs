@@ -4,7 +4,7 @@ use backfire::{
     campaign::play::play,
     journal::{Violation, What},
     matrix::endpoint::Endpoint,
-    scenario::{Lie, Scenario, Told, Verdict},
+    scenario::{ByteLie, EventLie, Lie, Scenario, Verdict},
     simulation::Fabric,
 };
 use serde_json::{Value, json};
@@ -24,10 +24,10 @@ const ASKED: [Endpoint; 10] = [
 ];
 
 /// Lies that need ids that can be chosen, as room version 2 has them.
-const CHOSEN_IDS: [Lie; 2] = [Lie::SelfParent, Lie::Cycle];
+const CHOSEN_IDS: [Lie; 2] = [Lie::Events(EventLie::SelfParent), Lie::Events(EventLie::Cycle)];
 
 /// Lies after which an event waits for ever, for one that never was: all else must hold.
-const NEVER_WHOLE: [Lie; 3] = [Lie::SelfParent, Lie::Cycle, Lie::FreshGap];
+const NEVER_WHOLE: [Lie; 3] = [CHOSEN_IDS[0], CHOSEN_IDS[1], Lie::Events(EventLie::FreshGap)];
 const WAITING: [&str; 2] = ["recovered-in-time", "closed-history"];
 
 #[test]
@@ -50,16 +50,17 @@ fn honest_servers_outlive_every_lie() {
 
 #[test]
 fn lies_combine() {
-    let together =
-        [Lie::Shuffled, Lie::Twice, Lie::WrongHash, Lie::FreshGap, Lie::OtherRoom, Lie::DuplicateKeys];
+    use EventLie::{FreshGap, OtherRoom, Shuffled, Twice, WrongHash};
+    let mut together = [Shuffled, Twice, WrongHash, FreshGap, OtherRoom].map(Lie::Events).to_vec();
+    together.push(Lie::Bytes(ByteLie::DuplicateKeys));
     assert_eq!(problem_with(&together, Endpoint::GetMissingEvents), None);
 }
 
 fn is_told_on(lie: Lie, endpoint: Endpoint) -> bool {
-    match lie.told() {
+    match lie {
         // One event has no order.
-        Told::Events if matches!(lie, Lie::Shuffled | Lie::Reversed) && endpoint == Endpoint::Event => false,
-        _ => lie.told().is_in(endpoint),
+        Lie::Events(EventLie::Shuffled | EventLie::Reversed) if endpoint == Endpoint::Event => false,
+        _ => lie.is_in(endpoint),
     }
 }
 

@@ -130,7 +130,8 @@ fn numbers_and_ids_arrive_as_they_were() {
     assert_eq!(data["records"][2]["wanted_by"], "$2");
 }
 
-/// What heals two servers leaves the third cut off, and the end of one fault of a link leaves the others of that link.
+/// What heals two servers leaves the third cut off, and the end of one fault of a link leaves the others of
+/// that link.
 #[test]
 fn a_page_shows_each_fault_on_each_server_for_as_long_as_it_holds_there() {
     let journal = play_file("scenarios/faults-overlap.json");

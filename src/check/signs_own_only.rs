@@ -64,8 +64,8 @@ fn was_asked_for(evidence: &Evidence<'_>, own: &OwnEvent<'_>, made: &mut Made) -
     made.events <= made.asked
 }
 
-/// Whether a step asks the server on which it happens for an event. Of one that isn't known here it can't be told, so that
-/// it may.
+/// Whether a step asks the server on which it happens for an event. Of one that isn't known here it can't be
+/// told, so that it may.
 fn asks_for_an_event(step: &Played) -> bool {
     step.action().is_none_or(|action| match action {
         Action::Send(_) | Action::User(UserAction::Join(_) | UserAction::Invite(_)) => true,

@@ -151,7 +151,8 @@ impl Exchange<'_> {
         matches!(self.cause, Cause::Script { .. })
     }
 
-    /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the server's.
+    /// Whether a server made it by itself to recover: what a step asks is the scenario's doing, not the
+    /// server's.
     pub fn is_own_recovery(&self) -> bool {
         !self.is_scripted() && self.endpoint.known().is_some_and(Endpoint::is_recovery)
     }

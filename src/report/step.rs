@@ -1,5 +1,6 @@
-//! A step of a scenario in words, as the timeline, the page and explanations tell of it. Who acts and how often stands
-//! elsewhere. Most are told from their JSON alone, so that kinds without words of their own here are told too.
+//! A step of a scenario in words, as the timeline, the page and explanations tell of it. Who acts and how
+//! often stands elsewhere. Most are told from their JSON alone, so that kinds without words of their own here
+//! are told too.
 
 use serde_json::{Map, Value};
 

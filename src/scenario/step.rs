@@ -52,6 +52,7 @@ macro_rules! actions {
     })*) => {
         /// What a step does, by the family that it is of.
         #[derive(Debug, Clone, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "steps are few, and hardly ever moved")]
         pub enum Action {
             $(
                 #[doc = $about]
@@ -131,7 +132,10 @@ macro_rules! actions {
             /// Reads the value under an action's key; nothing if there is no such action, and the value is still there.
             fn read<'de, A: de::MapAccess<'de>>(key: &str, map: &mut A) -> Result<Option<Self>, A::Error> {
                 match key {
-                    $($($key => map.next_value_seed(Object::<action::$action>::new()).map(|read| Some(read.into())),)*)*
+                    $($($key => {
+                        let action: action::$action = map.next_value_seed(Object::new())?;
+                        Ok(Some(action.into()))
+                    })*)*
                     _ => Ok(None),
                 }
             }

@@ -31,7 +31,8 @@ impl Player<'_> {
         }
     }
 
-    /// Does what may not be possible, with the reason, and what the software of the step's server may not survive.
+    /// Does what may not be possible, with the reason, and what the software of the step's server may not
+    /// survive.
     pub(super) fn attempt(
         &mut self,
         step: usize,

@@ -176,8 +176,8 @@ fn measure(
     }
 }
 
-/// The records by which the recovering server got each event for the first time, in an answer or otherwise; and when it
-/// took the last.
+/// The records by which the recovering server got each event for the first time, in an answer or otherwise;
+/// and when it took the last.
 fn got<'a>(journal: &'a Journal, answers: &[&Answered<'a>]) -> (BTreeMap<&'a str, usize>, Option<i64>) {
     let mut had: BTreeMap<&str, usize> = BTreeMap::new();
     let mut get = |id: &'a str, at: usize| {

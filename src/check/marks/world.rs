@@ -9,7 +9,7 @@ use super::MarkContext;
 use crate::{
     journal::{Source, What, fault::Fault},
     matrix::endpoint::Endpoint,
-    scenario::{Action, FaultAction, HealAction, Partition},
+    scenario::{Action, Crash, FaultAction, HealAction, Partition},
 };
 
 impl<'a> MarkContext<'a> {
@@ -63,10 +63,8 @@ impl<'a> MarkContext<'a> {
             let Some(server) = record.server.as_deref() else { return false };
             match &record.what {
                 What::Step { detail, .. } => match detail.action() {
-                    Some(Action::Fault(FaultAction::Crash(crash))) => {
-                        if crash.after_writes.is_some_and(|writes| writes > 0) {
-                            fuses.insert(server);
-                        }
+                    Some(Action::Fault(FaultAction::Crash(Crash { after_writes: Some(1..), .. }))) => {
+                        fuses.insert(server);
                     }
                     Some(Action::Heal(HealAction::Restart(_))) => drop(fuses.remove(server)),
                     _ => {}

@@ -19,8 +19,8 @@ pub(super) enum Message {
     Answer,
 }
 
-/// The fault that explains why a message came to nothing: what breaks its link or stops who gets it before what may only
-/// have delayed it, and of several the last.
+/// The fault that explains why a message came to nothing: what breaks its link or stops who gets it before
+/// what may only have delayed it, and of several the last.
 pub(super) fn of_loss<'f, 'a>(
     faults: &'f [Fault<'a>],
     exchange: &Exchange<'_>,

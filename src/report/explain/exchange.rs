@@ -51,7 +51,7 @@ pub(super) fn outcome(exchange: &Exchange<'_>, event: &str) -> Outcome {
 /// What came of it, and by whose doing.
 pub(super) fn told(exchange: &Exchange<'_>, event: &str, faults: &[Fault<'_>]) -> String {
     let told_by = blame::of_answer(faults, exchange).filter(|_| exchange.answer.is_some());
-    let told_by = told_by.map(|told| match told.fault.hits_all() {
+    let told_by = told_by.map(|told| match told.fault.answers_all() {
         true => format!("; told so by {}", named(told.fault)),
         false => format!("; maybe told so by {}", named(told.fault)),
     });

@@ -41,99 +41,100 @@ pub struct Lies {
     pub lasting: Option<SimDuration>,
 }
 
-/// What a lie is told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// A list of events.
-    Events,
-    /// A state, by its events or their ids.
-    State,
-    /// Any answer, whatever it is about: the lie is in its bytes.
-    Bytes,
-}
-
-impl Told {
-    /// Whether it is in the answers of an endpoint.
-    pub fn is_in(self, endpoint: Endpoint) -> bool {
-        match self {
-            Self::Events => endpoint.is_recovery() && matches!(endpoint.list(), Some(List::Events(_))),
-            Self::State => matches!(endpoint, Endpoint::State | Endpoint::StateIds),
-            Self::Bytes => true,
-        }
-    }
-}
-
 macro_rules! lies {
-    ($($name:literal $variant:ident $told:ident $breaks:literal,)*) => {
-        /// One way to lie.
+    ($($about:literal $kind:ident $lies:ident { $($name:literal $lie:ident $breaks:literal,)* })*) => {
+        /// One way to lie, by what it is told of.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Lie {
             $(
-                #[doc = $breaks]
-                $variant,
+                #[doc = $about]
+                $kind($lies),
             )*
         }
 
+        $(
+            #[doc = $about]
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+            pub enum $lies {
+                $(
+                    #[doc = $breaks]
+                    $lie,
+                )*
+            }
+        )*
+
         impl Lie {
             /// All lies.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            pub const ALL: &[Self] = &[$($(Self::$kind($lies::$lie),)*)*];
 
             /// Its name in a scenario.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
+                match self { $($(Self::$kind($lies::$lie) => $name,)*)* }
             }
 
             /// What it does, and which clause that breaks.
             pub fn breaks(self) -> &'static str {
-                match self { $(Self::$variant => $breaks,)* }
-            }
-
-            /// What it is told of.
-            pub fn told(self) -> Told {
-                match self { $(Self::$variant => Told::$told,)* }
+                match self { $($(Self::$kind($lies::$lie) => $breaks,)*)* }
             }
         }
     };
 }
 
 lies! {
-    "nothing" Nothing Events "No event at all, though some are known (SS-API /backfill, /get_missing_events: the events that precede).",
-    "missing-event" MissingEvent Events "One event in the middle is left out (SS-API /get_missing_events: the walk skips no event).",
-    "not-asked" NotAsked Events "An event that nobody asked for, from elsewhere in the room (SS-API /backfill: events before those named).",
-    "other-event" OtherEvent Events "Another event in place of the one asked for (SS-API /event: the event of that id).",
-    "other-room" OtherRoom Events "An event of another room (SS-API /backfill, /get_missing_events: events of the room in the path).",
-    "over-limit" OverLimit Events "More events than were asked for (SS-API: `limit` is the most to return).",
-    "far-too-many" FarTooMany Events "The same events over and over, thousands of them (SS-API: `limit`).",
-    "twice" Twice Events "Every event twice (an answer is a set of events in an order).",
-    "shuffled" Shuffled Events "The events in any order (SS-API /backfill: ordered as by a walk).",
-    "reversed" Reversed Events "The events the other way round: parents before or after children as never else.",
-    "forged-sender" ForgedSender Events "An event in the name of another server's user, signed by the liar alone (SS-API, receipt checks, step 2).",
-    "wrong-key" WrongKey Events "An event signed by a key that is not the one named (SS-API, Signing Events).",
-    "expired-key" ExpiredKey Events "A fresh event signed by a key that expired long ago (SS-API, Retrieving server keys; room version 5).",
-    "wrong-hash" WrongHash Events "Contents changed after the hash was made (SS-API, receipt checks, step 3: such events are redacted).",
-    "wrong-signature" WrongSignature Events "One byte of a signature changed (SS-API, receipt checks, step 2).",
-    "unsigned" Unsigned Events "An event without signatures (SS-API, receipt checks, step 2).",
-    "largest-event" LargestEvent Events "An event of exactly 65,536 bytes, which is allowed (CS-API, Size limits).",
-    "too-large-event" TooLargeEvent Events "An event of 65,537 bytes (CS-API, Size limits).",
-    "negative-depth" NegativeDepth Events "An event of negative depth (SS-API, PDU: depth is not negative).",
-    "huge-depth" HugeDepth Events "An event of the largest depth there is (SS-API, PDU: one more than its parents).",
-    "shallow-depth" ShallowDepth Events "An event of less depth than its parents (SS-API, PDU: one more than its parents).",
-    "many-parents" ManyParents Events "An event of 21 parents (SS-API, PDU: prev_events, at most 20).",
-    "self-parent" SelfParent Events "An event that is its own parent, where ids can be chosen (room version 2; the graph has no cycles).",
-    "cycle" Cycle Events "Two events that are each other's parents, where ids can be chosen (room version 2; the graph has no cycles).",
-    "fresh-gap" FreshGap Events "One more event whose parent does not exist, with every answer: gaps without end.",
-    "two-stories" TwoStories Events "A message of its own that reads differently for each asker (in room version 2 under one id).",
-    "wrong-state" WrongState State "A state without the power levels (SS-API /state_ids: the state at the event).",
-    "old-state" OldState State "A state of the create event alone (SS-API /state_ids: the state at the event).",
-    "no-auth-chain" NoAuthChain State "A state without what allows it (SS-API /state_ids: the auth chain is complete).",
-    "truncated-json" TruncatedJson Bytes "JSON that ends in the middle (SS-API: JSON).",
-    "no-json" NoJson Bytes "Something that is not JSON (SS-API: JSON).",
-    "wrong-types" WrongTypes Bytes "Objects where lists should be (SS-API: the shape of the answer).",
-    "floats" Floats Bytes "Numbers with a fraction in an event (canonical JSON: integers alone; from room version 6 on enforced).",
-    "not-a-number" NotANumber Bytes "NaN among the values of an event (JSON has no such number).",
-    "duplicate-keys" DuplicateKeys Bytes "The same key twice in an event (canonical JSON: no duplicates).",
-    "lone-surrogate" LoneSurrogate Bytes "Half a surrogate pair in a string (JSON: Unicode strings).",
-    "deep-nesting" DeepNesting Bytes "An event with 100,000 lists in each other (parsers have limits, and should answer with an error).",
+    "A list of events." Events EventLie {
+        "nothing" Nothing "No event at all, though some are known (SS-API /backfill, /get_missing_events: the events that precede).",
+        "missing-event" MissingEvent "One event in the middle is left out (SS-API /get_missing_events: the walk skips no event).",
+        "not-asked" NotAsked "An event that nobody asked for, from elsewhere in the room (SS-API /backfill: events before those named).",
+        "other-event" OtherEvent "Another event in place of the one asked for (SS-API /event: the event of that id).",
+        "other-room" OtherRoom "An event of another room (SS-API /backfill, /get_missing_events: events of the room in the path).",
+        "over-limit" OverLimit "More events than were asked for (SS-API: `limit` is the most to return).",
+        "far-too-many" FarTooMany "The same events over and over, thousands of them (SS-API: `limit`).",
+        "twice" Twice "Every event twice (an answer is a set of events in an order).",
+        "shuffled" Shuffled "The events in any order (SS-API /backfill: ordered as by a walk).",
+        "reversed" Reversed "The events the other way round: parents before or after children as never else.",
+        "forged-sender" ForgedSender "An event in the name of another server's user, signed by the liar alone (SS-API, receipt checks, step 2).",
+        "wrong-key" WrongKey "An event signed by a key that is not the one named (SS-API, Signing Events).",
+        "expired-key" ExpiredKey "A fresh event signed by a key that expired long ago (SS-API, Retrieving server keys; room version 5).",
+        "wrong-hash" WrongHash "Contents changed after the hash was made (SS-API, receipt checks, step 3: such events are redacted).",
+        "wrong-signature" WrongSignature "One byte of a signature changed (SS-API, receipt checks, step 2).",
+        "unsigned" Unsigned "An event without signatures (SS-API, receipt checks, step 2).",
+        "largest-event" LargestEvent "An event of exactly 65,536 bytes, which is allowed (CS-API, Size limits).",
+        "too-large-event" TooLargeEvent "An event of 65,537 bytes (CS-API, Size limits).",
+        "negative-depth" NegativeDepth "An event of negative depth (SS-API, PDU: depth is not negative).",
+        "huge-depth" HugeDepth "An event of the largest depth there is (SS-API, PDU: one more than its parents).",
+        "shallow-depth" ShallowDepth "An event of less depth than its parents (SS-API, PDU: one more than its parents).",
+        "many-parents" ManyParents "An event of 21 parents (SS-API, PDU: prev_events, at most 20).",
+        "self-parent" SelfParent "An event that is its own parent, where ids can be chosen (room version 2; the graph has no cycles).",
+        "cycle" Cycle "Two events that are each other's parents, where ids can be chosen (room version 2; the graph has no cycles).",
+        "fresh-gap" FreshGap "One more event whose parent does not exist, with every answer: gaps without end.",
+        "two-stories" TwoStories "A message of its own that reads differently for each asker (in room version 2 under one id).",
+    }
+    "A state, by its events or their ids." State StateLie {
+        "wrong-state" WrongState "A state without the power levels (SS-API /state_ids: the state at the event).",
+        "old-state" OldState "A state of the create event alone (SS-API /state_ids: the state at the event).",
+        "no-auth-chain" NoAuthChain "A state without what allows it (SS-API /state_ids: the auth chain is complete).",
+    }
+    "Any answer, whatever it is about: the lie is in its bytes." Bytes ByteLie {
+        "truncated-json" TruncatedJson "JSON that ends in the middle (SS-API: JSON).",
+        "no-json" NoJson "Something that is not JSON (SS-API: JSON).",
+        "wrong-types" WrongTypes "Objects where lists should be (SS-API: the shape of the answer).",
+        "floats" Floats "Numbers with a fraction in an event (canonical JSON: integers alone; from room version 6 on enforced).",
+        "not-a-number" NotANumber "NaN among the values of an event (JSON has no such number).",
+        "duplicate-keys" DuplicateKeys "The same key twice in an event (canonical JSON: no duplicates).",
+        "lone-surrogate" LoneSurrogate "Half a surrogate pair in a string (JSON: Unicode strings).",
+        "deep-nesting" DeepNesting "An event with 100,000 lists in each other (parsers have limits, and should answer with an error).",
+    }
+}
+
+impl Lie {
+    /// Whether it can be told in the answers of an endpoint.
+    pub fn is_in(self, endpoint: Endpoint) -> bool {
+        match self {
+            Self::Events(_) => endpoint.is_recovery() && matches!(endpoint.list(), Some(List::Events(_))),
+            Self::State(_) => matches!(endpoint, Endpoint::State | Endpoint::StateIds),
+            Self::Bytes(_) => true,
+        }
+    }
 }
 
 impl Serialize for Lie {
@@ -189,11 +190,11 @@ impl Checked for Lies {
             return Err(Mistake::at("tell", "no lie is named").help("for example [\"wrong-hash\"]"));
         }
         if let Some(endpoint) = self.endpoint
-            && let Some(index) = self.tell.iter().position(|lie| !lie.told().is_in(endpoint))
+            && let Some(index) = self.tell.iter().position(|lie| !lie.is_in(endpoint))
         {
             let lie = self.tell[index].name();
             let mistake = Mistake::here(format!("`{lie}` is not told in answers to `{endpoint}`"));
-            let fitting = Lie::ALL.iter().filter(|lie| lie.told().is_in(endpoint)).map(|lie| lie.name());
+            let fitting = Lie::ALL.iter().filter(|lie| lie.is_in(endpoint)).map(|lie| lie.name());
             let help = format!("there it can be one of {}", fitting.collect::<Vec<_>>().join(", "));
             return Err(mistake.help(help).entry(index).under("tell"));
         }

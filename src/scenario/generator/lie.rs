@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Dice, Draft, Family, Kind, draft::say};
 use crate::{
     matrix::endpoint::Endpoint,
-    scenario::{Answer, Ask, Content, Craft, Lie, Lies, Push, Servers, SimDuration, UserRef},
+    scenario::{Answer, Ask, Content, Craft, EventLie, Lie, Lies, Push, Servers, SimDuration, UserRef},
 };
 
 pub(super) const KINDS: &[Kind] = &[
@@ -127,24 +127,25 @@ fn newest(draft: &mut Draft, dice: &mut Dice) {
 }
 
 /// Lies that leave something to wait for that never was.
-const NEVER_WHOLE: [Lie; 3] = [Lie::SelfParent, Lie::Cycle, Lie::FreshGap];
+const NEVER_WHOLE: [EventLie; 3] = [EventLie::SelfParent, EventLie::Cycle, EventLie::FreshGap];
 
 /// One to three of the named lies together. Whoever tells them need not agree with the others in the end.
 fn told_lies(draft: &mut Draft, dice: &mut Dice) {
-    let lies: Vec<Lie> = Lie::ALL.iter().copied().filter(|lie| !NEVER_WHOLE.contains(lie)).collect();
+    let heals = |lie: &Lie| !matches!(lie, Lie::Events(lie) if NEVER_WHOLE.contains(lie));
+    let lies: Vec<Lie> = Lie::ALL.iter().copied().filter(heals).collect();
     for server in dice.some(&draft.deniers, 1, 3) {
         draft.may_differ(&server);
         let (at, ms) = draft.span(dice, 1_000);
         let endpoint = if dice.percent(50) { Some(dice.pick(&Endpoint::recovery())) } else { None };
         let mut tell = dice.some(&lies, 1, 3);
         if let Some(endpoint) = endpoint {
-            tell.retain(|lie| lie.told().is_in(endpoint));
+            tell.retain(|lie| lie.is_in(endpoint));
         }
         let told = Lies {
             server,
             endpoint: endpoint.filter(|_| !tell.is_empty()),
             to: None,
-            tell: if tell.is_empty() { vec![Lie::Nothing] } else { tell },
+            tell: if tell.is_empty() { vec![Lie::Events(EventLie::Nothing)] } else { tell },
             skip: 0,
             times: if dice.percent(30) { u32::try_from(dice.skewed(1, 10)).ok() } else { None },
             lasting: if dice.percent(50) { Some(SimDuration::from_millis(ms)) } else { None },

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     matrix::{crypto::SigningKey, pdu::MAX_PDU_BYTES},
-    scenario::Lie,
+    scenario::EventLie,
 };
 
 /// How many events "far too many" are.
@@ -22,68 +22,68 @@ const OVER_LIMIT: usize = 200;
 const DRAWS: usize = 16;
 
 /// Tells one lie; gives whether the answer changed.
-pub(super) fn tell(lie: Lie, answer: &mut Answer, path: &str, forge: &mut Forge<'_>) -> bool {
+pub(super) fn tell(lie: EventLie, answer: &mut Answer, path: &str, forge: &mut Forge<'_>) -> bool {
     let events = &mut answer.events;
     match lie {
-        Lie::Nothing => !std::mem::take(events).is_empty(),
-        Lie::MissingEvent => take_one_out(events),
-        Lie::NotAsked => add(events, forge.any_event()),
-        Lie::OtherEvent => replace_first(events, forge),
-        Lie::OverLimit => fill(events, OVER_LIMIT),
-        Lie::FarTooMany => fill(events, FAR_TOO_MANY),
-        Lie::Twice => {
+        EventLie::Nothing => !std::mem::take(events).is_empty(),
+        EventLie::MissingEvent => take_one_out(events),
+        EventLie::NotAsked => add(events, forge.any_event()),
+        EventLie::OtherEvent => replace_first(events, forge),
+        EventLie::OverLimit => fill(events, OVER_LIMIT),
+        EventLie::FarTooMany => fill(events, FAR_TOO_MANY),
+        EventLie::Twice => {
             let twice = events.iter().flat_map(|event| [event.clone(), event.clone()]).collect();
             !std::mem::replace(events, twice).is_empty()
         }
-        Lie::Shuffled => {
+        EventLie::Shuffled => {
             events.shuffle(forge.random);
             events.len() > 1
         }
-        Lie::Reversed => {
+        EventLie::Reversed => {
             events.reverse();
             events.len() > 1
         }
-        Lie::ForgedSender => add(events, forged_sender(forge)),
-        Lie::OtherRoom => {
+        EventLie::ForgedSender => add(events, forged_sender(forge)),
+        EventLie::OtherRoom => {
             let room = format!("!elsewhere:{}", forge.server.name());
             add(events, own(forge, "of another room", "room_id", room.into()))
         }
-        Lie::WrongKey => {
+        EventLie::WrongKey => {
             let id = forge.server.store().read().signing_key.id().key_name().to_string();
             let key = SigningKey::from_seed(forge.random.random(), &id);
             add(events, forge.message_signed_by("signed by another key", &key))
         }
-        Lie::ExpiredKey => {
+        EventLie::ExpiredKey => {
             let key = forge.expired_key();
             add(events, forge.message_signed_by("signed by an old key", &key))
         }
-        Lie::WrongHash => change_one(events, forge, |event| event["content"]["body"] = "changed".into()),
-        Lie::WrongSignature => change_one(events, forge, spoil_signature),
-        Lie::Unsigned => change_one(events, forge, |event| event["signatures"] = serde_json::json!({})),
-        Lie::LargestEvent => add(events, forge.message_of(MAX_PDU_BYTES)),
-        Lie::TooLargeEvent => add(events, forge.message_of(MAX_PDU_BYTES + 1)),
-        Lie::NegativeDepth => add(events, own(forge, "below the ground", "depth", integer(-1))),
-        Lie::HugeDepth => add(events, own(forge, "up in the sky", "depth", integer((1 << 53) - 1))),
-        Lie::ShallowDepth => add(events, own(forge, "shallow", "depth", integer(1))),
-        Lie::ManyParents => {
+        EventLie::WrongHash => change_one(events, forge, |event| event["content"]["body"] = "changed".into()),
+        EventLie::WrongSignature => change_one(events, forge, spoil_signature),
+        EventLie::Unsigned => change_one(events, forge, |event| event["signatures"] = serde_json::json!({})),
+        EventLie::LargestEvent => add(events, forge.message_of(MAX_PDU_BYTES)),
+        EventLie::TooLargeEvent => add(events, forge.message_of(MAX_PDU_BYTES + 1)),
+        EventLie::NegativeDepth => add(events, own(forge, "below the ground", "depth", integer(-1))),
+        EventLie::HugeDepth => add(events, own(forge, "up in the sky", "depth", integer((1 << 53) - 1))),
+        EventLie::ShallowDepth => add(events, own(forge, "shallow", "depth", integer(1))),
+        EventLie::ManyParents => {
             let parents: Vec<_> = forge.history().iter().take(21).map(|id| forge.reference(id)).collect();
             add(events, own(forge, "of 21 parents", "prev_events", CanonicalJsonValue::Array(parents)))
         }
-        Lie::SelfParent => {
+        EventLie::SelfParent => {
             let id = chosen_id(forge);
             add(events, chosen(forge, &id, &id))
         }
-        Lie::Cycle => {
+        EventLie::Cycle => {
             let (one, other) = (chosen_id(forge), chosen_id(forge));
             let first = add(events, chosen(forge, &one, &other));
             add(events, chosen(forge, &other, &one)) || first
         }
-        Lie::FreshGap => {
+        EventLie::FreshGap => {
             let nowhere = forge.nowhere();
             let parents = CanonicalJsonValue::Array(vec![forge.reference(&nowhere)]);
             add(events, own(forge, "above a gap", "prev_events", parents))
         }
-        Lie::TwoStories => {
+        EventLie::TwoStories => {
             let text = format!("a story for {}", forge.asker);
             let one_id = format!("$story-{}:{}", path.len(), forge.server.name());
             let wire = forge.version().is_some_and(|version| version.has_event_ids_on_the_wire());
@@ -96,7 +96,6 @@ pub(super) fn tell(lie: Lie, answer: &mut Answer, path: &str, forge: &mut Forge<
                 }),
             )
         }
-        other => unreachable!("`{}` is not told of events", other.name()),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     chance::Streams,
     homeserver::Homeserver,
     matrix::endpoint::{Endpoint, EndpointName},
-    scenario::{Lie, Lies, Told},
+    scenario::{Lie, Lies},
 };
 use answer::Answer;
 use forge::Forge;
@@ -106,7 +106,7 @@ impl Active {
         server == host
             && only.map_or(endpoint.is_recovery(), |only| only == endpoint)
             && to.as_deref().is_none_or(|to| to == asker)
-            && tell.iter().any(|lie| lie.told().is_in(endpoint))
+            && tell.iter().any(|lie| lie.is_in(endpoint))
             && !self.turns.are_over()
     }
 }
@@ -122,16 +122,16 @@ fn tell(
     let mut text = None;
     let mut told = Vec::new();
     for lie in lies {
-        let changed = match lie.told() {
-            Told::Events if lie.told().is_in(endpoint) => events::tell(*lie, &mut answer, path, forge),
-            Told::State if lie.told().is_in(endpoint) => state::tell(*lie, &mut answer, forge),
-            Told::Bytes => {
-                let before = text.take().unwrap_or_else(|| answer.write());
-                text = Some(bytes::tell(*lie, before));
-                true
-            }
-            _ => false,
-        };
+        let changed = lie.is_in(endpoint)
+            && match lie {
+                Lie::Events(lie) => events::tell(*lie, &mut answer, path, forge),
+                Lie::State(lie) => state::tell(*lie, &mut answer, forge),
+                Lie::Bytes(lie) => {
+                    let before = text.take().unwrap_or_else(|| answer.write());
+                    text = Some(bytes::tell(*lie, before));
+                    true
+                }
+            };
         told.extend(changed.then_some(*lie));
     }
     let text = text.unwrap_or_else(|| answer.write());

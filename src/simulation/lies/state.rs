@@ -5,14 +5,14 @@ use ruma_events::TimelineEventType;
 use serde_json::{Value, value::RawValue};
 
 use super::{answer::Answer, forge::Forge};
-use crate::scenario::Lie;
+use crate::scenario::StateLie;
 
 /// Tells one lie; gives whether the answer changed.
-pub(super) fn tell(lie: Lie, answer: &mut Answer, forge: &mut Forge<'_>) -> bool {
+pub(super) fn tell(lie: StateLie, answer: &mut Answer, forge: &mut Forge<'_>) -> bool {
     match lie {
-        Lie::WrongState => keep(answer, forge, |kind| *kind != TimelineEventType::RoomPowerLevels),
-        Lie::OldState => keep(answer, forge, |kind| *kind == TimelineEventType::RoomCreate),
-        Lie::NoAuthChain => {
+        StateLie::WrongState => keep(answer, forge, |kind| *kind != TimelineEventType::RoomPowerLevels),
+        StateLie::OldState => keep(answer, forge, |kind| *kind == TimelineEventType::RoomCreate),
+        StateLie::NoAuthChain => {
             let mut changed = false;
             for key in ["auth_chain", "auth_chain_ids"] {
                 let Some(chain) = answer.rest.get_mut(key).and_then(Value::as_array_mut) else { continue };
@@ -21,7 +21,6 @@ pub(super) fn tell(lie: Lie, answer: &mut Answer, forge: &mut Forge<'_>) -> bool
             }
             changed
         }
-        other => unreachable!("`{}` is not told of a state", other.name()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         fault::{Fault, Kind, Target, faults},
     },
     network::conditions::Departure,
-    scenario::{Action, FaultAction},
+    scenario::{Action, Family, FaultAction},
     simulation::guest::Guests,
 };
 
@@ -23,25 +23,43 @@ const USUAL_MS: u64 = 20;
 
 #[test]
 fn the_journal_tells_of_each_link_at_each_moment_which_faults_hold() {
-    let mut fates = BTreeSet::new();
+    let (mut played, mut fates) = (BTreeSet::new(), BTreeSet::new());
     for seed in 0..SEEDS {
-        let timeline = timeline(&mut Streams::new(seed).stream("faults"));
         let scenario = json!({
             "why": "Faults overlap, and end in any order.",
             "servers": { "a": {}, "b": {}, "c": {}, "d": {} },
             "room": { "created_by": "a", "members": ["a"] },
-            "timeline": timeline
+            "timeline": timeline(&mut Streams::new(seed).stream("faults"))
         });
         let scenario = Scenario::parse(&scenario.to_string(), "faults.json").unwrap();
         let (journal, seen) = watch(&scenario);
         let faults = faults(&journal, &exchanges(&journal));
         for moment in &seen {
-            let told = moment.told_by(&faults);
-            assert_eq!(told, moment.fate, "seed {seed}: {moment:?} {}", scenario.to_json());
-            fates.insert(format!("{:?} {}", told.0, told.1).split('(').next().unwrap().to_owned());
+            assert_eq!(
+                moment.told_by(&faults),
+                moment.fate,
+                "seed {seed}: {moment:?} {}",
+                scenario.to_json()
+            );
+            let arrives = matches!(moment.fate.0, Departure::ArrivesAt(_));
+            fates.insert((arrives, moment.fate.0 == Departure::Refused, moment.fate.1));
+        }
+        for step in &scenario.timeline {
+            let key = step.action.key();
+            let is_timed = json!(step)[key]["for"].is_string();
+            assert_eq!(step.action.lasting().is_some(), is_timed, "whether `{key}` can have a `for`");
+            played.insert(key);
         }
     }
-    assert_eq!(fates.len(), 4, "{fates:?}");
+    assert_eq!(
+        fates.len(),
+        5,
+        "messages that arrive, are refused and vanish, and what left before: {fates:?}"
+    );
+    let faults = [Family::Fault, Family::Heal].into_iter().flat_map(Family::keys).copied();
+    // These do nothing to messages.
+    let wanted: BTreeSet<&str> = faults.filter(|key| !["clock", "rotate_key"].contains(key)).collect();
+    assert_eq!(played, wanted);
 }
 
 /// One link at a moment of the timeline.
@@ -52,7 +70,8 @@ struct Moment {
     to: &'static str,
     /// An earlier moment.
     earlier: u64,
-    /// What becomes of a message that leaves now, and whether one that left earlier and should arrive now is lost.
+    /// What becomes of a message that leaves now, and whether one that left earlier and should arrive now is
+    /// lost.
     fate: (Departure, bool),
 }
 
