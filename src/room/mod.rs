@@ -16,7 +16,7 @@ pub mod walk;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use imbl::ordmap::DiffItem;
@@ -29,7 +29,7 @@ use crate::matrix::{
 };
 use graph::{EventGraph, EventIdx, Standing};
 use habits::Habits;
-use state::{Change, Slots, StateMap};
+use state::{Change, Slot, Slots, StateMap};
 
 /// How an event reached this server; it decides whether the soft-failure check applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ struct Held {
     pdu: Arc<Pdu>,
     /// Its auth events, all of which are held.
     auth_events: Box<[EventIdx]>,
+    /// The slots of a state that the rules look at to judge it, once all of them are known.
+    needs: OnceLock<Box<[Slot]>>,
     rejected: Option<String>,
     soft_failed: Option<String>,
     /// The state before the event, once it is known.
@@ -124,6 +126,10 @@ pub struct Room {
     /// Stands in for the join rules where a state has none.
     default_join_rules: Arc<Pdu>,
     current: StateMap,
+    /// Whether the current state is worked out only where it is looked at.
+    defers_current: bool,
+    /// Whether the forward extremities have changed since it was.
+    current_is_stale: bool,
     /// Events that can't be judged yet.
     waiting: BTreeMap<OwnedEventId, Waiting>,
     /// For each event that somebody waits for, who.
@@ -149,6 +155,8 @@ impl Room {
             slots: Slots::default(),
             default_join_rules: Arc::new(Pdu::default_join_rules(room_id, version)),
             current: StateMap::new(),
+            defers_current: false,
+            current_is_stale: false,
             waiting: BTreeMap::new(),
             blocked: BTreeMap::new(),
             foreign: BTreeSet::new(),
@@ -320,6 +328,11 @@ impl Room {
             return None;
         }
         self.held(idx)?.state_before.as_ref()
+    }
+
+    /// Whether the state before an event is somebody's word instead of being computed from the events before.
+    pub fn stands_on_claim(&self, id: &EventId) -> bool {
+        self.held_by_id(id).is_some_and(|held| held.claimed)
     }
 
     /// The state after an event.

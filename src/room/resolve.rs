@@ -12,11 +12,15 @@ use ruma_events::{StateEventType, TimelineEventType};
 use ruma_state_res::{StateMap as RumaStateMap, utils::event_id_set::EventIdSet};
 
 use super::{
-    Room,
+    Held, Room,
     graph::EventIdx,
     state::{Slot, StateMap},
 };
 use crate::matrix::pdu::JudgedPdu;
+
+/// What the rules may look at for any event, beside what the event says that it needs.
+pub(super) const ALWAYS_NEEDED: [StateEventType; 2] =
+    [StateEventType::RoomCreate, StateEventType::RoomPowerLevels];
 
 /// A set of events of one room, by index.
 struct Marks(Vec<bool>);
@@ -69,13 +73,26 @@ impl Room {
 
     /// The slots that the rules may look at when they judge these events.
     fn slots_to_judge(&self, events: &BTreeSet<EventIdx>) -> BTreeSet<Slot> {
-        let needs = |idx: &EventIdx| self.held(*idx).expect("it is of a branch").pdu.needs();
-        let needed = events.iter().flat_map(needs).map(|(kind, key)| (kind, key.as_str()));
-        let always = [StateEventType::RoomCreate, StateEventType::RoomPowerLevels];
-        needed
-            .chain(always.iter().map(|kind| (kind, "")))
-            .filter_map(|(kind, key)| self.slots.find(kind, key))
-            .collect()
+        let mut slots: BTreeSet<Slot> =
+            ALWAYS_NEEDED.iter().filter_map(|kind| self.slots.find(kind, "")).collect();
+        for idx in events {
+            let held = self.held(*idx).expect("it is of a branch");
+            match held.needs.get() {
+                Some(known) => slots.extend(known),
+                None => slots.extend(self.find_needs(held)),
+            }
+        }
+        slots
+    }
+
+    /// Remembers them if all are there: what has a number keeps it, and finding it by name is the dearer part of a resolution.
+    fn find_needs(&self, held: &Held) -> Vec<Slot> {
+        let needs = held.pdu.needs();
+        let found: Vec<Slot> = needs.iter().filter_map(|(kind, key)| self.slots.find(kind, key)).collect();
+        if found.len() == needs.len() {
+            let _ = held.needs.set(found.clone().into());
+        }
+        found
     }
 
     fn to_ruma(&self, state: &StateMap, wanted: &BTreeSet<Slot>) -> RumaStateMap<OwnedEventId> {
