@@ -1,39 +1,50 @@
-//! A room dump: the events of a room as one server stores them, one a line, and the keys that signed them.
+//! A room dump: the events of a room as servers store or answer them, and the keys that signed them.
 //!
-//! Dumps are how real rooms come in: from a server's database, from TARDIS, from a bug report. Reading sorts what a
-//! server would drop from what it would look at; judging is the room's business. It reads text, never files.
+//! Dumps are how real rooms come in: from a server's database, from its answers, from TARDIS, from a bug report. Reading
+//! sorts what a server would drop from what it would look at; judging is the room's business. It reads text, never
+//! files.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod copies;
+mod error;
+mod keys;
+mod place;
+mod read;
+mod rows;
+mod told;
+mod verified;
 
-use ruma_common::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedServerName};
-use serde::{Deserialize, Serialize};
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use ruma_common::{CanonicalJsonObject, OwnedEventId, OwnedRoomId};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Arrival, Room};
+pub use copies::Contradiction;
+pub use error::DumpError;
+pub use keys::read_keys;
+pub use place::{Item, Place};
+pub use told::{Became, StateFile, StateUse};
+pub use verified::{Altered, Verified};
+
 use crate::matrix::{
-    crypto::Crypto,
-    keys::{KeyRing, PublicKey, decode},
-    pdu::{Pdu, Road, UnverifiedPdu},
+    keys::KeyRing,
+    pdu::{Road, UnverifiedPdu},
     version::RoomVersion,
 };
+use copies::{Copy, Entry};
+use place::Pages;
+use read::Found;
+use told::ToldState;
 
-/// The events of one room, in the order of the dump.
+/// The events of one room, each once, in the order of the dump.
 #[derive(Clone, Debug)]
 pub struct Dump {
     version: RoomVersion,
     room_id: OwnedRoomId,
-    lines: usize,
-    events: Vec<Entry>,
+    entries: IndexMap<OwnedEventId, Entry, FixedState>,
     invalid: Vec<Invalid>,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    line: usize,
-    pdu: UnverifiedPdu,
+    repeated: usize,
+    told: Vec<ToldState>,
 }
 
 /// An event of a dump that any server would drop, or that is not what the dump says it is.
@@ -41,133 +52,108 @@ struct Entry {
 pub struct Invalid {
     /// The id that the dump gives to it, if any.
     pub event_id: Option<String>,
-    /// Its line, counted from 1.
-    pub line: usize,
+    /// Its type, if it has one.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Who sent it, if it says so.
+    pub sender: Option<String>,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
     /// What is wrong, and what to do.
     pub reason: String,
 }
 
-/// Why a file can't be read at all; every message names the file, the place, and what to do.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DumpError {
-    /// A line is no JSON object.
-    #[error("{file}:{line}: not a JSON object: {problem}; a dump has one event a line")]
-    Line {
-        /// The file.
-        file: String,
-        /// The line, counted from 1.
-        line: usize,
-        /// What the parser says.
-        problem: String,
-    },
-    /// The create event is not there.
-    #[error(
-        "{file}: no `m.room.create` event with an empty `state_key`, so the room version is not known; \
-         add the create event to the dump"
-    )]
-    NoCreate {
-        /// The file.
-        file: String,
-    },
-    /// The room version is none that is played.
-    #[error("{file}:{line}: `content.room_version` of the create event: {problem}")]
-    Version {
-        /// The file.
-        file: String,
-        /// The line, counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The create event itself is not one.
-    #[error("{file}:{line}: the create event: {problem}; without it no event of the room can be judged")]
-    Create {
-        /// The file.
-        file: String,
-        /// The line, counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The keys file has another shape.
-    #[error(
-        "{file}:{line}:{column}: {problem}; a keys file is \
-         [{{\"server_name\": \"…\", \"verify_keys\": {{\"ed25519:…\": \"<base64>\"}}, \"valid_until_ts\": 0}}]"
-    )]
-    Keys {
-        /// The file.
-        file: String,
-        /// The line, counted from 1.
-        line: usize,
-        /// The column, counted from 1.
-        column: usize,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A key in it can't be used.
-    #[error(
-        "{file}: key `{key_id}` of `{server}`: `{value}` is not unpadded base64 of 32 bytes; copy it anew"
-    )]
-    Key {
-        /// The file.
-        file: String,
-        /// Whose key.
-        server: OwnedServerName,
-        /// Which key.
-        key_id: String,
-        /// What stands there.
-        value: String,
-    },
+impl Invalid {
+    fn new(found: &Found<'_>, reason: String) -> Self {
+        let read::Label { event_id, kind, sender } = found.label();
+        Self { event_id, kind, sender, place: found.place.clone(), reason }
+    }
 }
 
-type Line = (usize, Map<String, Value>);
-
 impl Dump {
-    /// Reads a dump; `file` is its name, for messages.
+    /// Reads the dump in one file; `file` is its name, for messages.
     ///
     /// # Errors
     ///
-    /// When a line is no JSON object, or the create event is missing or of no use. An event that is merely malformed
-    /// is no error: it is [`invalid`](Self::invalid).
+    /// As [`read`](Self::read).
     pub fn parse(file: &str, text: &str) -> Result<Self, DumpError> {
-        let lines = read_lines(file, text)?;
-        let Some((line, create)) = lines.iter().find(|(_, event)| is_create(event)) else {
-            return Err(DumpError::NoCreate { file: file.to_owned() });
+        Self::read(&[(file, text)], &[])
+    }
+
+    /// Reads the dump in several files of one room, each with its name, and states that peers told.
+    ///
+    /// # Errors
+    ///
+    /// When a file is no JSON or has no events, or the create event is missing or of no use. An event that is merely
+    /// malformed is no error: it is [`invalid`](Self::invalid).
+    pub fn read(files: &[(&str, &str)], states: &[StateFile<'_>]) -> Result<Self, DumpError> {
+        let pages: Vec<Pages<'_>> = files.iter().map(|(name, text)| Pages::new(name, text)).collect();
+        let mut found = Vec::new();
+        for pages in &pages {
+            found.extend(federation_events_in(pages)?);
+        }
+        let state_pages: Vec<Pages<'_>> =
+            states.iter().map(|file| Pages::new(file.name, file.text)).collect();
+        let mut told = Vec::new();
+        for (file, pages) in states.iter().zip(&state_pages) {
+            told.extend(told::told_in(pages, file.at)?);
+        }
+        let of_states = told.iter().flat_map(|read| &read.events);
+        let create = found.iter().chain(of_states).find(|found| is_create(found));
+        let Some(create) = create else {
+            let files: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+            return Err(DumpError::NoCreate { files: files.join(", ") });
         };
-        let version = room_version(create).map_err(|problem| DumpError::Version {
-            file: file.to_owned(),
-            line: *line,
-            problem,
-        })?;
-        let create = read_event(create.clone(), version).map_err(|problem| DumpError::Create {
-            file: file.to_owned(),
-            line: *line,
-            problem,
-        })?;
-        let mut dump = Self {
-            version,
-            room_id: create.room_id().to_owned(),
-            lines: lines.len(),
-            events: Vec::new(),
-            invalid: Vec::new(),
-        };
-        for (line, event) in lines {
-            dump.read(line, event);
+        let mut dump = Self::of(create)?;
+        for found in &found {
+            dump.take(found, false);
+        }
+        for told::Read { mut told, events } in told {
+            for found in &events {
+                let id = dump.take(found, true);
+                let is_in_state = found.place.item.is_some_and(|item| item.list == "pdus");
+                told.state.extend(id.filter(|_| is_in_state));
+            }
+            dump.told.push(told);
         }
         Ok(dump)
     }
 
-    fn read(&mut self, line: usize, event: Map<String, Value>) {
-        let event_id = event.get("event_id").and_then(Value::as_str).map(str::to_owned);
-        match read_event(event, self.version) {
-            Ok(pdu) if pdu.room_id() != self.room_id => {
-                let reason =
-                    format!("field `room_id`: `{}`, the dump is of `{}`", pdu.room_id(), self.room_id);
-                self.invalid.push(Invalid { event_id, line, reason });
+    /// A dump without events yet of the room that a create event makes.
+    fn of(create: &Found<'_>) -> Result<Self, DumpError> {
+        let place = || create.place.clone();
+        let bad = |problem| DumpError::Create { place: place(), problem };
+        let version = room_version(&object_of(create).map_err(bad)?)
+            .map_err(|problem| DumpError::Version { place: place(), problem })?;
+        let create = read_event(create, version).map_err(bad)?;
+        Ok(Self {
+            version,
+            room_id: create.room_id().to_owned(),
+            entries: IndexMap::default(),
+            invalid: Vec::new(),
+            repeated: 0,
+            told: Vec::new(),
+        })
+    }
+
+    /// Takes one event, and gives its id if it is well-formed.
+    fn take(&mut self, found: &Found<'_>, is_of_state: bool) -> Option<OwnedEventId> {
+        let reason = match read_event(found, self.version) {
+            Ok(pdu) if pdu.room_id() == self.room_id => {
+                let event_id = pdu.event_id().to_owned();
+                let new = || Entry { copies: Vec::new(), is_of_state };
+                let entry = self.entries.entry(event_id.clone()).or_insert_with(new);
+                entry.is_of_state &= is_of_state;
+                let is_new = entry.add(Copy { place: found.place.clone(), pdu });
+                self.repeated += usize::from(!is_new && !is_of_state);
+                return Some(event_id);
             }
-            Ok(pdu) => self.events.push(Entry { line, pdu }),
-            Err(reason) => self.invalid.push(Invalid { event_id, line, reason }),
-        }
+            Ok(pdu) => format!("field `room_id`: `{}`, the dump is of `{}`", pdu.room_id(), self.room_id),
+            Err(reason) => reason,
+        };
+        self.invalid.push(Invalid::new(found, reason));
+        None
     }
 
     /// The room's version.
@@ -180,14 +166,19 @@ impl Dump {
         &self.room_id
     }
 
-    /// How many events the dump has, bad ones included.
+    /// How many events the dump has, bad ones included, and each that it has several times counted once.
     pub fn event_count(&self) -> usize {
-        self.lines
+        self.entries.len() + self.invalid.len()
     }
 
-    /// The events that are well-formed, in the order of the dump.
+    /// How many times it has an event once more that it has already, in the very same words.
+    pub fn repeated(&self) -> usize {
+        self.repeated
+    }
+
+    /// The events that are well-formed, in the order of the dump; of several copies the first.
     pub fn events(&self) -> impl Iterator<Item = &UnverifiedPdu> {
-        self.events.iter().map(|entry| &entry.pdu)
+        self.entries.values().map(|entry| &entry.copies[0].pdu)
     }
 
     /// The events that are malformed, in the order of the dump.
@@ -196,83 +187,35 @@ impl Dump {
     }
 
     /// Verifies the signatures with `keys`, or without them believes all; checks the content hashes either way.
+    ///
+    /// Of several copies of an event the first whole one counts, or else the first that a server would take.
     pub fn verify(self, keys: Option<&KeyRing>) -> Verified {
-        let crypto = Crypto::default();
-        let mut verified = Verified {
-            version: self.version,
-            room_id: self.room_id,
-            lines: self.lines,
-            pdus: Vec::with_capacity(self.events.len()),
-            invalid: self.invalid,
-        };
-        for Entry { line, pdu } in self.events {
-            let event_id = Some(pdu.event_id().to_string());
-            let result = match keys {
-                Some(keys) => pdu.verify(keys, &crypto),
-                None => pdu.trust(),
-            };
-            match result {
-                Ok(pdu) => verified.pdus.push(pdu),
-                Err(error) => {
-                    verified.invalid.push(Invalid { event_id, line, reason: error.to_string() });
-                }
-            }
+        Verified::of(self, keys)
+    }
+}
+
+/// The events of a file, which must not all be in client format.
+fn federation_events_in<'a>(pages: &Pages<'a>) -> Result<Vec<Found<'a>>, DumpError> {
+    let found = read::events_in(pages)?;
+    match found.first() {
+        Some(first) if found.iter().all(|found| !found.has_federation_fields) => {
+            Err(DumpError::ClientFormat { place: first.place.clone() })
         }
-        verified.invalid.sort_by_key(|invalid| invalid.line);
-        verified
+        _ => Ok(found),
     }
 }
 
-/// The events of a dump that a server would not drop.
-#[derive(Clone, Debug)]
-pub struct Verified {
-    /// The room's version.
-    pub version: RoomVersion,
-    /// The room.
-    pub room_id: OwnedRoomId,
-    /// How many events the dump has, bad ones included.
-    pub lines: usize,
-    /// The verified events, in the order of the dump.
-    pub pdus: Vec<Arc<Pdu>>,
-    /// The others.
-    pub invalid: Vec<Invalid>,
-}
-
-impl Verified {
-    /// The room of a server that receives the events one by one, each [`Arrival::Live`], in their present order.
-    pub fn judge(&self) -> Room {
-        let mut room = Room::new(&self.room_id, self.version);
-        for pdu in &self.pdus {
-            room.receive(pdu.clone(), Arrival::Live);
-        }
-        room
+fn is_create(found: &Found<'_>) -> bool {
+    /// What tells a create event.
+    #[derive(serde::Deserialize)]
+    struct Slot<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: std::borrow::Cow<'a, str>,
+        #[serde(borrow)]
+        state_key: std::borrow::Cow<'a, str>,
     }
-
-    /// The ids that events cite as `prev_events` and that are not among them, sorted.
-    pub fn missing(&self) -> BTreeSet<OwnedEventId> {
-        let held: BTreeSet<_> = self.pdus.iter().map(|pdu| pdu.event_id()).collect();
-        let cited = self.pdus.iter().flat_map(|pdu| pdu.prev_events());
-        cited.filter(|id| !held.contains(id)).cloned().collect()
-    }
-}
-
-fn read_lines(file: &str, text: &str) -> Result<Vec<Line>, DumpError> {
-    let filled = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    filled
-        .map(|(nth, line)| {
-            let event = serde_json::from_str(line).map_err(|error| DumpError::Line {
-                file: file.to_owned(),
-                line: nth + 1,
-                problem: error.to_string(),
-            })?;
-            Ok((nth + 1, event))
-        })
-        .collect()
-}
-
-fn is_create(event: &Map<String, Value>) -> bool {
-    let has = |key, value: &str| event.get(key).and_then(Value::as_str) == Some(value);
-    has("type", "m.room.create") && has("state_key", "")
+    serde_json::from_str::<Slot<'_>>(&found.text)
+        .is_ok_and(|slot| slot.kind == "m.room.create" && slot.state_key.is_empty())
 }
 
 fn room_version(create: &Map<String, Value>) -> Result<RoomVersion, String> {
@@ -286,9 +229,14 @@ fn room_version(create: &Map<String, Value>) -> Result<RoomVersion, String> {
     }
 }
 
+fn object_of(found: &Found<'_>) -> Result<Map<String, Value>, String> {
+    serde_json::from_str(&found.text).map_err(|error| error::said_by(&error))
+}
+
 /// Reads one event. `event_id` is the dump's addition from room version 3 on: taken off, and compared.
-fn read_event(mut event: Map<String, Value>, version: RoomVersion) -> Result<UnverifiedPdu, String> {
-    let claimed = if version.has_event_ids_on_the_wire() { None } else { event.remove("event_id") };
+fn read_event(found: &Found<'_>, version: RoomVersion) -> Result<UnverifiedPdu, String> {
+    let mut event = object_of(found)?;
+    let in_event = if version.has_event_ids_on_the_wire() { None } else { event.remove("event_id") };
     let object = event.into_iter().map(|(key, value)| {
         let value = value.try_into().map_err(|error| format!("field `{key}`: {error}"))?;
         Ok((key, value))
@@ -297,6 +245,7 @@ fn read_event(mut event: Map<String, Value>, version: RoomVersion) -> Result<Unv
     // Whether an event with too many parents came by `/backfill` is not known any more.
     let pdu =
         UnverifiedPdu::from_object(object, version, Road::Backfill).map_err(|error| error.to_string())?;
+    let claimed = found.row_id.clone().map(Value::String).or(in_event);
     match claimed {
         Some(claimed) if claimed != pdu.event_id().as_str() => Err(format!(
             "field `event_id`: the dump says {claimed}, the event hashes to \"{}\"; \
@@ -305,42 +254,4 @@ fn read_event(mut event: Map<String, Value>, version: RoomVersion) -> Result<Unv
         )),
         _ => Ok(pdu),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServerKeys {
-    server_name: OwnedServerName,
-    verify_keys: BTreeMap<String, String>,
-    valid_until_ts: u64,
-}
-
-/// Reads a keys file: per server its name, its public keys and until when they hold.
-///
-/// # Errors
-///
-/// When it has another shape, or a key is not 32 bytes of unpadded base64.
-pub fn read_keys(file: &str, text: &str) -> Result<KeyRing, DumpError> {
-    let servers: Vec<ServerKeys> = serde_json::from_str(text).map_err(|error| DumpError::Keys {
-        file: file.to_owned(),
-        line: error.line(),
-        column: error.column(),
-        problem: error.to_string(),
-    })?;
-    let mut keys = KeyRing::default();
-    for server in servers {
-        for (key_id, value) in server.verify_keys {
-            let Some(bytes) = decode(&value).filter(|bytes| bytes.len() == 32) else {
-                return Err(DumpError::Key {
-                    file: file.to_owned(),
-                    server: server.server_name,
-                    key_id,
-                    value,
-                });
-            };
-            let key = PublicKey { bytes, valid_until: server.valid_until_ts, expired: false };
-            keys.insert(&server.server_name, &key_id, key);
-        }
-    }
-    Ok(keys)
 }
