@@ -439,3 +439,93 @@ fn a_told_state_stands_in_for_what_is_missing() {
     let differs = became(told(other));
     assert_eq!((&differs["became"], &differs["only_computed"]), (&json!("differs"), &json!([id_of(gap)])));
 }
+
+#[test]
+fn a_room_from_a_textbook_becomes_a_proper_one() {
+    for version in 2..=12 {
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("reid-{version}.ndjson"));
+        let reid = format!(
+            "reid DUMPS/state-resolution.json --room-version {version} --json --out {}",
+            out.display()
+        );
+        let made = answer(&reid);
+        let room = fs::read_to_string(&out).unwrap();
+        assert_eq!(
+            (answer(&reid), fs::read_to_string(&out).unwrap()),
+            (made.clone(), room.clone()),
+            "made twice"
+        );
+        let id = |old: &str| made["ids"][old].as_str().unwrap();
+
+        let keys = out.with_extension("keys.json");
+        let report = answer(&format!("check {} --keys {} --json --strict", out.display(), keys.display()));
+        assert_eq!(report["room_version"], version.to_string());
+        assert_eq!(
+            (&report["accepted"], &report["soft_failed"]),
+            (&json!(9), &json!([id("$TOPIC")])),
+            "{version}: {report}"
+        );
+        // The ban takes the topic with it.
+        let state = answer(&format!("state {} --before {} --json", out.display(), id("$MERGED")));
+        let entries = state["state"].as_array().unwrap();
+        let event = |kind: &str, key: &str| {
+            let entry = entries.iter().find(|entry| entry["type"] == kind && entry["state_key"] == key);
+            entry.map(|entry| entry["event_id"].as_str().unwrap())
+        };
+        assert_eq!(event("m.room.member", "@bob:b.example"), Some(id("$BAN")), "{version}");
+        assert_eq!(event("m.room.topic", ""), None, "{version}");
+
+        let merged: Value = (room.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()))
+            .find(|event| event["event_id"] == id("$MERGED"))
+            .unwrap();
+        let reply = &merged["content"]["m.relates_to"]["m.in_reply_to"]["event_id"];
+        assert_eq!((reply, &merged["depth"]), (&json!(id("$HELLO")), &json!(8)), "{version}");
+        // Made anew, it is the same room under the same ids, but for those that servers choose.
+        let again = out.with_extension("again.ndjson");
+        answer(&format!("reid {} --room-version {version} --json --out {}", out.display(), again.display()));
+        assert_eq!(fs::read_to_string(again).unwrap(), room, "{version}");
+    }
+}
+
+#[test]
+fn a_real_room_goes_to_another_version() {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reid-real.ndjson");
+    answer(&format!("reid DIR/v6.a.ndjson --room-version 11 --json --out {}", out.display()));
+    let keys = out.with_extension("keys.json");
+    let (made, real) = (
+        answer(&format!("check {} --keys {} --json", out.display(), keys.display())),
+        answer("check DIR/v6.a.ndjson --json"),
+    );
+    assert_eq!((count(&made, "invalid"), count(&made, "waiting")), (0, 0));
+    assert_eq!((&made["events"], count(&made, "state")), (&real["events"], count(&real, "state")));
+}
+
+#[test]
+fn what_makes_no_room_is_named() {
+    let create = json!({ "event_id": "$C", "type": "m.room.create", "state_key": "", "sender": "@u:a", "content": {} });
+    let message = |id: &str, prev: &[&str]| json!({ "event_id": id, "type": "m.room.message", "sender": "@u:a", "content": {}, "prev_events": prev });
+    let deep = json!({ "event_id": "$D", "type": "m", "sender": "@u:a", "depth": 1.5 });
+    let nobodys = json!({ "event_id": "$N", "type": "m", "sender": "nobody" });
+    let cases = [
+        (
+            vec![create.clone(), message("$A", &["$B"]), message("$B", &["$A"])],
+            "2: $A: it is its own ancestor: $A cites $B cites $A",
+        ),
+        (
+            vec![create.clone(), message("$A", &["$X"])],
+            "2: $A: field `prev_events`: there is no event `$X` in the file",
+        ),
+        (vec![create.clone(), message("$A", &["$C"]), message("$A", &["$C"])], "3: $A: the event at "),
+        (vec![create.clone(), nobodys], "2: $N: field `sender`: `nobody`"),
+        (vec![create, deep], "2: $D: field `depth`: must be a whole number"),
+        (vec![message("$A", &[])], "no `m.room.create` event"),
+    ];
+    for (nth, (events, problem)) in cases.into_iter().enumerate() {
+        let file = written(&format!("no-room-{nth}.ndjson"), lines(&events));
+        let out = file.with_extension("out");
+        let output = room(&format!("reid {} --room-version 11 --out {}", file.display(), out.display()));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{problem}: {stderr}");
+        assert!(stderr.contains(problem), "{problem}: {stderr}");
+    }
+}

@@ -3,6 +3,7 @@
 mod backfill;
 mod check;
 mod missing_events;
+mod reid;
 mod report;
 mod source;
 mod state;
@@ -34,6 +35,7 @@ enum RoomCommand {
     Backfill(backfill::Backfill),
     MissingEvents(missing_events::MissingEvents),
     State(state::State),
+    Reid(reid::Reid),
 }
 
 impl Room {
@@ -43,6 +45,7 @@ impl Room {
             RoomCommand::Backfill(command) => command.run(),
             RoomCommand::MissingEvents(command) => command.run(),
             RoomCommand::State(command) => command.run(),
+            RoomCommand::Reid(command) => command.run(),
         }
         .map(|()| exit::HOLDS)
     }

@@ -9,6 +9,7 @@ mod error;
 mod keys;
 mod place;
 mod read;
+pub mod reid;
 mod rows;
 mod told;
 mod verified;
