@@ -150,7 +150,21 @@ impl Plain {
         let mut answer = self.discovered(order, seeds, &|place| self.is_history(place));
         answer.truncate(limit.clamp(1, 100));
         self.sort(order, &mut answer);
-        answer
+        if order == AnswerOrder::ByDepth { self.children_first(answer) } else { answer }
+    }
+
+    /// Of the events of one depth, the first of which no child of that depth is left; where all have one, the first.
+    fn children_first(&self, mut left: Vec<usize>) -> Vec<usize> {
+        let mut ordered = Vec::new();
+        while let Some(first) = left.first() {
+            let depth = self.events[*first].depth;
+            let equals: Vec<usize> =
+                left.iter().copied().filter(|place| self.events[*place].depth == depth).collect();
+            let is_childless =
+                |place: &usize| !equals.iter().any(|child| self.parents(*child).contains(place));
+            ordered.push(left.remove(equals.iter().position(is_childless).unwrap_or(0)));
+        }
+        ordered
     }
 
     fn missing_events(

@@ -658,12 +658,12 @@ const BAD: &[(&str, &str, &str, Change)] = &[
         run.expect = json!({ "events": { "b": { "four": "absent" } } });
     }),
     ("integrity", "changed-content", "changed content", |run| {
-        run.stored(1, |pdu| pdu["content"]["body"] = "lie".into())
+        run.stored(1, |pdu| pdu["content"]["body"] = "lie".into());
     }),
     ("integrity", "other-id", "changed depth", |run| run.stored(1, |pdu| pdu["depth"] = 7.into())),
     ("integrity", "malformed", "not an event", |run| run.stored(1, |pdu| pdu["sender"] = 7.into())),
     ("integrity", "wrong-signature", "no signature", |run| {
-        run.stored(2, |pdu| pdu["signatures"] = json!({}))
+        run.stored(2, |pdu| pdu["signatures"] = json!({}));
     }),
     ("integrity", "wrong-signature", "signature of another event", |run| {
         let other: Value = serde_json::from_str(run.events[3].json().get()).unwrap();
@@ -697,7 +697,7 @@ const BAD: &[(&str, &str, &str, Change)] = &[
     }),
     ("answers", "left-out", "backfill stops early", |run| run.answer(1, &[3, 2, 1])),
     ("answers", "unreached", "backfill leaves out one on the way", |run| {
-        run.answer(1, &[3, 2, 1, 9, 8, 6, 0])
+        run.answer(1, &[3, 2, 1, 9, 8, 6, 0]);
     }),
     ("answers", "unreached", "backfill leaves out the seed", |run| run.answer(1, &[2, 1, 9, 8, 7, 6, 0])),
     ("answers", "no-event", "backfill with what is no event", |run| {
@@ -725,7 +725,7 @@ const BAD: &[(&str, &str, &str, Change)] = &[
         }
     }),
     ("answers", "seed-not-first", "backfill with the seed last", |run| {
-        run.answer(1, &[2, 1, 9, 8, 7, 6, 0, 3])
+        run.answer(1, &[2, 1, 9, 8, 7, 6, 0, 3]);
     }),
     ("answers", "end-of-the-gap", "missing events with a latest", |run| run.answer(2, &[3, 5])),
     ("answers", "end-of-the-gap", "missing events with an earliest", |run| run.answer(2, &[2, 3])),
@@ -768,7 +768,7 @@ const BAD: &[(&str, &str, &str, Change)] = &[
     ("answers", "state-lacks", "state ids without one", |run| run.answer(4, &[0, 6, 7, 8])),
     ("answers", "no-state-event", "state ids with a message", |run| run.answer(4, &[0, 1, 6, 7, 8, 9])),
     ("answers", "auth-chain-lacks", "state ids with a hole in the auth chain", |run| {
-        run.answer_with(4, "auth_chain", &[0, 7])
+        run.answer_with(4, "auth_chain", &[0, 7]);
     }),
     ("answers", "auth-chain-surplus", "state ids with more than the auth chain", |run| {
         run.answer_with(4, "auth_chain", &[0, 1, 6, 7]);
@@ -808,7 +808,7 @@ const BAD: &[(&str, &str, &str, Change)] = &[
         run.answer_with(5, "redacted", &[1]);
     }),
     ("explained-state", "rejected", "b has rejected what its state holds", |run| {
-        run.stand(1, 7, Standing::Rejected)
+        run.stand(1, 7, Standing::Rejected);
     }),
     ("explained-state", "surplus", "what b rejects was part of its state for a moment", |run| {
         run.one_more(&[5], state("m.room.topic", json!({ "topic": "told" })));
@@ -962,7 +962,7 @@ const BAD: &[(&str, &str, &str, Change)] = &[
         run.tell(70, "b", What::PagedBack { events: 0, complete: false });
     }),
     ("closed-history", "lacks-unawares", "b has an outlier in its history", |run| {
-        run.stand(1, 4, Standing::Outlier)
+        run.stand(1, 4, Standing::Outlier);
     }),
     ("same-extremities", "other-extremities", "b stands lower", |run| {
         run.forget(1, 5);
@@ -1008,10 +1008,10 @@ const BAD: &[(&str, &str, &str, Change)] = &[
         run.answer_bytes(5, 10_000);
     }),
     ("request-budget", "over-limit", "over the scenario's", |run| {
-        run.expect = json!({ "requests": { "event": 0 } })
+        run.expect = json!({ "requests": { "event": 0 } });
     }),
     ("request-budget", "over-limit", "over the scenario's total", |run| {
-        run.expect = json!({ "requests": { "total": 3 } })
+        run.expect = json!({ "requests": { "total": 3 } });
     }),
     ("request-budget", "unexplained", "over what was missing", |run| {
         (10..40).for_each(|id| run.ask_in_vain(id));

@@ -4,12 +4,16 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use backfire::{
     matrix::pdu::Pdu,
-    room::{Room, graph::Standing},
+    room::{
+        Arrival, Room,
+        dump::{Dump, StateFile},
+        graph::Standing,
+    },
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use ruma_common::OwnedEventId;
 
-use crate::support::{Recorded, StateAt, ids, listed};
+use crate::support::{Recorded, StateAt, ids, keys, listed, read};
 
 /// Servers that never had a gap: the state at each of their events is a function of the graph.
 const WHOLE: [&str; 4] = ["v2.a", "v6.a", "members60.a", "faulty.a"];
@@ -61,6 +65,42 @@ fn state_is_the_servers(name: &str, room: &Room, sample: &StateAt, gap: bool) ->
     true
 }
 
+/// What each server lacks another has: together they have no gap, and every event has a state.
+#[test]
+fn the_dumps_of_several_servers_make_a_whole_room() {
+    for (name, others) in [("v10.a", vec!["v10.b"]), ("v11.a", vec!["v11.b", "v11.c"])] {
+        let names = [vec![name], others].concat();
+        let texts: Vec<String> = names.iter().map(|name| read(&format!("{name}.ndjson"))).collect();
+        let files: Vec<(&str, &str)> = names.iter().copied().zip(texts.iter().map(|text| &**text)).collect();
+        let dump = Dump::read(&files, &[]).unwrap().verify(Some(&keys()));
+        assert_eq!((&dump.invalid[..], &dump.contradictions[..]), (&[][..], &[][..]), "{name}");
+        let room = dump.judge();
+        assert_eq!(room.waiting().count(), 0, "{name}");
+        let states = Recorded::load(name).states();
+        let told = states.iter().filter(|sample| sample.status == 200);
+        assert_eq!(
+            told.filter(|sample| state_is_the_servers(name, &room, sample, false)).count(),
+            50,
+            "{name}"
+        );
+    }
+}
+
+/// With what a server told of some states above its gap, most of what waited there is judged, and as told.
+#[test]
+fn told_states_stand_in_for_a_gap() {
+    for (name, left) in [("v10.a", 16), ("v11.a", 33)] {
+        let (text, states) = (read(&format!("{name}.ndjson")), read(&format!("{name}.stateat.json")));
+        let told = StateFile { at: None, name: "states", text: &states };
+        let dump = Dump::read(&[(name, &text)], &[told]).unwrap().verify(None);
+        let room = dump.judge();
+        assert_eq!(room.waiting().count(), left, "{name}");
+        for sample in Recorded::load(name).states().iter().filter(|sample| sample.status == 200) {
+            assert!(state_is_the_servers(name, &room, sample, false), "{name}");
+        }
+    }
+}
+
 #[test]
 fn the_state_after_the_extremities_is_the_servers() {
     for name in WHOLE {
@@ -80,6 +120,28 @@ fn as_they_came_the_same_events_soft_fail_and_the_same_tips_remain() {
         assert_eq!(standing(&room, Standing::SoftFailed), recorded.meta.soft_failed, "{name}");
         assert_eq!(room.forward_extremities(), recorded.end.forward_extremities, "{name}");
         assert_eq!(listed(&room, room.current_state()), recorded.end.state, "{name}");
+    }
+}
+
+/// A room that takes many events at once doesn't look at its current state after each.
+#[test]
+fn events_are_judged_alike_whether_they_come_at_once_or_one_by_one() {
+    for name in WHOLE {
+        let recorded = Recorded::load(name);
+        for seed in 0..5 {
+            let mut pdus: Vec<Arc<Pdu>> = recorded.pdus.clone();
+            pdus.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+            let one_by_one = recorded.fed(&pdus);
+            let mut at_once = recorded.fed([]);
+            at_once.receive_all(pdus.iter().cloned(), Arrival::Live);
+            for pdu in &pdus {
+                let id = pdu.event_id();
+                assert_eq!(at_once.standing(id), one_by_one.standing(id), "{name}, shuffle {seed}: {id}");
+                assert_eq!(at_once.refusal(id), one_by_one.refusal(id), "{name}, shuffle {seed}: {id}");
+            }
+            let current = |room: &Room| listed(room, room.current_state());
+            assert_eq!(current(&at_once), current(&one_by_one), "{name}, shuffle {seed}");
+        }
     }
 }
 

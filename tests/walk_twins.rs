@@ -336,6 +336,33 @@ const CASES: &[Case] = &[
         backfill: &[("C", 100, "B C A"), ("C D", 2, "B C")],
         missing_events: &[("C", "", 10, 2, "B")],
     },
+    Case {
+        name: "a depth that is never counted up: children come before their parents all the same",
+        room: "B 0 a
+               C 0 a <- B
+               A 0 a <- C
+               E 0 a <- B
+               D 0 a <- A E",
+        tips: "D",
+        gaps: "",
+        backfill: &[
+            ("D", 100, "D A C E B"),
+            ("D", 3, "D A C"),
+            ("A", 100, "A C B"),
+            ("E D", 100, "D A C E B"),
+        ],
+        ..EMPTY
+    },
+    Case {
+        name: "events of one depth that are each other's parents: the least id first",
+        room: "B 0 a <- A
+               A 0 a <- B
+               C 0 a <- B",
+        tips: "C",
+        gaps: "",
+        backfill: &[("C", 100, "C A B")],
+        ..EMPTY
+    },
 ];
 
 const EMPTY: Case = Case { name: "", room: "", tips: "", gaps: "", backfill: &[], missing_events: &[] };

@@ -2,7 +2,7 @@
 
 /// All that was asked for holds, or was done.
 pub const HOLDS: u8 = 0;
-/// An invariant is violated.
+/// An invariant is violated, or an event fails a strict check.
 pub const VIOLATED: u8 = 1;
 /// The command line is wrong, or an input can't be read.
 pub const USAGE: u8 = 2;
@@ -26,7 +26,7 @@ pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
 
 const MEANINGS: [(u8, &str); 7] = [
     (HOLDS, "holds, or done"),
-    (VIOLATED, "an invariant is violated"),
+    (VIOLATED, "an invariant is violated; or an event fails `room check --strict`"),
     (USAGE, "wrong usage, or an input that can't be read"),
     (NOT_DETERMINISTIC, "not deterministic: two runs of one seed differ; or two journals do"),
     (NOT_RECOVERED, "not recovered in time, or over budget"),

@@ -106,7 +106,7 @@ pub fn main() -> ExitCode {
             schema.run();
             Ok(exit::HOLDS)
         }
-        Command::Room(room) => room.run().map(|()| exit::HOLDS),
+        Command::Room(room) => room.run(),
     };
     match result {
         Ok(code) => ExitCode::from(code),

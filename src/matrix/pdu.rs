@@ -217,13 +217,22 @@ impl UnverifiedPdu {
     ///
     /// [`PduError::Signature`], or [`PduError::UnknownKey`] when a key is missing to tell.
     pub fn verify(&self, keys: &KeyRing, crypto: &Crypto) -> Result<Arc<Pdu>, PduError> {
+        let servers = self.required_signers()?;
+        self.verify_signed_by(servers.iter().map(|server| &**server), keys, crypto)
+    }
+
+    /// The servers whose signatures it needs (SS-API, "Validating hashes and signatures on received events").
+    ///
+    /// # Errors
+    ///
+    /// When it doesn't say whose.
+    pub fn required_signers(&self) -> Result<&BTreeSet<OwnedServerName>, PduError> {
         let servers = self.0.signers.get_or_init(|| {
             let rules = self.0.pdu.version.rules();
             required_server_signatures_to_verify_event(&self.0.object, &rules.signatures)
                 .map_err(|error| field("content", error.to_string()))
         });
-        let servers = servers.as_ref().map_err(PduError::clone)?;
-        self.verify_signed_by(servers.iter().map(|server| &**server), keys, crypto)
+        servers.as_ref().map_err(PduError::clone)
     }
 
     /// The same, by the signatures of these servers, whoever should have signed.

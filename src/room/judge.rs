@@ -25,6 +25,9 @@ use crate::matrix::{
     pdu::{JudgedPdu, Pdu},
 };
 
+/// What the rules may look at for any event, beside what the event says that it needs.
+const ALWAYS_NEEDED: [StateEventType; 2] = [StateEventType::RoomCreate, StateEventType::RoomPowerLevels];
+
 /// How many resolutions a room remembers before it starts over: the events of one moment cite the same branches.
 const REMEMBERED_RESOLUTIONS: usize = 256;
 
@@ -42,6 +45,17 @@ impl Room {
         let id = pdu.event_id().clone();
         self.waiting.insert(id.clone(), Waiting { pdu, arrival });
         self.settle([id])
+    }
+
+    /// Takes many events at once, as [`receive`](Self::receive) would one by one. The current state is worked out where an
+    /// event is judged by it, and not after each.
+    pub fn receive_all(&mut self, pdus: impl IntoIterator<Item = Arc<Pdu>>, arrival: Arrival) {
+        self.defers_current = true;
+        for pdu in pdus {
+            self.receive(pdu, arrival);
+        }
+        self.defers_current = false;
+        self.catch_up();
     }
 
     /// Takes verified events that are needed for what they allow or are, not as history: the state at some event
@@ -163,6 +177,23 @@ impl Room {
         self.place(join, claimed, &verdict, true);
         let mut judgements = vec![Judgement { event_id: id.clone(), verdict }];
         judgements.extend(self.wake(&id));
+        judgements
+    }
+
+    /// Takes an event above a gap with somebody's word for the state before it, and judges it by that. The events of that
+    /// state must have been added as outliers. An event that lacks what allows it goes on waiting.
+    pub fn receive_with_state(&mut self, pdu: Arc<Pdu>, state: &[OwnedEventId]) -> Vec<Judgement> {
+        let id = pdu.event_id().clone();
+        self.stop_waiting(&id);
+        if self.waiting.contains_key(&id) {
+            return Vec::new();
+        }
+        let before = self.held_before(&id);
+        let mut judgements = self.start_from_join(pdu, state);
+        if let Some(before) = before {
+            let above = self.built_on(before);
+            judgements.extend(self.rejudge(above));
+        }
         judgements
     }
 
@@ -418,11 +449,19 @@ impl Room {
         (*kind == StateEventType::RoomJoinRules).then(|| JudgedPdu::good(&self.default_join_rules))
     }
 
-    fn check_current(&self, pdu: &Pdu, arrival: Arrival) -> Result<(), Refusal> {
-        if arrival == Arrival::Backfilled || self.current.is_empty() || self.cites_all_extremities(pdu) {
+    fn check_current(&mut self, pdu: &Pdu, arrival: Arrival) -> Result<(), Refusal> {
+        if arrival == Arrival::Backfilled || self.cites_all_extremities(pdu) {
             return Ok(());
         }
-        self.check_after(pdu, &self.current, Against::CurrentState)
+        let agreed = if self.current_is_stale { self.agreed_by_extremities(pdu) } else { None };
+        if agreed.is_none() {
+            self.catch_up();
+        }
+        let current = agreed.as_ref().unwrap_or(&self.current);
+        if current.is_empty() {
+            return Ok(());
+        }
+        self.check_after(pdu, current, Against::CurrentState)
     }
 
     fn cites_all_extremities(&self, pdu: &Pdu) -> bool {
@@ -484,7 +523,38 @@ impl Room {
         }
     }
 
+    /// What the current state has for an event to be judged by, if that is clear without resolving it: the states after
+    /// all forward extremities have the same there.
+    fn agreed_by_extremities(&self, pdu: &Pdu) -> Option<StateMap> {
+        let states: Option<Vec<StateMap>> =
+            self.graph.forward_extremities().map(|idx| self.state_after(idx)).collect();
+        let states = states?;
+        let (first, others) = states.split_first()?;
+        let own = pdu.needs().iter().map(|(kind, key)| (kind, key.as_str()));
+        let needs = own.chain(ALWAYS_NEEDED.iter().map(|kind| (kind, "")));
+        let agreed = needs.filter_map(|(kind, key)| self.slots.find(kind, key)).map(|slot| {
+            // What no branch has, their resolution can still bring.
+            let fills = first.get(&slot)?;
+            others.iter().all(|state| state.get(&slot) == Some(fills)).then_some((slot, *fills))
+        });
+        if pdu.needs().is_empty() { None } else { agreed.collect() }
+    }
+
+    /// Works out the current state, if that was put off.
+    fn catch_up(&mut self) {
+        if std::mem::take(&mut self.current_is_stale) {
+            let heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
+            if !heads.is_empty() {
+                self.current = self.state_after_heads(&heads).state;
+            }
+        }
+    }
+
     fn update_current(&mut self, changed: EventIdx) {
+        if self.defers_current {
+            self.current_is_stale = true;
+            return;
+        }
         let mut heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
         // Only a server with a bug has history and no tip; what it took for the state it goes on to take for it.
         if heads.is_empty() {

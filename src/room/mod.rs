@@ -127,6 +127,10 @@ pub struct Room {
     /// Stands in for the join rules where a state has none.
     default_join_rules: Arc<Pdu>,
     current: StateMap,
+    /// Whether the current state is worked out only where it is looked at.
+    defers_current: bool,
+    /// Whether the forward extremities have changed since it was.
+    current_is_stale: bool,
     /// Events that can't be judged yet.
     waiting: BTreeMap<OwnedEventId, Waiting>,
     /// For each event that somebody waits for, who.
@@ -152,6 +156,8 @@ impl Room {
             slots: Slots::default(),
             default_join_rules: Arc::new(Pdu::default_join_rules(room_id, version)),
             current: StateMap::new(),
+            defers_current: false,
+            current_is_stale: false,
             waiting: BTreeMap::new(),
             blocked: BTreeMap::new(),
             foreign: BTreeSet::new(),
@@ -323,6 +329,11 @@ impl Room {
             return None;
         }
         self.held(idx)?.state_before.as_ref()
+    }
+
+    /// Whether the state before an event is somebody's word instead of being computed from the events before.
+    pub fn stands_on_claim(&self, id: &EventId) -> bool {
+        self.held_by_id(id).is_some_and(|held| held.claimed)
     }
 
     /// The state after an event.

@@ -5,7 +5,7 @@
 //! room the ids belong to and what of the events may be shown is the caller's business.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use ruma_common::EventId;
 
@@ -25,9 +25,9 @@ pub const MISSING_EVENTS_LIMIT_DEFAULT: usize = 10;
 /// `limit` counts seeds too and is clamped to `1..=`[`BACKFILL_LIMIT_MAX`]. Seeds and parents that aren't part of
 /// the history ([`Standing::is_history`](super::graph::Standing::is_history)) are skipped and not walked through.
 /// Of the events reached, the one with the greatest claimed depth goes next, of equals the one with the least event
-/// id. The answer has no duplicates and is ordered by depth descending, then event id, so newest first.
-/// Depths are claims: with a lying one an inflated fork starves the others, and a parent may come before its child,
-/// even before the only seed.
+/// id. The answer has no duplicates and is ordered by depth descending, so newest first; of equal depths a child comes
+/// before its parents, and else the least event id. Depths are claims: with a lying one an inflated fork starves the
+/// others, and a parent of greater depth comes before its child, even before the only seed.
 ///
 /// Costs O(n log n) in the seeds plus the parents of what is returned, whatever the size of the room.
 pub fn backfill(graph: &EventGraph, seeds: &[EventIdx], limit: usize) -> Vec<EventIdx> {
@@ -52,7 +52,38 @@ pub fn backfill(graph: &EventGraph, seeds: &[EventIdx], limit: usize) -> Vec<Eve
         reach(&mut queue, graph.parents(idx));
     }
     answer.sort_unstable_by(|a, b| b.cmp(a));
-    answer.into_iter().map(|(_, _, idx)| idx).collect()
+    let mut answer: Vec<EventIdx> = answer.into_iter().map(|(_, _, idx)| idx).collect();
+    for of_one_depth in answer.chunk_by_mut(|a, b| graph.depth(*a) == graph.depth(*b)) {
+        children_first(graph, of_one_depth);
+    }
+    answer
+}
+
+/// Moves parents behind their children, and else keeps the order. In a cycle, the first of those that are left goes first.
+fn children_first(graph: &EventGraph, events: &mut [EventIdx]) {
+    let places: BTreeMap<EventIdx, usize> =
+        events.iter().enumerate().map(|(place, idx)| (*idx, place)).collect();
+    let parents = |place: usize, events: &[EventIdx]| -> Vec<usize> {
+        graph.parents(events[place]).iter().filter_map(|parent| places.get(parent).copied()).collect()
+    };
+    let mut children = vec![0_usize; events.len()];
+    for place in 0..events.len() {
+        parents(place, events).into_iter().for_each(|parent| children[parent] += 1);
+    }
+    let mut left: BTreeSet<usize> = (0..events.len()).collect();
+    let mut free: BTreeSet<usize> = left.iter().copied().filter(|place| children[*place] == 0).collect();
+    let mut order = Vec::with_capacity(events.len());
+    while let Some(place) = free.pop_first().or_else(|| left.first().copied()) {
+        left.remove(&place);
+        order.push(events[place]);
+        for parent in parents(place, events) {
+            children[parent] -= 1;
+            if children[parent] == 0 && left.contains(&parent) {
+                free.insert(parent);
+            }
+        }
+    }
+    events.copy_from_slice(&order);
 }
 
 /// The greatest is the one to answer with first.

@@ -39,7 +39,7 @@ pub(super) fn read_import<'a>(scenario: &Scenario, imported: &'a ImportedRoom) -
     let (file, text) = read(&imported.import)?;
     let verified = Dump::parse(&file, &text).map_err(|error| error.to_string())?.verify(Some(&keys));
     if let Some(invalid) = verified.invalid.first() {
-        return Err(format!("{file}:{}: {}", invalid.line, invalid.reason));
+        return Err(format!("{}: {}", invalid.place, invalid.reason));
     }
     Ok(Import { imported, verified, keys })
 }

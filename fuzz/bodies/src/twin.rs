@@ -223,7 +223,22 @@ impl Plain {
             }
         }
         let answer = history.iter().enumerate().filter(|(place, _)| picked.has(*place));
-        answer.map(|(_, number)| &*self.known[*number].id).collect()
+        self.children_first(answer.map(|(_, number)| *number).collect())
+    }
+
+    /// Takes again and again the first event that has no child of its own depth among those that are left; where all have
+    /// one, the first.
+    fn children_first(&self, mut left: Vec<usize>) -> Vec<&EventId> {
+        let mut ordered = Vec::new();
+        while let Some(first) = left.first() {
+            let depth = self.known[*first].depth;
+            let equals = || left.iter().take_while(|number| self.known[**number].depth == depth);
+            let has_child =
+                |number: &usize| equals().any(|child| self.known[*child].parents.contains(number));
+            let next = equals().position(|number| !has_child(number)).unwrap_or(0);
+            ordered.push(&*self.known[left.remove(next)].id);
+        }
+        ordered
     }
 
     /// Lists all levels down to the roots of the room, and cuts afterwards.

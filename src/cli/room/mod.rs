@@ -3,21 +3,24 @@
 mod backfill;
 mod check;
 mod missing_events;
+mod reid;
+mod report;
+mod source;
 mod state;
 
-use std::{fmt::Display, fs, path::PathBuf};
+use std::fmt::Display;
 
 use clap::{Args, Subcommand};
 use ruma_common::{EventId, OwnedEventId};
 use serde::Serialize;
 
-use super::{Failure, output};
+use super::{Failure, exit, output};
 use crate::room::{
     Room as JudgedRoom,
-    dump::{Dump, Verified, read_keys},
     graph::{EventGraph, EventIdx, Standing},
     state::StateMap,
 };
+use source::{Operand, Source};
 
 /// `backfire room …`
 #[derive(Debug, Args)]
@@ -32,45 +35,20 @@ enum RoomCommand {
     Backfill(backfill::Backfill),
     MissingEvents(missing_events::MissingEvents),
     State(state::State),
+    Reid(reid::Reid),
 }
 
 impl Room {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<u8, Failure> {
         match self.command {
-            RoomCommand::Check(command) => command.run(),
+            RoomCommand::Check(command) => return command.run(),
             RoomCommand::Backfill(command) => command.run(),
             RoomCommand::MissingEvents(command) => command.run(),
             RoomCommand::State(command) => command.run(),
+            RoomCommand::Reid(command) => command.run(),
         }
+        .map(|()| exit::HOLDS)
     }
-}
-
-/// The dump that a command reads.
-#[derive(Debug, Args)]
-struct Source {
-    /// The dump: one event a line in federation format, with `event_id` added
-    #[arg(value_name = "FILE.ndjson")]
-    file: PathBuf,
-
-    /// The public keys of the servers that signed the events [default: signatures are not checked]
-    #[arg(long, value_name = "KEYS.json")]
-    keys: Option<PathBuf>,
-}
-
-impl Source {
-    fn read(&self) -> Result<Verified, Failure> {
-        let dump =
-            Dump::parse(&self.file.display().to_string(), &read(&self.file)?).map_err(Failure::usage)?;
-        let keys = match &self.keys {
-            Some(path) => Some(read_keys(&path.display().to_string(), &read(path)?).map_err(Failure::usage)?),
-            None => None,
-        };
-        Ok(dump.verify(keys.as_ref()))
-    }
-}
-
-fn read(path: &PathBuf) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
 /// A list of event ids, as an answer of a server.
