@@ -1,5 +1,5 @@
-//! Runs per second of the standard campaign scenario: on turmoil, in memory, with stand-in signatures, on two threads.
-//! All in one process and in turn, so that the ratios hold on a busy machine.
+//! Runs per second of the standard campaign scenario: on turmoil, in memory, with stand-in signatures, on two
+//! threads. All in one process and in turn, so that the ratios hold on a busy machine.
 
 use std::{path::Path, thread};
 

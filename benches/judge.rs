@@ -1,5 +1,5 @@
-//! What judging costs: a batch of linear messages against the verification of their signatures, merges with and
-//! without conflict, and the memory of the state before every event.
+//! What judging costs: a batch of linear messages against the verification of their signatures, merges with
+//! and without conflict, and the memory of the state before every event.
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 

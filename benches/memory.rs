@@ -1,7 +1,7 @@
 //! How many bytes an event costs in the graph, by the resident memory of this process (Linux only).
 //!
-//! Counting allocations would need unsafe code. What the system says includes the allocator's slack and the room
-//! that growing tables keep, so it is what a user of a large room pays.
+//! Counting allocations would need unsafe code. What the system says includes the allocator's slack and the
+//! room that growing tables keep, so it is what a user of a large room pays.
 
 mod rooms;
 

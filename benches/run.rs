@@ -79,8 +79,8 @@ fn least<const N: usize>(sides: &[&dyn Fn(); N]) -> [f64; N] {
     least
 }
 
-/// How often a run signs, and how often it looks at a signature. All servers of a run share one memory of what was
-/// signed, so an honest signature is recognised and not computed again.
+/// How often a run signs, and how often it looks at a signature. All servers of a run share one memory of
+/// what was signed, so an honest signature is recognised and not computed again.
 #[derive(Debug, Default)]
 struct Signatures {
     signed: usize,

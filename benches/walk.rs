@@ -1,9 +1,9 @@
 //! The cost of the two walks and of insertion, on rooms of a thousand to a million events.
 //!
-//! A walk has to cost what its answer costs and not what the room costs. The ratios that are printed last compare
-//! the largest room with the smallest. From the tips, as a server is asked again and again, they are expected to
-//! stay below 1.5. From starts all over the room they show the processor's cache as well, which holds the small room
-//! and not the large one.
+//! A walk has to cost what its answer costs and not what the room costs. The ratios that are printed last
+//! compare the largest room with the smallest. From the tips, as a server is asked again and again, they are
+//! expected to stay below 1.5. From starts all over the room they show the processor's cache as well, which
+//! holds the small room and not the large one.
 
 mod rooms;
 

@@ -1,11 +1,13 @@
 //! A homeserver of one's own under a scenario of Backfire's: `cargo run --example own_homeserver`.
 //!
-//! [`Tiny`] is what a test author brings: a `tower::Service` over the types of `http`. The scenario gives it the place of
-//! server `b`. A user of `a`, one of Backfire's own servers, invites it; it joins, as any server does, gets events, and after
-//! a partition finds that it lacks some and asks for them. Then `a` asks it for what was said meanwhile. What it answers
-//! otherwise than expected is a violation of the invariant `expectations`.
+//! [`Tiny`] is what a test author brings: a `tower::Service` over the types of `http`. The scenario gives it
+//! the place of server `b`. A user of `a`, one of Backfire's own servers, invites it; it joins, as any server
+//! does, gets events, and after a partition finds that it lacks some and asks for them. Then `a` asks it for
+//! what was said meanwhile. What it answers otherwise than expected is a violation of the invariant
+//! `expectations`.
 //!
-//! A real homeserver signs and reads events by itself, with the key that its place gives it; `Tiny` borrows Backfire's code.
+//! A real homeserver signs and reads events by itself, with the key that its place gives it; `Tiny` borrows
+//! Backfire's code.
 
 use std::{
     cell::RefCell,
@@ -17,7 +19,7 @@ use std::{
 };
 
 use backfire::{
-    campaign::play::{Played, play_with_guests},
+    Fabric, GuestContext, Guests, Options, Played, Scenario,
     matrix::{
         crypto::Crypto,
         draft::{countersign, hash_and_sign},
@@ -27,11 +29,7 @@ use backfire::{
         request_auth,
         version::RoomVersion,
     },
-    scenario::Scenario,
-    simulation::{
-        Fabric, Options,
-        guest::{GuestContext, Guests},
-    },
+    play_with_guests,
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};

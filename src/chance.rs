@@ -1,5 +1,5 @@
-//! Chance by name: each stream is derived from the seed and its own name, so that a new server or fault leaves
-//! all other streams as they were.
+//! Chance by name: each stream is derived from the seed and its own name, so that a new server or fault
+//! leaves all other streams as they were.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use sha2::{Digest, Sha256};

@@ -9,7 +9,8 @@ use std::{
 /// Two, so that a run that ignores its seed is seen as well.
 const SEEDS: [u64; 2] = [0, 7];
 const FABRICS: [&str; 2] = ["turmoil", "direct"];
-/// Exit codes of a run that was played to its end, well or not, or with another seed than the one that it was kept for.
+/// Exit codes of a run that was played to its end, well or not, or with another seed than the one that it was
+/// kept for.
 const PLAYED: [i32; 4] = [0, 1, 4, 5];
 
 #[test]

@@ -1,5 +1,5 @@
-//! The same scenario ends the same on every fabric: graphs, states, extremities, what is missing. Where two fabrics
-//! differ, one of them is wrong.
+//! The same scenario ends the same on every fabric: graphs, states, extremities, what is missing. Where two
+//! fabrics differ, one of them is wrong.
 
 use std::{
     path::{Path, PathBuf},

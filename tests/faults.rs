@@ -1,5 +1,6 @@
-//! Every kind of fault and every lie is played by a kept scenario, so that all that is said of kept scenarios is said of
-//! it: `determinism.rs` plays each twice, `fabrics.rs` on both fabrics. And each holds, whatever chance decides.
+//! Every kind of fault and every lie is played by a kept scenario, so that all that is said of kept scenarios
+//! is said of it: `determinism.rs` plays each twice, `fabrics.rs` on both fabrics. And each holds, whatever
+//! chance decides.
 
 use std::{
     collections::BTreeSet,

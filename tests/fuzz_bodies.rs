@@ -1,4 +1,5 @@
-//! The bodies of the fuzz targets (`fuzz/bodies`): their seeds, how they read and change bytes, and their slow twin.
+//! The bodies of the fuzz targets (`fuzz/bodies`): their seeds, how they read and change bytes, and their
+//! slow twin.
 
 mod walk_twins;
 

@@ -1,5 +1,5 @@
-//! Every input that is kept of a fuzz target, replayed on stable and without a fuzzer: each is a test of its own, and
-//! is decoded as libFuzzer does it.
+//! Every input that is kept of a fuzz target, replayed on stable and without a fuzzer: each is a test of its
+//! own, and is decoded as libFuzzer does it.
 
 use std::{
     cell::Cell,
@@ -16,8 +16,8 @@ use backfire_fuzz_bodies::{TARGETS, Target};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-/// Where inputs are kept, each with a folder for every target: made by a program; found by a fuzzer to fail; found by a
-/// fuzzer to lead where no other input does.
+/// Where inputs are kept, each with a folder for every target: made by a program; found by a fuzzer to fail;
+/// found by a fuzzer to lead where no other input does.
 const KEPT: [&str; 3] = ["fuzz/seeds", "fuzz/regressions", "fuzz/found"];
 
 /// A folder of a target has no more inputs than this.

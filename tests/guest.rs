@@ -1,5 +1,5 @@
-//! A homeserver that is not Backfire's own in the place of one: what it answers is judged, faults hold for it, a crash
-//! starts it anew, and it can ask others.
+//! A homeserver that is not Backfire's own in the place of one: what it answers is judged, faults hold for
+//! it, a crash starts it anew, and it can ask others.
 
 use std::{
     cell::Cell,
@@ -9,15 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use backfire::{
-    campaign::play::play_with_guests,
-    journal::What,
-    scenario::{Scenario, Verdict},
-    simulation::{
-        Fabric, Options,
-        guest::{GuestContext, Guests},
-    },
-};
+use backfire::{Fabric, GuestContext, Guests, Options, Scenario, Verdict, What, play_with_guests};
 use bytes::Bytes;
 use http::{Request, Response};
 use ruma_common::ServerName;

@@ -1,5 +1,5 @@
-//! The SQL in `docs/import.md` gives dumps that are judged, and keys that check: on SQLite, with the columns of
-//! Synapse's tables. Where there is no Python with `sqlite3` this says so and tests nothing.
+//! The SQL in `docs/import.md` gives dumps that are judged, and keys that check: on SQLite, with the columns
+//! of Synapse's tables. Where there is no Python with `sqlite3` this says so and tests nothing.
 
 use std::{
     fs,

@@ -53,7 +53,8 @@ fn every_record_of_every_kept_scenario_fits_the_schema() {
     assert!(schemas.validate(&nonsense, schema).is_err(), "the schema allows everything");
 }
 
-/// The first journals had neither kinds of drops and refusals nor whose join failed, and may give causes that nobody knows.
+/// The first journals had neither kinds of drops and refusals nor whose join failed, and may give causes that
+/// nobody knows.
 const OLD: &str = r#"{"t":0,"what":"run","version":1,"scenario":"s","seed":0,"fabric":"direct","servers":[["a","a"]],"room_version":11,"definition":{}}
 {"t":1,"server":"a","what":"request","id":1,"to":"b","endpoint":"event","line":"GET /","cause":"a whim","events":[],"bytes":0}
 {"t":2,"server":"a","what":"request","id":2,"to":"b","endpoint":"event","line":"GET /","cause":"gap at $1:a","events":[],"bytes":0}

@@ -1,4 +1,5 @@
-//! Every lie at every endpoint: it is really told, the honest servers notice or outlive it, and they agree in the end.
+//! Every lie at every endpoint: it is really told, the honest servers notice or outlive it, and they agree in
+//! the end.
 
 use backfire::{
     campaign::play::play,

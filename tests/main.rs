@@ -1,5 +1,5 @@
-//! The tests of the library and of the command in one binary, since each binary links all of Backfire once more.
-//! `cargo test checks::` runs those of one file.
+//! The tests of the library and of the command in one binary, since each binary links all of Backfire once
+//! more. `cargo test checks::` runs those of one file.
 
 mod answer_orders;
 mod checks;

@@ -1,4 +1,5 @@
-//! The kept scenarios reach what they used to reach: a mark that goes dark means that something is no longer tried.
+//! The kept scenarios reach what they used to reach: a mark that goes dark means that something is no longer
+//! tried.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

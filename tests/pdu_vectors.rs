@@ -1,5 +1,5 @@
-//! Single events against known answers: the specification's signing vectors, ruma's format checks, the limits, and a
-//! round trip in every room version.
+//! Single events against known answers: the specification's signing vectors, ruma's format checks, the
+//! limits, and a round trip in every room version.
 
 use backfire::matrix::{
     CanonicalJsonObject, CanonicalJsonValue, ServerName,
@@ -219,7 +219,8 @@ fn depths_beyond_canonical_json_are_refused() {
 
 // --- Against ruma's format checks.
 
-/// Fields that are looked at more closely than by ruma, which leaves them to the types that it parses events into.
+/// Fields that are looked at more closely than by ruma, which leaves them to the types that it parses events
+/// into.
 const STRICTER: [(&str, &str); 9] = [
     ("hashes", "required (rooms, \"Event format\")"),
     ("signatures", "required (rooms, \"Event format\")"),

@@ -1,4 +1,5 @@
-//! Every recorded event: id, content hash and signatures hold, and no event survives a changed byte as itself.
+//! Every recorded event: id, content hash and signatures hold, and no event survives a changed byte as
+//! itself.
 
 use backfire::matrix::{
     CanonicalJsonObject, OwnedServerName, UserId,
@@ -74,9 +75,10 @@ impl Bench {
     /// Flips bits of one byte of an event. What must come of it depends on what the byte belongs to:
     ///
     /// - nothing that parses: it is dropped;
-    /// - what redaction keeps: another event by id from room version 3 on, and dropped, since nobody signed it or it
-    ///   no longer says who should have;
-    /// - the rest, which only the content hash covers: the redacted form of the same event, without the change;
+    /// - what redaction keeps: another event by id from room version 3 on, and dropped, since nobody signed
+    ///   it or it no longer says who should have;
+    /// - the rest, which only the content hash covers: the redacted form of the same event, without the
+    ///   change;
     /// - a signature that is needed: the same id, but dropped;
     /// - a signature that is not, such as the invited server's: nothing, since nobody looks at it.
     fn check(&self, event: &UnverifiedPdu, position: usize, bits: u8) {
@@ -123,8 +125,8 @@ fn without_signatures(event: &UnverifiedPdu) -> CanonicalJsonObject {
     object
 }
 
-/// The signatures that count, of the sender's server and of the one that allows a restricted join: server, key and
-/// bytes, so that bits which base64 leaves unused don't matter.
+/// The signatures that count, of the sender's server and of the one that allows a restricted join: server,
+/// key and bytes, so that bits which base64 leaves unused don't matter.
 fn signatures_needed(event: &UnverifiedPdu) -> Option<Vec<(OwnedServerName, String, Vec<u8>)>> {
     let authorised_by = event.claims().content_str("join_authorised_via_users_server");
     let authorised_by = authorised_by.and_then(|user| UserId::parse(user).ok());

@@ -31,7 +31,8 @@ struct MissingEvents {
     latest_events: Vec<OwnedEventId>,
 }
 
-/// What an answer may be: all that must be in it, what it may choose from where the limit cuts, and how many in all.
+/// What an answer may be: all that must be in it, what it may choose from where the limit cuts, and how many
+/// in all.
 struct Allowed {
     forced: BTreeSet<EventIdx>,
     free: BTreeSet<EventIdx>,
@@ -67,8 +68,8 @@ impl Allowed {
     }
 }
 
-/// Everything that the seeds lead to, by depth, deepest first: whatever the tie-break, no event goes before a deeper
-/// one. Only events at the depth where the limit cuts are a matter of choice.
+/// Everything that the seeds lead to, by depth, deepest first: whatever the tie-break, no event goes before a
+/// deeper one. Only events at the depth where the limit cuts are a matter of choice.
 fn allowed_backfill(graph: &EventGraph, seeds: &[EventIdx], limit: usize) -> Allowed {
     let mut by_depth: BTreeMap<u64, BTreeSet<EventIdx>> = BTreeMap::new();
     let mut open = seeds.to_vec();
@@ -80,8 +81,8 @@ fn allowed_backfill(graph: &EventGraph, seeds: &[EventIdx], limit: usize) -> All
     Allowed::from_groups(by_depth.into_values().rev(), limit.clamp(1, BACKFILL_LIMIT_MAX))
 }
 
-/// Level after level of ancestors (SS-API `/get_missing_events`: breadth first). Only events of the level that the
-/// limit cuts are a matter of choice.
+/// Level after level of ancestors (SS-API `/get_missing_events`: breadth first). Only events of the level
+/// that the limit cuts are a matter of choice.
 fn allowed_missing(graph: &EventGraph, latest: &[EventIdx], earliest: &[EventIdx], limit: usize) -> Allowed {
     let mut seen: BTreeSet<EventIdx> = latest.iter().chain(earliest).copied().collect();
     let mut level: BTreeSet<EventIdx> = latest.iter().copied().collect();
@@ -100,13 +101,14 @@ fn allowed_missing(graph: &EventGraph, latest: &[EventIdx], earliest: &[EventIdx
 /// Where the real server answers otherwise than the text or its own limit leave room for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Choice {
-    /// `/get_missing_events`: the limit is taken from each level before what was seen is taken out, so an event that
-    /// fits the limit can be missing, in favour of deeper ones or of none.
+    /// `/get_missing_events`: the limit is taken from each level before what was seen is taken out, so an
+    /// event that fits the limit can be missing, in favour of deeper ones or of none.
     LimitCutsBeforeSeen,
-    /// `/get_missing_events`: outliers are walked and returned. Their state is not known, so who may see them isn't
-    /// either: ours ends there, as `/backfill` of the same server does.
+    /// `/get_missing_events`: outliers are walked and returned. Their state is not known, so who may see them
+    /// isn't either: ours ends there, as `/backfill` of the same server does.
     WalksOutliers,
-    /// `/get_missing_events`: a latest event that another one leads to is returned, though whoever asks has it.
+    /// `/get_missing_events`: a latest event that another one leads to is returned, though whoever asks has
+    /// it.
     ReturnsLatest,
     /// `/backfill`: rejected events are not returned but counted, so that a full answer lacks an event.
     CountsRejected,
@@ -202,8 +204,8 @@ fn check_backfill_order(graph: &EventGraph, seeds: &[EventIdx], answer: &[EventI
     }
 }
 
-/// In a chain without forks no child goes before its parent (Complement, "Inbound federation can return missing
-/// events").
+/// In a chain without forks no child goes before its parent (Complement, "Inbound federation can return
+/// missing events").
 fn check_missing_events_order(graph: &EventGraph, answer: &[EventIdx], what: &str) {
     let position = |idx: &EventIdx| answer.iter().position(|other| other == idx);
     for child in answer {

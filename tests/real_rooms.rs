@@ -18,16 +18,18 @@ use crate::support::{Recorded, StateAt, ids, keys, listed, read};
 /// Servers that never had a gap: the state at each of their events is a function of the graph.
 const WHOLE: [&str; 4] = ["v2.a", "v6.a", "members60.a", "faulty.a"];
 
-/// Those of them that never were behind. The server of `members60.a` once had a gap that it filled by `/backfill`, with
-/// a peer's word for the state above it until then: that decided soft failures, and the dump does not tell it.
+/// Those of them that never were behind. The server of `members60.a` once had a gap that it filled by
+/// `/backfill`, with a peer's word for the state above it until then: that decided soft failures, and the
+/// dump does not tell it.
 const NEVER_BEHIND: [&str; 3] = ["v2.a", "v6.a", "faulty.a"];
 
 /// Servers with a gap: what lies above it waits, since its state is not to be had from the dump alone.
 const TORN: [&str; 2] = ["v10.a", "v11.a"];
 
-/// Answers to `/state_ids` that leave out the slot of the event itself. Synapse does not store the state before an
-/// event: it takes the state after it, and puts back what the event replaced, which it knows only for events that
-/// replaced something in its own current state at the time. SS-API `/state_ids` wants the state prior to the event.
+/// Answers to `/state_ids` that leave out the slot of the event itself. Synapse does not store the state
+/// before an event: it takes the state after it, and puts back what the event replaced, which it knows only
+/// for events that replaced something in its own current state at the time. SS-API `/state_ids` wants the
+/// state prior to the event.
 const OWN_SLOT_LOST: [&str; 3] = [
     "$un-b3CG2iv6EMwd-MaTvt4xv2CRQUFd0HGd1RXZ6_ns",
     "$Ie8AxAo8fNnrmZkuptSMilOMVo8Xmx1KASTBEVqVQd8",
@@ -178,7 +180,8 @@ fn check_orders(name: &'static str) {
     }
 }
 
-/// What must not depend on the order of arrival. Soft failure rightly does, and with it which events are tips.
+/// What must not depend on the order of arrival. Soft failure rightly does, and with it which events are
+/// tips.
 struct Outcome {
     rejected: BTreeSet<OwnedEventId>,
     history: BTreeSet<OwnedEventId>,

@@ -1,5 +1,5 @@
-//! The HTML page of a run: one file that needs nothing else, in which no text of a journal becomes markup. What it shows in
-//! a browser is tested in `tests/browser`.
+//! The HTML page of a run: one file that needs nothing else, in which no text of a journal becomes markup.
+//! What it shows in a browser is tested in `tests/browser`.
 
 use std::{fs, io::BufReader, path::Path, process::Command};
 

@@ -1,5 +1,5 @@
-//! The room's own state resolution against ruma's, over every merge of the rooms that real servers made. None of
-//! them has a second create event, so that there ruma's order of a hash map can't matter.
+//! The room's own state resolution against ruma's, over every merge of the rooms that real servers made. None
+//! of them has a second create event, so that there ruma's order of a hash map can't matter.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,8 @@ fn with_auth_chain<'a>(room: &Room, of: impl Iterator<Item = &'a OwnedEventId>) 
     chain
 }
 
-/// What lies on a path of auth events between two of these, ends included: below one of them and above another.
+/// What lies on a path of auth events between two of these, ends included: below one of them and above
+/// another.
 fn between(room: &Room, ends: &BTreeSet<OwnedEventId>) -> Ids {
     let below = with_auth_chain(room, ends.iter());
     let leads_to_one = |id: &&OwnedEventId| !with_auth_chain(room, std::iter::once(*id)).is_disjoint(ends);

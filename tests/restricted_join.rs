@@ -1,5 +1,6 @@
-//! A restricted room lets in who is in another room (room version 8, "Restricted rooms"). A scenario has one room, so
-//! this is played by servers that call each other directly: all that a homeserver needs are its two traits.
+//! A restricted room lets in who is in another room (room version 8, "Restricted rooms"). A scenario has one
+//! room, so this is played by servers that call each other directly: all that a homeserver needs are its two
+//! traits.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 

@@ -1,5 +1,5 @@
-//! `backfire study linearisation` on few seeds: every recovery becomes whole under every order, the same figures come
-//! again, and table, CSV and page agree.
+//! `backfire study linearisation` on few seeds: every recovery becomes whole under every order, the same
+//! figures come again, and table, CSV and page agree.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 

@@ -1,9 +1,9 @@
-//! Every command of the tutorial, run as a reader would who types it: the files that it tells to save, the output that
-//! it shows, the exit codes that it names.
+//! Every command of the tutorial, run as a reader would who types it: the files that it tells to save, the
+//! output that it shows, the exit codes that it names.
 //!
-//! A block of `console` has commands after `$ `, each with lines of its output below it, in order: `…` stands for any
-//! text, alone for any number of lines. `(exit code N)` ends a command that does not end with 0. What `--help` and the
-//! README show is held to it as well.
+//! A block of `console` has commands after `$ `, each with lines of its output below it, in order: `…` stands
+//! for any text, alone for any number of lines. `(exit code N)` ends a command that does not end with 0. What
+//! `--help` and the README show is held to it as well.
 
 use std::{
     fs,

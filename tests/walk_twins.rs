@@ -1,5 +1,5 @@
-//! The event graph and its walks against their slow twins (`fuzz/bodies/src/twin.rs`): on thousands of random graphs
-//! both must agree, and on named ones with what is written here.
+//! The event graph and its walks against their slow twins (`fuzz/bodies/src/twin.rs`): on thousands of random
+//! graphs both must agree, and on named ones with what is written here.
 
 use backfire::room::graph::Standing;
 use backfire_fuzz_bodies::twin::{Event, HELD, Pair, Query};

@@ -1,5 +1,5 @@
-//! The HTTP exchanges of a run and nothing else: the same hosts, tick, times and sizes on bare turmoil, with bodies
-//! that mean nothing. What a run costs beyond this is Matrix and the journal.
+//! The HTTP exchanges of a run and nothing else: the same hosts, tick, times and sizes on bare turmoil, with
+//! bodies that mean nothing. What a run costs beyond this is Matrix and the journal.
 
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 

@@ -1,7 +1,8 @@
-//! What an input led to, told to libFuzzer as if it were branches: it keeps inputs that lead to something new, though no
-//! code ran that had not run before.
+//! What an input led to, told to libFuzzer as if it were branches: it keeps inputs that lead to something
+//! new, though no code ran that had not run before.
 //!
-//! libFuzzer reads every byte of the section `__libfuzzer_extra_counters`. That takes the only `unsafe` of Backfire.
+//! libFuzzer reads every byte of the section `__libfuzzer_extra_counters`. That takes the only `unsafe` of
+//! Backfire.
 
 use std::sync::{
     Mutex, OnceLock,
@@ -38,8 +39,8 @@ struct Tally {
     marks: Reached,
 }
 
-/// Counts an input; it is useful if it reached one of those marks. With `BACKFIRE_TALLY` set, a line says so whenever there
-/// are new marks, and whenever libFuzzer gives its pulse: after 1, 2, 4, 8 inputs, and so on.
+/// Counts an input; it is useful if it reached one of those marks. With `BACKFIRE_TALLY` set, a line says so
+/// whenever there are new marks, and whenever libFuzzer gives its pulse: after 1, 2, 4, 8 inputs, and so on.
 pub fn count(reached: Reached, useful: &[&str]) {
     static TOLD: OnceLock<bool> = OnceLock::new();
     static TALLY: Mutex<Tally> = Mutex::new(Tally { inputs: 0, useful: 0, marks: Reached::new() });

@@ -2,7 +2,8 @@
 
 pub mod counters;
 
-/// A fifth of a target's time goes by in the system's allocator; the command line tool has this one for the same reason.
+/// A fifth of a target's time goes by in the system's allocator; the command line tool has this one for the
+/// same reason.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,7 +1,7 @@
 //! Many runs of generated scenarios, each on one thread at a time.
 //!
-//! Outcomes are seen in the order of their seeds, whatever thread is done first: so results are the same with one
-//! thread and with many.
+//! Outcomes are seen in the order of their seeds, whatever thread is done first: so results are the same with
+//! one thread and with many.
 
 use std::{
     collections::BTreeMap,
@@ -41,8 +41,8 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Plays the campaign until it is through, its time is over, or `stop` is set. `see` gets each outcome, and what
-    /// all came to so far without it.
+    /// Plays the campaign until it is through, its time is over, or `stop` is set. `see` gets each outcome,
+    /// and what all came to so far without it.
     pub fn play(&self, stop: &AtomicBool, mut see: impl FnMut(&Tally, &Outcome)) -> Tally {
         let watch = Stopwatch::start();
         let next = AtomicU64::new(0);

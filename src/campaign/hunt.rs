@@ -1,7 +1,7 @@
 //! How many generated scenarios it takes until a planted bug is noticed: what the generator is worth.
 //!
-//! A scenario notices a bug if it fails with it and holds without it. Single seeds say little, so each bug is hunted from
-//! several starting seeds, and the median counts.
+//! A scenario notices a bug if it fails with it and holds without it. Single seeds say little, so each bug is
+//! hunted from several starting seeds, and the median counts.
 
 use serde::Serialize;
 

@@ -1,5 +1,5 @@
-//! Runs and what came of them: a run is played, judged, and its journal closed with the verdict. Many runs make a
-//! campaign; what fails in one is shrunk and kept.
+//! Runs and what came of them: a run is played, judged, and its journal closed with the verdict. Many runs
+//! make a campaign; what fails in one is shrunk and kept.
 
 pub mod explore;
 pub mod hunt;

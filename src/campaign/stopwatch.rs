@@ -1,4 +1,5 @@
-//! The wall clock, which nothing inside a run may see: it tells people how long they waited, and campaigns when to end.
+//! The wall clock, which nothing inside a run may see: it tells people how long they waited, and campaigns
+//! when to end.
 
 use std::time::Duration;
 

@@ -35,15 +35,16 @@ pub(super) struct Explore {
     /// What they are about: calm, partitions, crashes, liars, membership, large, everything.
     #[arg(long, value_name = "NAME", default_value_t = Profile::default())]
     profile: Profile,
-    /// The seeds: A, A+1, and so on, B left out; or a single one. By default 0..1000, or all seeds where --time or
+    /// The seeds: A, A+1, and so on, B left out; or a single one. By default 0..1000, or all seeds where
+    /// --time or
     /// --until-marks says when to end.
     #[arg(long, value_name = "A..B", value_parser = parse_range)]
     seeds: Option<Range<u64>>,
     /// How many threads play; by default as many as there are processors.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Play one of N parts of the seeds, K from 1 to N; `auto` or `auto/N` take K from a Slurm job array or from a
-    /// Kubernetes Indexed Job.
+    /// Play one of N parts of the seeds, K from 1 to N; `auto` or `auto/N` take K from a Slurm job array or
+    /// from a Kubernetes Indexed Job.
     #[arg(long, value_name = "K/N", value_parser = shard::parse)]
     shard: Option<Shard>,
     /// Begin no run after so much time, such as 10m.

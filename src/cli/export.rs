@@ -17,12 +17,13 @@ pub(super) struct Export {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// The room: one event a line in federation format, with `event_id` added, for `backfire room`, as a room to import
-    /// in scenarios, for TARDIS and `jq`.
+    /// The room: one event a line in federation format, with `event_id` added, for `backfire room`, as a room
+    /// to import in scenarios, for TARDIS and `jq`.
     Room {
         #[command(flatten)]
         files: Files,
-        /// Only what this server holds at the end, in the order in which it got it [default: all that any server stored]
+        /// Only what this server holds at the end, in the order in which it got it [default: all that any
+        /// server stored]
         #[arg(long, value_name = "NAME")]
         server: Option<String>,
     },

@@ -1,5 +1,5 @@
-//! Which part of a campaign falls to this machine. Schedulers say it in the environment, which is read here and nowhere
-//! below.
+//! Which part of a campaign falls to this machine. Schedulers say it in the environment, which is read here
+//! and nowhere below.
 
 use crate::campaign::seeds::Shard;
 

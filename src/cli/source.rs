@@ -11,7 +11,8 @@ use crate::{
 pub(super) fn scenario(name: &Path) -> Result<Scenario, ScenarioError> {
     let case = name.to_str().filter(|_| !name.exists()).and_then(Case::parse);
     let Some(case) = case else { return Scenario::read(name).map_err(|error| or_case(error, name)) };
-    // Read back as if from a file: so that a planted bug that does not exist is a mistake like in any other scenario.
+    // Read back as if from a file: so that a planted bug that does not exist is a mistake like in any other
+    // scenario.
     Scenario::parse(&case.scenario().to_json(), &case.to_string())
 }
 

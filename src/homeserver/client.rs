@@ -19,7 +19,8 @@ use crate::{
     ports::{ANSWER_BYTES_MAX, Cause, NetworkError},
 };
 
-/// How long an answer may take. Real servers wait 10 to 60 seconds; a simulated day is not cheaper for waiting.
+/// How long an answer may take. Real servers wait 10 to 60 seconds; a simulated day is not cheaper for
+/// waiting.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a question got no useful answer.

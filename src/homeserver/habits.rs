@@ -1,8 +1,8 @@
-//! The decisions of a homeserver in which real ones have erred, each under a name; those inside of a room are in
-//! [`room::habits`].
+//! The decisions of a homeserver in which real ones have erred, each under a name; those inside of a room are
+//! in [`room::habits`].
 //!
-//! The server asks its habits at these few places. The default is what the specification wants, or where it is
-//! silent, what a careful server does. What else a habit can be stands in `planted/`, and only there.
+//! The server asks its habits at these few places. The default is what the specification wants, or where it
+//! is silent, what a careful server does. What else a habit can be stands in `planted/`, and only there.
 
 use ruma_common::OwnedServerName;
 use serde_json::value::RawValue;
@@ -65,7 +65,8 @@ pub struct Habits {
     // --- How it recovers.
     /// Whether the gap below an event is worth filling, in a room whose history reaches down to this depth.
     pub fills_gaps: fn(horizon: u64) -> bool,
-    /// Whether others than those who told of an event are asked for what it lacks, and all of them again later.
+    /// Whether others than those who told of an event are asked for what it lacks, and all of them again
+    /// later.
     pub asks_around: bool,
     /// Whether an auth event that nobody gave may still come.
     pub auth_events_may_come_late: bool,
@@ -144,8 +145,8 @@ impl Default for Habits {
 }
 
 fn after_failed_push(error: &AskError) -> NextPush {
-    // A refusal about what was sent, rather than about who sent it or when. What this server sends is JSON, so where
-    // something else arrived the way was to blame, and it may be better next time.
+    // A refusal about what was sent, rather than about who sent it or when. What this server sends is JSON,
+    // so where something else arrived the way was to blame, and it may be better next time.
     match error {
         AskError::Denied { errcode, .. } if errcode == "M_NOT_JSON" => NextPush::FallBehind,
         AskError::Denied { status: 400 | 404 | 413, .. } => NextPush::TakeApart,

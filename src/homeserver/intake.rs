@@ -20,14 +20,14 @@ use crate::{
     room::{Arrival, Judgement, Room, state::StateMap},
 };
 
-/// How long a server waits before it asks anew for keys that a state needs, which would be another without some of it: a server
-/// that can't be reached for longer may not keep others out of the room.
+/// How long a server waits before it asks anew for keys that a state needs, which would be another without
+/// some of it: a server that can't be reached for longer may not keep others out of the room.
 pub(super) const KEY_PAUSES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 impl Homeserver {
-    /// Verifies events of an answer; those that fail are dropped and spoil no other. Events of another room are
-    /// dropped too. Where keys are missing it tries again after each of the pauses.
+    /// Verifies events of an answer; those that fail are dropped and spoil no other. Events of another room
+    /// are dropped too. Where keys are missing it tries again after each of the pauses.
     pub(super) async fn verify_all(
         &self,
         room: &RoomId,
@@ -81,8 +81,8 @@ impl Homeserver {
         })
     }
 
-    /// Tells the room of an event that it will never get, being of another room. From room version 3 on the id is a
-    /// hash of what says so, signed or not.
+    /// Tells the room of an event that it will never get, being of another room. From room version 3 on the
+    /// id is a hash of what says so, signed or not.
     fn note_foreign(&self, room: &RoomId, event: &UnverifiedPdu) {
         if event.claims().version().has_event_ids_on_the_wire() {
             return;
@@ -130,8 +130,9 @@ impl Homeserver {
         }
     }
 
-    /// Gets the keys of a server from itself (SS-API /key/v2/server), however often it failed: for who just asked and so
-    /// is up. Two servers that both have new keys would otherwise refuse each other, and back off for having been refused.
+    /// Gets the keys of a server from itself (SS-API /key/v2/server), however often it failed: for who just
+    /// asked and so is up. Two servers that both have new keys would otherwise refuse each other, and back
+    /// off for having been refused.
     pub(super) async fn fetch_keys_at_once(&self, server: &ServerName) {
         if *server == self.name {
             return;
@@ -171,8 +172,9 @@ impl Homeserver {
         judgements.is_some_and(|judgements| self.tell_of_receipt(room, pdu, source, judgements))
     }
 
-    /// The same, and puts the event into the queues of some servers, in one transaction: a crash in between would leave an
-    /// event that nobody is told of. `to` gets the state before the event and the room with it.
+    /// The same, and puts the event into the queues of some servers, in one transaction: a crash in between
+    /// would leave an event that nobody is told of. `to` gets the state before the event and the room with
+    /// it.
     pub(super) fn take_and_queue(
         self: &Rc<Self>,
         room: &RoomId,

@@ -52,8 +52,8 @@ impl Homeserver {
         });
     }
 
-    /// Between the join and its answer others push already, of a room that is not known here yet: that is kept until the
-    /// room is.
+    /// Between the join and its answer others push already, of a room that is not known here yet: that is
+    /// kept until the room is.
     async fn join_and_catch_up(
         self: &Rc<Self>,
         room: &RoomId,

@@ -1,7 +1,7 @@
 //! One simulated homeserver: what it answers, what it sends, how it recovers what it missed.
 //!
-//! Async code over two small traits, [`Network`] and [`Clock`]: it can't tell which fabric it is on, nor that it is
-//! simulated at all. Its durable half is the [`store::Store`], all else is lost in a crash.
+//! Async code over two small traits, [`Network`] and [`Clock`]: it can't tell which fabric it is on, nor that
+//! it is simulated at all. Its durable half is the [`store::Store`], all else is lost in a crash.
 
 pub mod client;
 mod endpoint;
@@ -86,7 +86,8 @@ pub struct Homeserver {
     queues: RefCell<BTreeMap<OwnedServerName, Rc<Queue>>>,
     /// From whom each waiting event came: whom to ask first for what it lacks.
     announced_by: RefCell<BTreeMap<OwnedEventId, BTreeSet<OwnedServerName>>>,
-    /// Waiting events that were pushed, not asked for. After a restart nobody remembers, and all count as asked for.
+    /// Waiting events that were pushed, not asked for. After a restart nobody remembers, and all count as
+    /// asked for.
     pushed: RefCell<BTreeSet<OwnedEventId>>,
     /// Rooms that own users are joining.
     joining: RefCell<BTreeMap<OwnedRoomId, Joining>>,
@@ -97,7 +98,8 @@ pub struct Homeserver {
 }
 
 impl Homeserver {
-    /// Starts a server on what its store holds; work that a crash interrupted goes on once [`Runner::run`] runs.
+    /// Starts a server on what its store holds; work that a crash interrupted goes on once [`Runner::run`]
+    /// runs.
     pub fn start(parts: Parts) -> (Rc<Self>, Runner) {
         let (tasks, runner) = Runner::channel();
         let reported_states = RefCell::new(current_states(&parts.store));
@@ -183,8 +185,8 @@ impl Homeserver {
         guard(part, |panic| self.go_down(panic)).await
     }
 
-    /// What a process does that panics: nothing more is written, nothing more leaves it. A transaction that the panic
-    /// cut short stays half written.
+    /// What a process does that panics: nothing more is written, nothing more leaves it. A transaction that
+    /// the panic cut short stays half written.
     pub fn go_down(&self, panic: Panic) {
         self.see(Observation::Panicked(panic));
         self.store.lose_power();

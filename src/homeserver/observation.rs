@@ -1,6 +1,7 @@
 //! What a homeserver lets others know of its inner life: the source of half of the journal.
 //!
-//! Its vocabulary is that of rooms and their verdicts, so who watches it is no matter of the ports, which know neither.
+//! Its vocabulary is that of rooms and their verdicts, so who watches it is no matter of the ports, which
+//! know neither.
 
 use std::sync::Arc;
 

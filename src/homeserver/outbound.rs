@@ -1,7 +1,8 @@
-//! What a server sends: a queue for each destination, in transactions, retried until they are taken (SS-API /send).
+//! What a server sends: a queue for each destination, in transactions, retried until they are taken (SS-API
+//! /send).
 //!
-//! A destination that was away too long gets only the newest own event of each room and pulls the rest itself, as
-//! Synapse's catch-up does: this is what makes recovery necessary after a long partition.
+//! A destination that was away too long gets only the newest own event of each room and pulls the rest
+//! itself, as Synapse's catch-up does: this is what makes recovery necessary after a long partition.
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
@@ -26,7 +27,8 @@ use crate::{
 
 /// The most events of a transaction (SS-API /send).
 pub(super) const TRANSACTION_PDUS_MAX: usize = 50;
-/// After how long an outage a destination gets only the newest events. Synapse waits an hour; a scenario is shorter.
+/// After how long an outage a destination gets only the newest events. Synapse waits an hour; a scenario is
+/// shorter.
 const CATCH_UP_AFTER_MS: u64 = 1_000;
 /// The first and last back-off of a queue, in milliseconds.
 const RETRY_MS: (u64, u64) = (400, 10_000);
@@ -153,8 +155,8 @@ impl Homeserver {
         }
     }
 
-    /// The destination will never take this transaction: try each half by itself, and drop an event that is refused
-    /// alone, so that one bad event does not stop all others.
+    /// The destination will never take this transaction: try each half by itself, and drop an event that is
+    /// refused alone, so that one bad event does not stop all others.
     fn split_or_drop(&self, destination: &ServerName, transaction: &Transaction, error: &AskError) {
         let (first, second) = transaction.events.split_at(transaction.events.len() / 2);
         self.store.write(|durable| {
@@ -178,8 +180,8 @@ impl Homeserver {
     }
 }
 
-/// Of events that wait to be sent, those that lead to all others of their rooms, and the others' ids: the tips, or else the newest;
-/// and those that were soft-failed here, since nothing will lead there.
+/// Of events that wait to be sent, those that lead to all others of their rooms, and the others' ids: the
+/// tips, or else the newest; and those that were soft-failed here, since nothing will lead there.
 fn leading(
     waiting: Vec<(OwnedRoomId, OwnedEventId)>,
     rooms: &BTreeMap<OwnedRoomId, Room>,

@@ -62,8 +62,9 @@ impl Homeserver {
         self.store.read().rooms.get(room).is_some_and(|room| room.is_joined(&self.name))
     }
 
-    /// Where history breaks off, the newest breaks first: below what earlier pages brought, or else below all. After
-    /// failures the others have their turn: those that nobody can help with must not stand before them for ever.
+    /// Where history breaks off, the newest breaks first: below what earlier pages brought, or else below
+    /// all. After failures the others have their turn: those that nobody can help with must not stand before
+    /// them for ever.
     fn points(&self, room: &RoomId, failures: usize) -> Vec<OwnedEventId> {
         let durable = self.store.read();
         let Some(room) = durable.rooms.get(room) else { return Vec::new() };

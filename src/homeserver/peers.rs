@@ -7,8 +7,8 @@ use ruma_common::{OwnedServerName, ServerName};
 
 use super::{Homeserver, client::AskError};
 
-/// The first back-off from a server that failed, in milliseconds. Real servers wait minutes to days; what matters
-/// here is that it grows, and that a scenario of a minute sees it grow.
+/// The first back-off from a server that failed, in milliseconds. Real servers wait minutes to days; what
+/// matters here is that it grows, and that a scenario of a minute sees it grow.
 const BACKOFF_FIRST_MS: u64 = 500;
 /// The longest back-off, in milliseconds.
 const BACKOFF_LAST_MS: u64 = 30_000;

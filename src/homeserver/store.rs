@@ -1,7 +1,7 @@
 //! The durable half of a homeserver: what survives a crash. Everything else is volatile.
 //!
-//! Each call of [`Store::write`] is one transaction. A fuse can be set so that the power goes after some more of
-//! them: what is written afterwards never was, and the fabric lets nothing out that was said since.
+//! Each call of [`Store::write`] is one transaction. A fuse can be set so that the power goes after some more
+//! of them: what is written afterwards never was, and the fabric lets nothing out that was said since.
 
 use std::{
     cell::{Cell, Ref, RefCell},
@@ -65,8 +65,8 @@ impl Durable {
         }
     }
 
-    /// Signs with another key from now on. Gives until when the old one was used: `now`, or the time of the newest event
-    /// that it signed, where the clock was put back since.
+    /// Signs with another key from now on. Gives until when the old one was used: `now`, or the time of the
+    /// newest event that it signed, where the clock was put back since.
     pub fn rotate_key(&mut self, new: SigningKey, now: u64) -> u64 {
         let expired_ts = self.newest_own_event().map_or(now, |newest| newest.max(now));
         let own = PublicKey { bytes: new.public().to_vec(), valid_until: u64::MAX, expired: false };
@@ -190,7 +190,8 @@ impl Store {
         self.at_power_loss.borrow().is_some()
     }
 
-    /// Whether something was written since the power went, and so was not: what a server says of it is not true.
+    /// Whether something was written since the power went, and so was not: what a server says of it is not
+    /// true.
     pub fn has_forgotten(&self) -> bool {
         self.forgotten.get()
     }

@@ -88,7 +88,8 @@ impl Homeserver {
         Ok(room_id)
     }
 
-    /// Sends an event of an own user on top of what this server has, and queues it for the others in the room.
+    /// Sends an event of an own user on top of what this server has, and queues it for the others in the
+    /// room.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! What each record follows from: the request that brought an event, the step that a user's deed belongs to.
 //!
-//! Worked out from the records themselves as they are written, in order. Servers need not know that anybody wants to
-//! know, and a journal of another server's making could be annotated alike.
+//! Worked out from the records themselves as they are written, in order. Servers need not know that anybody
+//! wants to know, and a journal of another server's making could be annotated alike.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,8 @@ struct Server {
     paged: Option<u64>,
     /// Why each event is missed.
     wanted: Table<Because>,
-    /// The step that last told this server to do something that takes time: for whomever, and for each user by itself.
+    /// The step that last told this server to do something that takes time: for whomever, and for each user
+    /// by itself.
     doing: BTreeMap<(Deed, Option<String>), usize>,
 }
 

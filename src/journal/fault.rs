@@ -161,7 +161,8 @@ impl<'a> Fault<'a> {
             && self.about.is_none_or(names)
     }
 
-    /// Whether a told answer is given to each question that it is for; if not, the journal doesn't say to which.
+    /// Whether a told answer is given to each question that it is for; if not, the journal doesn't say to
+    /// which.
     pub fn answers_all(&self) -> bool {
         let Some(Action::Lie(LieAction::Answer(answer))) = self.action() else { return false };
         answer.skip == 0 && answer.times.is_none() && self.knows_about()

@@ -1,7 +1,8 @@
-//! The journal: everything observable that happened in a run, one record after the other. Same run, same bytes.
+//! The journal: everything observable that happened in a run, one record after the other. Same run, same
+//! bytes.
 //!
-//! `simulation` writes it; checks, campaigns and reports read it and nothing else. This room may not know how a run is
-//! played, nor what is good or bad in it.
+//! `simulation` writes it; checks, campaigns and reports read it and nothing else. This room may not know how
+//! a run is played, nor what is good or bad in it.
 
 mod causes;
 pub mod exchange;

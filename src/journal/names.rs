@@ -1,5 +1,5 @@
-//! Which event and which server a person means: an id, the beginning of one, or a label; a name of the scenario, or
-//! a Matrix name.
+//! Which event and which server a person means: an id, the beginning of one, or a label; a name of the
+//! scenario, or a Matrix name.
 
 use std::collections::{BTreeMap, BTreeSet};
 

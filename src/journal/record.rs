@@ -23,8 +23,8 @@ pub struct Record {
     /// The server that it happened on, by its name in the scenario; nothing for what happens to all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// What it follows from, where that is known: not for what a server does because its time has come, nor for the
-    /// set-up. A record that has the number of a request follows from that request and says no more.
+    /// What it follows from, where that is known: not for what a server does because its time has come, nor
+    /// for the set-up. A record that has the number of a request follows from that request and says no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<Because>,
     /// What happened.
@@ -80,7 +80,8 @@ pub enum What {
         servers: Vec<(String, String)>,
         /// The version of the room.
         room_version: u8,
-        /// Public keys of servers, as Matrix name, key id and unpadded base64; what is signed can be checked by them.
+        /// Public keys of servers, as Matrix name, key id and unpadded base64; what is signed can be checked
+        /// by them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         keys: Vec<(String, String, String)>,
         /// The servers that are not Backfire's own: what they hold is not recorded.

@@ -1,8 +1,8 @@
-//! What the rules say of an event and of those that it cites, and of nothing else: worked out once in a run, however many
-//! servers hold them.
+//! What the rules say of an event and of those that it cites, and of nothing else: worked out once in a run,
+//! however many servers hold them.
 //!
-//! The memory hangs on the event that all servers share ([`EventReader`](super::reader::EventReader)), and holds for
-//! the very auth events with which it was made: who holds another copy of one works it out anew.
+//! The memory hangs on the event that all servers share ([`EventReader`](super::reader::EventReader)), and
+//! holds for the very auth events with which it was made: who holds another copy of one works it out anew.
 
 use std::sync::{Arc, OnceLock};
 
@@ -41,8 +41,8 @@ impl PartialEq for ByRules {
 }
 
 impl Pdu {
-    /// The slots of a state that the rules look at to judge the event (SS-API, "Auth events selection"); none if its
-    /// content makes no sense to them.
+    /// The slots of a state that the rules look at to judge the event (SS-API, "Auth events selection"); none
+    /// if its content makes no sense to them.
     pub fn needs(&self) -> &[(StateEventType, String)] {
         self.by_rules().needs.get_or_init(|| {
             let rules = &self.version().rules().authorization;

@@ -1,6 +1,6 @@
-//! Bodies of own requests, canonical as they are written: what is signed is then the body as it is, and nobody who
-//! knows that needs to read it once more to sign or verify it (SS-API, "Request Authentication"; appendices,
-//! "Canonical JSON").
+//! Bodies of own requests, canonical as they are written: what is signed is then the body as it is, and
+//! nobody who knows that needs to read it once more to sign or verify it (SS-API, "Request Authentication";
+//! appendices, "Canonical JSON").
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,8 +25,8 @@ pub struct CanonicalFields {
     pdus: Option<Arc<[Arc<Pdu>]>>,
 }
 
-/// The events of a body's field `pdus`, for who would read it: travels with a request as an extension, where nobody has
-/// to write it down and read it again.
+/// The events of a body's field `pdus`, for who would read it: travels with a request as an extension, where
+/// nobody has to write it down and read it again.
 #[derive(Clone, Debug)]
 pub struct Carried {
     body: Bytes,
@@ -70,7 +70,8 @@ impl Carried {
 }
 
 impl CanonicalFields {
-    /// The same with one field more, whose value is canonical already: texts, whole numbers, events, lists of these.
+    /// The same with one field more, whose value is canonical already: texts, whole numbers, events, lists of
+    /// these.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: &impl Serialize) -> Self {
         let value = to_raw_value(value).expect("texts, numbers and events are JSON");

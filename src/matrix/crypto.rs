@@ -1,7 +1,8 @@
 //! How signatures are made and checked: ed25519 by ruma, or a stand-in for speed.
 //!
-//! One [`Crypto`] serves all servers of a run. It remembers what it has found good, and what it signed itself, so
-//! that five servers that receive one event pay for one verification; a forged signature is never in that memory.
+//! One [`Crypto`] serves all servers of a run. It remembers what it has found good, and what it signed
+//! itself, so that five servers that receive one event pay for one verification; a forged signature is never
+//! in that memory.
 
 use std::{cell::RefCell, fmt, str::FromStr};
 
@@ -19,8 +20,8 @@ pub enum Scheme {
     /// Ed25519, as Matrix has it.
     #[default]
     Ed25519,
-    /// A keyed hash in the shape of a signature: no security, but as good as the real one against the liars of a
-    /// simulation, who only use keys that they hold.
+    /// A keyed hash in the shape of a signature: no security, but as good as the real one against the liars
+    /// of a simulation, who only use keys that they hold.
     StandIn,
 }
 
@@ -107,8 +108,8 @@ impl Crypto {
         Self { scheme, known_good: RefCell::default(), vouches: false }
     }
 
-    /// For servers of which each hands its requests to the others in memory: they needn't sign them, since nobody else
-    /// can have made them ([`request_auth`](super::request_auth)).
+    /// For servers of which each hands its requests to the others in memory: they needn't sign them, since
+    /// nobody else can have made them ([`request_auth`](super::request_auth)).
     #[must_use]
     pub fn vouching(self) -> Self {
         Self { vouches: true, ..self }

@@ -1,7 +1,7 @@
 //! The endpoints of federation: how each is asked, what is in a request to it and in its answer.
 //!
-//! One table, from which all who route, ask, answer, limit, lie, record and judge take what they know, so that a new
-//! endpoint is a row here. It may not know who asks whom, nor what anybody makes of an answer.
+//! One table, from which all who route, ask, answer, limit, lie, record and judge take what they know, so
+//! that a new endpoint is a row here. It may not know who asks whom, nor what anybody makes of an answer.
 
 mod name;
 mod path;
@@ -19,9 +19,9 @@ use super::pdu::Limits;
 use List::{Events, Ids};
 use path::Template;
 
-/// The table: `$with` is given a row for each endpoint, in groups by who may ask. A row has the endpoint, its name, its
-/// method, its paths, and those of the [`Facts`] that are other than [`Facts::NONE`]. The first path is the one that
-/// scripts ask; a parameter's name stands in braces.
+/// The table: `$with` is given a row for each endpoint, in groups by who may ask. A row has the endpoint, its
+/// name, its method, its paths, and those of the [`Facts`] that are other than [`Facts::NONE`]. The first
+/// path is the one that scripts ask; a parameter's name stands in braces.
 macro_rules! endpoints {
     ($with:ident) => {
         $with! {
@@ -252,8 +252,8 @@ impl Endpoint {
         self.facts().tells_state
     }
 
-    /// Whether it answers nothing to a server that the ACL of the room shuts out (SS-API, "Server Access Control
-    /// Lists"). `/event` is not among them, and `/send` decides for each event by itself.
+    /// Whether it answers nothing to a server that the ACL of the room shuts out (SS-API, "Server Access
+    /// Control Lists"). `/event` is not among them, and `/send` decides for each event by itself.
     pub fn heeds_acl(self) -> bool {
         self.facts().heeds_acl
     }

@@ -1,4 +1,5 @@
-//! The keys of other servers: what they published, until when it holds, and the document that publishes one's own.
+//! The keys of other servers: what they published, until when it holds, and the document that publishes one's
+//! own.
 
 use std::{collections::BTreeMap, rc::Rc};
 

@@ -1,5 +1,5 @@
-//! What one run has found out about events and signatures, so that whoever looks at the run afterwards needn't find it
-//! out again.
+//! What one run has found out about events and signatures, so that whoever looks at the run afterwards
+//! needn't find it out again.
 
 use std::rc::Rc;
 

@@ -1,8 +1,8 @@
 //! Matrix itself: events, identifiers, keys, signatures, endpoints, request authentication, error codes.
 //!
 //! Thin on purpose: ruma does the work, this room gives it the types that make wrong use hard (an
-//! [`pdu::UnverifiedPdu`] is another type than a verified [`pdu::Pdu`]). It knows nothing of rooms as graphs, of
-//! servers, or of networks.
+//! [`pdu::UnverifiedPdu`] is another type than a verified [`pdu::Pdu`]). It knows nothing of rooms as graphs,
+//! of servers, or of networks.
 
 pub mod by_rules;
 pub mod canonical;

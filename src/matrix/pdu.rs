@@ -1,7 +1,7 @@
 //! One event as it travels between servers: parsed, checked for shape and size, verified, redacted.
 //!
-//! [`UnverifiedPdu`] is what a peer sent; only [`UnverifiedPdu::verify`] makes a [`Pdu`] of it, so that code which
-//! takes a `Pdu` can't be given one that nobody checked.
+//! [`UnverifiedPdu`] is what a peer sent; only [`UnverifiedPdu::verify`] makes a [`Pdu`] of it, so that code
+//! which takes a `Pdu` can't be given one that nobody checked.
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -27,7 +27,8 @@ use super::{
     version::RoomVersion,
 };
 
-/// The largest event in bytes of canonical JSON, signatures included (CS-API, "Size limits"; equal is allowed).
+/// The largest event in bytes of canonical JSON, signatures included (CS-API, "Size limits"; equal is
+/// allowed).
 pub const MAX_PDU_BYTES: usize = 65_536;
 /// The most `prev_events` of an event (rooms, "Event format").
 pub const MAX_PREV_EVENTS: usize = 20;
@@ -487,8 +488,8 @@ impl Pdu {
         self.redacts.as_deref()
     }
 
-    /// The join rules of a room that has no such event: `invite`. The text has no default (matrix-spec#657), but
-    /// servers agree on this one, and a state reset can take the join rules from a room.
+    /// The join rules of a room that has no such event: `invite`. The text has no default (matrix-spec#657),
+    /// but servers agree on this one, and a state reset can take the join rules from a room.
     pub(crate) fn default_join_rules(room_id: &RoomId, version: RoomVersion) -> Self {
         let content = r#"{"join_rule":"invite"}"#;
         Self {
@@ -620,8 +621,8 @@ impl ruma_state_res::Event for JudgedPdu<'_> {
         Box::new(self.auth_events.iter())
     }
 
-    /// Of the outline of a redaction nobody can tell what it redacts, and room versions 1 and 2 would reject it for that on
-    /// the servers that were given no more. So it counts as one that its sender may make.
+    /// Of the outline of a redaction nobody can tell what it redacts, and room versions 1 and 2 would reject
+    /// it for that on the servers that were given no more. So it counts as one that its sender may make.
     fn redacts(&self) -> Option<&OwnedEventId> {
         let is_outline = self.pdu.redacted && self.pdu.kind == TimelineEventType::RoomRedaction;
         self.pdu.redacts.as_ref().or(is_outline.then_some(&self.pdu.event_id))
@@ -727,8 +728,8 @@ fn references(
         .collect()
 }
 
-/// Top level up to room version 10, in the content from 11 on; a redaction may carry both, so that old and new
-/// readers agree.
+/// Top level up to room version 10, in the content from 11 on; a redaction may carry both, so that old and
+/// new readers agree.
 fn redacts(object: &CanonicalJsonObject, content: &CanonicalJsonValue) -> Option<OwnedEventId> {
     let in_content = content.as_object().and_then(|content| content.get("redacts"));
     let id = object.get("redacts").or(in_content)?.as_str()?;

@@ -1,8 +1,8 @@
-//! Reads events and remembers what it read: in one run an event reaches every server, often by several roads, and
-//! what depends on its text alone is worked out once.
+//! Reads events and remembers what it read: in one run an event reaches every server, often by several roads,
+//! and what depends on its text alone is worked out once.
 //!
-//! Like the memory of [`Crypto`], one reader serves all servers of a run. It can't make a server believe more than it
-//! would have found out itself: a text that differs in one byte is another event.
+//! Like the memory of [`Crypto`], one reader serves all servers of a run. It can't make a server believe more
+//! than it would have found out itself: a text that differs in one byte is another event.
 
 use std::{
     cell::RefCell,

@@ -1,7 +1,8 @@
 //! X-Matrix: how one server proves to another that a request is its own (SS-API, "Request Authentication").
 //!
-//! Servers that hand their requests to each other in memory don't write that proof down: a request then carries a seal,
-//! which names the key and what it was put under. It convinces whom the signature would convince, and nobody else.
+//! Servers that hand their requests to each other in memory don't write that proof down: a request then
+//! carries a seal, which names the key and what it was put under. It convinces whom the signature would
+//! convince, and nobody else.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, header::AUTHORIZATION, uri::PathAndQuery};
@@ -34,8 +35,8 @@ pub fn sign(
     seal(request, &message, (origin, destination), key, crypto);
 }
 
-/// The same for a request whose body is canonical as it is, such as a [`CanonicalBody`](super::canonical::CanonicalBody),
-/// or empty.
+/// The same for a request whose body is canonical as it is, such as a
+/// [`CanonicalBody`](super::canonical::CanonicalBody), or empty.
 pub fn sign_canonical(
     request: &mut Request<Bytes>,
     origin: &ServerName,

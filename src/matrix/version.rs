@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// A room version that Backfire plays: 2 to 12 (specification, "Room Versions").
 ///
-/// Version 1 is refused: its state resolution (v1) is in no maintained library, and no server has made such rooms
-/// since 2018.
+/// Version 1 is refused: its state resolution (v1) is in no maintained library, and no server has made such
+/// rooms since 2018.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RoomVersion(u8);
@@ -63,8 +63,8 @@ impl RoomVersion {
         self.rules().authorization.room_create_event_id_as_room_id
     }
 
-    /// The largest `depth`: 2^53-1 from version 6 on, 2^63-1 before. Canonical JSON as ruma has it holds no more
-    /// than 2^53-1, so the smaller bound is used for all.
+    /// The largest `depth`: 2^53-1 from version 6 on, 2^63-1 before. Canonical JSON as ruma has it holds no
+    /// more than 2^53-1, so the smaller bound is used for all.
     pub fn max_depth(self) -> u64 {
         (1 << 53) - 1
     }

@@ -1,8 +1,9 @@
 //! The state of every link and host at every moment: cut, silent, slow, down. The one place that decides what
 //! becomes of a message.
 //!
-//! It knows hosts by their names in the scenario and time in milliseconds of the run, nothing of HTTP or Matrix. Each fault
-//! of a link is known by a number, so that of two that overlap the end of one leaves the other.
+//! It knows hosts by their names in the scenario and time in milliseconds of the run, nothing of HTTP or
+//! Matrix. Each fault of a link is known by a number, so that of two that overlap the end of one leaves the
+//! other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +53,8 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Links between all of `hosts`, with `latency` giving latency and jitter of each direction in milliseconds.
+    /// Links between all of `hosts`, with `latency` giving latency and jitter of each direction in
+    /// milliseconds.
     pub fn new(hosts: &[String], streams: &Streams, latency: impl Fn(&str, &str) -> (u64, u64)) -> Self {
         let link = |from: &String, to: &String| {
             let (latency, jitter) = latency(from, to);

@@ -1,7 +1,7 @@
 //! Requests handed over in memory, without TCP and without ticks: time jumps from one event to the next.
 //!
-//! Each host has a set of tasks of its own, which is dropped whole when the host goes down, and all of them run on
-//! one runtime whose clock is paused.
+//! Each host has a set of tasks of its own, which is dropped whole when the host goes down, and all of them
+//! run on one runtime whose clock is paused.
 
 use std::{
     cell::RefCell,

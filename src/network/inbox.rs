@@ -1,5 +1,5 @@
-//! What is on its way to one host: each message is let in at its time, and messages of one moment in an order that no
-//! fabric decides.
+//! What is on its way to one host: each message is let in at its time, and messages of one moment in an order
+//! that no fabric decides.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 

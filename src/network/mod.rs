@@ -1,7 +1,8 @@
 //! The fabrics: what carries requests between servers, and the faults that all of them can play.
 //!
-//! A fabric moves bytes; when a request arrives, whether it arrives, and whether its answer does, is decided here,
-//! above the transport, from the [`conditions::Conditions`] of the links. So a fault means the same on every fabric.
+//! A fabric moves bytes; when a request arrives, whether it arrives, and whether its answer does, is decided
+//! here, above the transport, from the [`conditions::Conditions`] of the links. So a fault means the same on
+//! every fabric.
 
 pub mod conditions;
 pub mod direct_fabric;

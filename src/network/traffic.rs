@@ -28,7 +28,8 @@ pub trait Script {
         asker_and_server: (&str, &str),
         path: &str,
     ) -> Vec<Disturbance>;
-    /// The answer that `server` is told to give to `asker` (names of servers in the scenario), if it is told one.
+    /// The answer that `server` is told to give to `asker` (names of servers in the scenario), if it is told
+    /// one.
     fn answer(&self, server: &str, asker: &str, request: &Request<Bytes>) -> Option<Scripted>;
     /// What `server` says to `asker` in place of its true answer; most often that answer.
     fn twist(

@@ -1,8 +1,9 @@
 //! HTTP/1.1 over turmoil's simulated TCP: real bytes through hyper, a connection for each request.
 //!
-//! Turmoil's own latency is a tick each way; the latency of a link is kept above it: a message carries the time at
-//! which it arrives, and is held until then. So a message takes as long here as on any other fabric, as long as no
-//! link is faster than the few ticks that the bytes need (the scenario format asks for 10 ms at least).
+//! Turmoil's own latency is a tick each way; the latency of a link is kept above it: a message carries the
+//! time at which it arrives, and is held until then. So a message takes as long here as on any other fabric,
+//! as long as no link is faster than the few ticks that the bytes need (the scenario format asks for 10 ms at
+//! least).
 
 use std::{future::pending, net::Ipv4Addr, rc::Rc, time::Duration};
 

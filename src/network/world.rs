@@ -1,7 +1,8 @@
-//! What the hosts of one run share, on every fabric: the way of a request from the server that asks to the one that
-//! answers, and of its answer back.
+//! What the hosts of one run share, on every fabric: the way of a request from the server that asks to the
+//! one that answers, and of its answer back.
 //!
-//! A fabric only gives the bytes to the other host (`Wire`); when they are let in, and whether, is decided here.
+//! A fabric only gives the bytes to the other host (`Wire`); when they are let in, and whether, is decided
+//! here.
 
 use std::{
     cell::RefCell,
@@ -239,7 +240,8 @@ impl World {
                 }
                 if breaks { Err(NetworkError::Lost) } else { Ok(response) }
             }
-            // The connection ended without an answer: the host went down, and its kernel says so if the way is open.
+            // The connection ended without an answer: the host went down, and its kernel says so if the way
+            // is open.
             (_, _) if went_down => self.turned_back(from, to, self.now(), None).await,
             // The way broke under the connection; TCP would resend until somebody gives up.
             (_, _) => pending().await,
@@ -266,8 +268,8 @@ impl World {
 
     // --- At the server that answers.
 
-    /// Takes in a request: held until it arrives, handled as a task of the server, which goes on even if the asker
-    /// gives up. The answer comes by the channel; it ends without one when the host goes down.
+    /// Takes in a request: held until it arrives, handled as a task of the server, which goes on even if the
+    /// asker gives up. The answer comes by the channel; it ends without one when the host goes down.
     pub(super) fn accept(
         self: &Rc<Self>,
         id: RequestId,

@@ -8,8 +8,8 @@ use futures_util::future::LocalBoxFuture;
 pub trait Clock {
     /// Milliseconds since the epoch, as this server believes.
     fn now(&self) -> u64;
-    /// Milliseconds since some moment, never put forward or back: for how long something is left alone. The same as
-    /// [`now`](Self::now) where nobody puts the clock.
+    /// Milliseconds since some moment, never put forward or back: for how long something is left alone. The
+    /// same as [`now`](Self::now) where nobody puts the clock.
     fn steady(&self) -> u64 {
         self.now()
     }

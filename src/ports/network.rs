@@ -5,7 +5,8 @@ use futures_util::future::LocalBoxFuture;
 use http::{Request, Response};
 use ruma_common::ServerName;
 
-/// The most bytes of an answer that are read: room for 100 events of the largest size, and for a large room's state.
+/// The most bytes of an answer that are read: room for 100 events of the largest size, and for a large room's
+/// state.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Carries requests to other servers.

@@ -1,7 +1,8 @@
-//! What becomes of a panic in a server's software: it is the end of this server, not of the world that it runs in.
+//! What becomes of a panic in a server's software: it is the end of this server, not of the world that it
+//! runs in.
 //!
-//! Only the panic hook learns where a panic happened. So the hook keeps that for whoever catches it, and prints
-//! nothing of a panic that is caught.
+//! Only the panic hook learns where a panic happened. So the hook keeps that for whoever catches it, and
+//! prints nothing of a panic that is caught.
 
 use std::{
     any::Any,

@@ -1,4 +1,5 @@
-//! What a campaign came to, for people and for scripts. Nothing in it depends on the machine but how long it took.
+//! What a campaign came to, for people and for scripts. Nothing in it depends on the machine but how long it
+//! took.
 
 use std::fmt::Write;
 

@@ -1,4 +1,5 @@
-//! What people and scripts look at after a run. Reads journals and judgements, changes nothing, prints nothing itself.
+//! What people and scripts look at after a run. Reads journals and judgements, changes nothing, prints
+//! nothing itself.
 
 pub mod campaign;
 pub mod diff;

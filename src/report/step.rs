@@ -118,7 +118,8 @@ fn way(settings: &Map<String, Value>) -> String {
     way.map(|(from, to)| format!("{} → {}", plain(from), plain(to))).unwrap_or_default()
 }
 
-/// Every other step: its name, from whom to whom, and its settings. What is expected of an answer is told with the answer.
+/// Every other step: its name, from whom to whom, and its settings. What is expected of an answer is told
+/// with the answer.
 fn plain_step(action: &str, settings: &Map<String, Value>) -> Vec<String> {
     let told = ["by", "count", "every", "server", "from", "to", "groups", "type", "content", "expect", "for"];
     let mut parts = vec![words(action), way(settings)];

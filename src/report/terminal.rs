@@ -1,4 +1,5 @@
-//! What `backfire run` prints for a person: what happened, in order; whether it was good; and how to see it again.
+//! What `backfire run` prints for a person: what happened, in order; whether it was good; and how to see it
+//! again.
 //!
 //! Colours are always in the text; whoever prints it takes them out where they are of no use.
 

@@ -1,5 +1,5 @@
-//! The journal as lines that a person can follow: traffic that went as it should is left out, and what repeats
-//! itself is folded into one line.
+//! The journal as lines that a person can follow: traffic that went as it should is left out, and what
+//! repeats itself is folded into one line.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,8 @@ enum Fold {
     Barrier,
 }
 
-/// Up to so many lines back are neighbours: two servers that each find a gap and ask, again and again, make four.
+/// Up to so many lines back are neighbours: two servers that each find a gap and ask, again and again, make
+/// four.
 const NEAR: usize = 4;
 
 /// The lines of a run from the start of its timeline.

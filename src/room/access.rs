@@ -1,4 +1,5 @@
-//! Who may see and do what: history visibility for servers, server ACLs, power to redact, what allows a new event.
+//! Who may see and do what: history visibility for servers, server ACLs, power to redact, what allows a new
+//! event.
 
 use std::borrow::Cow;
 
@@ -15,8 +16,8 @@ use super::{
 use crate::matrix::pdu::{JudgedPdu, Pdu};
 
 impl Room {
-    /// Whether `server` may see an event unredacted: by the history visibility and memberships of the state after
-    /// it. An event without state counts as `shared`, which every server in the room may see.
+    /// Whether `server` may see an event unredacted: by the history visibility and memberships of the state
+    /// after it. An event without state counts as `shared`, which every server in the room may see.
     ///
     /// The specification has this for users only; for servers it follows what Synapse does.
     pub fn may_see(&self, idx: EventIdx, server: &ServerName) -> bool {
@@ -43,8 +44,8 @@ impl Room {
         self.json_of_state(idx)
     }
 
-    /// The event as a part of the current state, which all who are in the room may have, whoever was in it when the event
-    /// was made: whole, unless it was redacted.
+    /// The event as a part of the current state, which all who are in the room may have, whoever was in it
+    /// when the event was made: whole, unless it was redacted.
     pub fn json_of_state(&self, idx: EventIdx) -> Option<Cow<'_, RawValue>> {
         let held = self.held(idx)?;
         Some(match (self.habits.is_redacted)(self, self.graph.id(idx)) {
@@ -57,8 +58,8 @@ impl Room {
     pub fn acl_allows(&self, server: &ServerName) -> bool {
         let acl = self.state_event(&self.current, &StateEventType::RoomServerAcl, "");
         let Some(acl) = acl else { return true };
-        // Of an ACL from before its time a server may be given the outline alone, which lists nobody: whoever obeyed
-        // that would shut out everyone for good.
+        // Of an ACL from before its time a server may be given the outline alone, which lists nobody: whoever
+        // obeyed that would shut out everyone for good.
         if acl.is_redacted() {
             return true;
         }

@@ -1,8 +1,8 @@
-//! The other orders in which servers answer `/backfill` and `/get_missing_events`, beside the one that is customary
-//! here ([`walk`]).
+//! The other orders in which servers answer `/backfill` and `/get_missing_events`, beside the one that is
+//! customary here ([`walk`]).
 //!
-//! The specification says which events may be in an answer and not which come first (matrix-spec#1512). Where an
-//! answer is cut by its limit, that decides what the asker gets, and so how often it has to ask.
+//! The specification says which events may be in an answer and not which come first (matrix-spec#1512). Where
+//! an answer is cut by its limit, that decides what the asker gets, and so how often it has to ask.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -27,7 +27,8 @@ pub enum AnswerOrder {
     BreadthFirst,
     /// Down the first of the `prev_events` as far as it goes, then down the next.
     DepthFirst,
-    /// The greatest claimed depth of all events reached so far goes next; of equals the one with the least id.
+    /// The greatest claimed depth of all events reached so far goes next; of equals the one with the least
+    /// id.
     ByDepth,
     /// What came to the server last, of all events reached so far, goes next.
     NewestArrival,
@@ -56,8 +57,8 @@ impl AnswerOrder {
 
     /// The events that answer `/backfill`, by the rules of [`walk::backfill`] except for what goes next.
     ///
-    /// Breadth first and depth first, the answer is in the order of discovery; by depth and by arrival it is sorted,
-    /// greatest first.
+    /// Breadth first and depth first, the answer is in the order of discovery; by depth and by arrival it is
+    /// sorted, greatest first.
     pub fn backfill(self, graph: &EventGraph, seeds: &[EventIdx], limit: usize) -> Vec<EventIdx> {
         if matches!(self, Self::Customary | Self::ByDepth) {
             return walk::backfill(graph, seeds, limit);
@@ -71,8 +72,9 @@ impl AnswerOrder {
         answer
     }
 
-    /// The events that answer `/get_missing_events`, by the rules of [`walk::missing_events`] except for what goes
-    /// next; oldest first, which is the reverse of the order of discovery, or for depth and arrival the least first.
+    /// The events that answer `/get_missing_events`, by the rules of [`walk::missing_events`] except for what
+    /// goes next; oldest first, which is the reverse of the order of discovery, or for depth and arrival the
+    /// least first.
     pub fn missing_events(
         self,
         graph: &EventGraph,

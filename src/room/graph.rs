@@ -1,8 +1,8 @@
 //! The event graph of one room, as one server holds it: events, `prev_events` edges, gaps and extremities.
 //!
-//! A module of its own because every recovery bug is in the end a wrong answer to "what are my tips, and where
-//! is missing?", so both are kept exact here after every change, whatever the order of arrival. It knows
-//! neither JSON nor state nor how a verdict was reached: callers tell it the [`Standing`].
+//! A module of its own because every recovery bug is in the end a wrong answer to "what are my tips, and
+//! where is missing?", so both are kept exact here after every change, whatever the order of arrival. It
+//! knows neither JSON nor state nor how a verdict was reached: callers tell it the [`Standing`].
 
 use std::collections::BTreeSet;
 
@@ -37,14 +37,16 @@ pub enum Standing {
     Outlier,
     /// Failed the auth rules against its `auth_events` or against the state before it.
     Rejected,
-    /// Passed those, but failed against the current state (SS-API "Soft failure"): part of the history, never a tip.
+    /// Passed those, but failed against the current state (SS-API "Soft failure"): part of the history, never
+    /// a tip.
     SoftFailed,
     /// Passed every check.
     Accepted,
 }
 
 impl Standing {
-    /// Whether the event has a state and belongs to the history, so that walks answer with it and pass through it.
+    /// Whether the event has a state and belongs to the history, so that walks answer with it and pass
+    /// through it.
     pub fn is_history(self) -> bool {
         matches!(self, Self::SoftFailed | Self::Accepted)
     }
@@ -62,8 +64,8 @@ impl Standing {
 
 /// The event graph of one room.
 ///
-/// `prev_events` are claims of other servers. Up to room version 2 event ids are chosen by the sender, so an event
-/// can be its own ancestor; nothing here assumes otherwise.
+/// `prev_events` are claims of other servers. Up to room version 2 event ids are chosen by the sender, so an
+/// event can be its own ancestor; nothing here assumes otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct EventGraph {
     nodes: IndexMap<OwnedEventId, Node, FixedState>,
@@ -124,8 +126,8 @@ impl Links {
 
 /// Which accepted events reach an event over events that are not accepted themselves, counted to two.
 ///
-/// A flag would do if graphs had no cycles. But an accepted event that a soft-failed one leads back to must not
-/// cover itself, so one coverer needs a name.
+/// A flag would do if graphs had no cycles. But an accepted event that a soft-failed one leads back to must
+/// not cover itself, so one coverer needs a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cover {
     Nobody,
@@ -156,10 +158,10 @@ impl EventGraph {
 
     /// Puts in an event that the server holds, in any order relative to its parents and children.
     ///
-    /// `depth` is the event's own claim. Parents that the graph doesn't know become [`Standing::Missing`]; an id
-    /// that was missing is filled. Repeated `prev_events` count once, where they came first. If the event is held
-    /// already, depth and parents stay as they were, and only an outlier takes the new standing: a verdict
-    /// is changed by [`set_standing`](Self::set_standing) alone.
+    /// `depth` is the event's own claim. Parents that the graph doesn't know become [`Standing::Missing`]; an
+    /// id that was missing is filled. Repeated `prev_events` count once, where they came first. If the event
+    /// is held already, depth and parents stay as they were, and only an outlier takes the new standing: a
+    /// verdict is changed by [`set_standing`](Self::set_standing) alone.
     ///
     /// Costs O(parents) where the parents are accepted, as at the tip of a room.
     ///
@@ -183,14 +185,15 @@ impl EventGraph {
         idx
     }
 
-    /// Changes the verdict on an event that the server holds: an outlier got its state, or a verdict was revised.
+    /// Changes the verdict on an event that the server holds: an outlier got its state, or a verdict was
+    /// revised.
     ///
     /// Costs O(edges) of the region below the event that is not accepted, down to the first accepted events.
     ///
     /// # Panics
     ///
-    /// If the event is missing, or shall become so: only [`insert`](Self::insert) fills a gap, and nothing that
-    /// was held is forgotten.
+    /// If the event is missing, or shall become so: only [`insert`](Self::insert) fills a gap, and nothing
+    /// that was held is forgotten.
     pub fn set_standing(&mut self, idx: EventIdx, standing: Standing) {
         let old = self.standing(idx);
         assert_ne!(old, Standing::Missing, "a missing event has no standing to change");
@@ -266,8 +269,8 @@ impl EventGraph {
     /// The forward extremities, by event id: what a new event of this server has to name as `prev_events`
     /// (SS-API "PDUs").
     ///
-    /// An accepted event is one unless another accepted event descends from it, over whatever held events. What is
-    /// soft-failed, rejected or an outlier neither is one nor takes a tip away by itself.
+    /// An accepted event is one unless another accepted event descends from it, over whatever held events.
+    /// What is soft-failed, rejected or an outlier neither is one nor takes a tip away by itself.
     pub fn forward_extremities(&self) -> impl Iterator<Item = EventIdx> {
         self.by_id(&self.forward)
     }
@@ -277,8 +280,8 @@ impl EventGraph {
         self.forward_changes
     }
 
-    /// The backward extremities, by event id: the missing events and outliers that an event of the history names
-    /// in its `prev_events`; where `/backfill` would go on.
+    /// The backward extremities, by event id: the missing events and outliers that an event of the history
+    /// names in its `prev_events`; where `/backfill` would go on.
     pub fn backward_extremities(&self) -> impl Iterator<Item = EventIdx> {
         self.by_id(&self.backward)
     }
@@ -351,8 +354,8 @@ impl EventGraph {
         }
     }
 
-    /// Hands an event's offer down until it changes nothing more. A cover grows at most twice, which bounds the
-    /// work of all insertions together by the number of edges.
+    /// Hands an event's offer down until it changes nothing more. A cover grows at most twice, which bounds
+    /// the work of all insertions together by the number of edges.
     fn spread_cover(&mut self, from: EventIdx) {
         let mut grown = vec![from];
         while let Some(idx) = grown.pop() {
@@ -372,8 +375,9 @@ impl EventGraph {
         }
     }
 
-    /// Covers can shrink when an event starts or ceases to be accepted, which [`spread_cover`](Self::spread_cover)
-    /// can't express: forget those that it had a part in, and gather them anew.
+    /// Covers can shrink when an event starts or ceases to be accepted, which
+    /// [`spread_cover`](Self::spread_cover) can't express: forget those that it had a part in, and gather
+    /// them anew.
     fn recover_region_below(&mut self, idx: EventIdx) {
         let region = self.region_below(idx);
         for &member in &region {

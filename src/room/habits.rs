@@ -1,8 +1,8 @@
 //! The decisions of a room in which real homeservers have erred, each under a name.
 //!
-//! The room asks its habits at these few places and is otherwise free of anybody's mistakes. [`HONEST`] is what the
-//! specification wants; whoever changes a habit changes one decision and nothing else. Why somebody would, the room
-//! doesn't know.
+//! The room asks its habits at these few places and is otherwise free of anybody's mistakes. [`HONEST`] is
+//! what the specification wants; whoever changes a habit changes one decision and nothing else. Why somebody
+//! would, the room doesn't know.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,8 @@ use crate::matrix::{pdu::Pdu, version::RoomVersion};
 /// How a room decides where it could err.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
-    /// Besides accepted events, those of which standing take what they descend from out of the forward extremities.
+    /// Besides accepted events, those of which standing take what they descend from out of the forward
+    /// extremities.
     pub also_covering: &'static [Standing],
     /// Whether an event waits until the state after all events before it is known.
     pub waits_for_parents: bool,

@@ -1,9 +1,9 @@
-//! Receipt of an event: from "verified" to accepted, soft-failed or rejected (SS-API, "Checks performed on receipt
-//! of a PDU", steps 4 to 6).
+//! Receipt of an event: from "verified" to accepted, soft-failed or rejected (SS-API, "Checks performed on
+//! receipt of a PDU", steps 4 to 6).
 //!
-//! Unknown is not rejected: an event that can't be judged for want of another waits, and is judged when that one
-//! is there. A state that is only a peer's word is computed anew when the events below it arrive, and what was
-//! built on it is judged again if it differs.
+//! Unknown is not rejected: an event that can't be judged for want of another waits, and is judged when that
+//! one is there. A state that is only a peer's word is computed anew when the events below it arrive, and
+//! what was built on it is judged again if it differs.
 
 use std::{
     borrow::Cow,
@@ -28,16 +28,18 @@ use crate::matrix::{
 /// What the rules may look at for any event, beside what the event says that it needs.
 const ALWAYS_NEEDED: [StateEventType; 2] = [StateEventType::RoomCreate, StateEventType::RoomPowerLevels];
 
-/// How many resolutions a room remembers before it starts over: the events of one moment cite the same branches.
+/// How many resolutions a room remembers before it starts over: the events of one moment cite the same
+/// branches.
 const REMEMBERED_RESOLUTIONS: usize = 256;
 
-/// How often an event may change sides in one go. Depths may lie, and then what is below comes later; but ids that servers
-/// choose (room versions 1 and 2) can make events that allow each other, and for these there is no end.
+/// How often an event may change sides in one go. Depths may lie, and then what is below comes later; but ids
+/// that servers choose (room versions 1 and 2) can make events that allow each other, and for these there is
+/// no end.
 const TURNS_MAX: usize = 16;
 
 impl Room {
-    /// Takes a verified event of this room, in any order. Gives the verdicts that it leads to, in the order in
-    /// which they were reached: none while the event waits for others, several when others waited for it.
+    /// Takes a verified event of this room, in any order. Gives the verdicts that it leads to, in the order
+    /// in which they were reached: none while the event waits for others, several when others waited for it.
     pub fn receive(&mut self, pdu: Arc<Pdu>, arrival: Arrival) -> Vec<Judgement> {
         if self.is_settled(pdu.event_id()) {
             return Vec::new();
@@ -47,8 +49,8 @@ impl Room {
         self.settle([id])
     }
 
-    /// Takes many events at once, as [`receive`](Self::receive) would one by one. The current state is worked out where an
-    /// event is judged by it, and not after each.
+    /// Takes many events at once, as [`receive`](Self::receive) would one by one. The current state is worked
+    /// out where an event is judged by it, and not after each.
     pub fn receive_all(&mut self, pdus: impl IntoIterator<Item = Arc<Pdu>>, arrival: Arrival) {
         self.defers_current = true;
         for pdu in pdus {
@@ -58,8 +60,8 @@ impl Room {
         self.catch_up();
     }
 
-    /// Takes verified events that are needed for what they allow or are, not as history: the state at some event
-    /// and its auth chain. Gives the verdicts on events that waited for them.
+    /// Takes verified events that are needed for what they allow or are, not as history: the state at some
+    /// event and its auth chain. Gives the verdicts on events that waited for them.
     ///
     /// Those whose auth events are neither held nor among them are left out.
     pub fn add_outliers(&mut self, pdus: impl IntoIterator<Item = Arc<Pdu>>) -> Vec<Judgement> {
@@ -123,8 +125,9 @@ impl Room {
         self.settle(woken)
     }
 
-    /// Whether a peer's word on the state before a held event can be true. Servers tell a state only where they accepted
-    /// the event; so the state must allow it, and fill each slot that the event cites as what allows it.
+    /// Whether a peer's word on the state before a held event can be true. Servers tell a state only where
+    /// they accepted the event; so the state must allow it, and fill each slot that the event cites as what
+    /// allows it.
     pub fn is_plausible_state(&mut self, id: &EventId, state: &[OwnedEventId]) -> bool {
         let Some(pdu) = self.event(id).cloned() else { return false };
         let claimed = self.state_of(state);
@@ -164,8 +167,8 @@ impl Room {
         self.wake(id)
     }
 
-    /// Starts the room from a join: the join event stands on the resident server's word for the state before it
-    /// (SS-API, "Joining Rooms"). The events of that state must have been added as outliers.
+    /// Starts the room from a join: the join event stands on the resident server's word for the state before
+    /// it (SS-API, "Joining Rooms"). The events of that state must have been added as outliers.
     pub fn start_from_join(&mut self, join: Arc<Pdu>, state: &[OwnedEventId]) -> Vec<Judgement> {
         let claimed = NamedState { name: self.name_state(), state: self.state_of(state) };
         let id = join.event_id().clone();
@@ -180,8 +183,9 @@ impl Room {
         judgements
     }
 
-    /// Takes an event above a gap with somebody's word for the state before it, and judges it by that. The events of that
-    /// state must have been added as outliers. An event that lacks what allows it goes on waiting.
+    /// Takes an event above a gap with somebody's word for the state before it, and judges it by that. The
+    /// events of that state must have been added as outliers. An event that lacks what allows it goes on
+    /// waiting.
     pub fn receive_with_state(&mut self, pdu: Arc<Pdu>, state: &[OwnedEventId]) -> Vec<Judgement> {
         let id = pdu.event_id().clone();
         self.stop_waiting(&id);
@@ -322,7 +326,8 @@ impl Room {
         verdict
     }
 
-    /// The state before an event, all of whose `prev_events` have one: who does not wait for that can only guess.
+    /// The state before an event, all of whose `prev_events` have one: who does not wait for that can only
+    /// guess.
     fn state_before_of(&mut self, pdu: &Pdu) -> NamedState {
         let has_state = |id: &OwnedEventId| self.held_by_id(id).is_some_and(|held| held.after.is_some());
         if !pdu.prev_events().iter().all(has_state) {
@@ -405,7 +410,8 @@ impl Room {
         self.check_rules(pdu, find).map_err(BrokenRule::OfEvents)
     }
 
-    /// Steps 5 and 6 for an event that passed step 4: a state that has for it what it cites allows it like that.
+    /// Steps 5 and 6 for an event that passed step 4: a state that has for it what it cites allows it like
+    /// that.
     fn check_after(&self, pdu: &Pdu, state: &StateMap, by: Against) -> Result<(), Refusal> {
         if self.allows_as_cited(pdu, state) { Ok(()) } else { self.check_state(pdu, state, by) }
     }
@@ -523,8 +529,8 @@ impl Room {
         }
     }
 
-    /// What the current state has for an event to be judged by, if that is clear without resolving it: the states after
-    /// all forward extremities have the same there.
+    /// What the current state has for an event to be judged by, if that is clear without resolving it: the
+    /// states after all forward extremities have the same there.
     fn agreed_by_extremities(&self, pdu: &Pdu) -> Option<StateMap> {
         let states: Option<Vec<StateMap>> =
             self.graph.forward_extremities().map(|idx| self.state_after(idx)).collect();
@@ -556,7 +562,8 @@ impl Room {
             return;
         }
         let mut heads: Vec<EventIdx> = self.graph.forward_extremities().collect();
-        // Only a server with a bug has history and no tip; what it took for the state it goes on to take for it.
+        // Only a server with a bug has history and no tip; what it took for the state it goes on to take for
+        // it.
         if heads.is_empty() {
             return;
         }
@@ -572,8 +579,8 @@ impl Room {
         self.rejudge(self.claims_on(idx))
     }
 
-    /// Lets outliers wait to be judged that stand on an event, have a peer's word for the state before them, and need it no
-    /// more. Gives them.
+    /// Lets outliers wait to be judged that stand on an event, have a peer's word for the state before them,
+    /// and need it no more. Gives them.
     fn revive_outliers_above(&mut self, id: &EventId) -> Vec<OwnedEventId> {
         let idx = self.graph.get(id).expect("it was just placed");
         let outliers = self.needless_claims_on(idx).filter(|(_, standing)| *standing == Standing::Outlier);
@@ -587,7 +594,8 @@ impl Room {
         ids
     }
 
-    /// The judged events behind another that have a peer's word for the state before them, and need it no more.
+    /// The judged events behind another that have a peer's word for the state before them, and need it no
+    /// more.
     fn claims_on(&self, idx: EventIdx) -> Vec<EventIdx> {
         let judged = self.needless_claims_on(idx).filter(|(_, standing)| *standing != Standing::Outlier);
         judged.map(|(child, _)| child).collect()
@@ -626,8 +634,8 @@ impl Room {
         built
     }
 
-    /// The events that may come out otherwise now that an event is rejected or no longer so: those that cite it for what
-    /// allows them, and those before which states were resolved, with what may be its auth chain.
+    /// The events that may come out otherwise now that an event is rejected or no longer so: those that cite
+    /// it for what allows them, and those before which states were resolved, with what may be its auth chain.
     fn swayed_by(&mut self, idx: EventIdx) -> Vec<EventIdx> {
         self.resolutions.clear();
         let sways = |other: &EventIdx| {
@@ -646,8 +654,8 @@ impl Room {
         self.graph.children(idx).iter().copied().filter(computed).collect()
     }
 
-    /// Computes the states before events anew, judges them again where that or the verdict on what they cite differs, and
-    /// so on upwards.
+    /// Computes the states before events anew, judges them again where that or the verdict on what they cite
+    /// differs, and so on upwards.
     fn rejudge(&mut self, events: impl IntoIterator<Item = EventIdx>) -> Vec<Judgement> {
         let mut judgements = Vec::new();
         let mut open: BTreeSet<(u64, EventIdx)> =

@@ -1,8 +1,8 @@
-//! One room as one server has it: the event graph, the verdict on each event, the state before each, and what is
-//! still missing.
+//! One room as one server has it: the event graph, the verdict on each event, the state before each, and what
+//! is still missing.
 //!
-//! Pure: no I/O, no clock, no randomness. It takes verified events in any order and says what became of them; who
-//! to ask for what is missing is the homeserver's business.
+//! Pure: no I/O, no clock, no randomness. It takes verified events in any order and says what became of them;
+//! who to ask for what is missing is the homeserver's business.
 
 mod access;
 pub mod answer_order;
@@ -39,7 +39,8 @@ use state::{Change, Slots, StateMap};
 pub enum Arrival {
     /// Sent by an own user, pushed by `/send`, or pulled to close the gap below a pushed event.
     Live,
-    /// Older history, asked for by `/backfill`: never soft-failed, since it is judged by the state of its time.
+    /// Older history, asked for by `/backfill`: never soft-failed, since it is judged by the state of its
+    /// time.
     Backfilled,
 }
 
@@ -96,8 +97,8 @@ impl Held {
     }
 }
 
-/// The name of one state of the room, never given to another: events that change nothing share it, which tells
-/// without a look at the states that there is nothing to resolve.
+/// The name of one state of the room, never given to another: events that change nothing share it, which
+/// tells without a look at the states that there is nothing to resolve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct StateName(u64);
 
@@ -271,7 +272,8 @@ impl Room {
         self.waiting.get(id).map(|waiting| waiting.arrival)
     }
 
-    /// What keeps a waiting event from being judged, itself not held: following wants of waiting events leads on.
+    /// What keeps a waiting event from being judged, itself not held: following wants of waiting events leads
+    /// on.
     pub fn wants(&self, id: &EventId) -> Option<Wants> {
         let waiting = self.waiting.get(id)?;
         Some(self.wants_of(&waiting.pdu))

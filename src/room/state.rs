@@ -1,7 +1,8 @@
-//! The state of a room at one point: which event fills each (type, state key), shared between the events of a room.
+//! The state of a room at one point: which event fills each (type, state key), shared between the events of a
+//! room.
 //!
-//! A map is persistent: the state after an event shares all but a few nodes with the state before it, so that a
-//! room keeps one for every event. It knows events only by their index in the graph.
+//! A map is persistent: the state after an event shares all but a few nodes with the state before it, so that
+//! a room keeps one for every event. It knows events only by their index in the graph.
 
 use foldhash::fast::FixedState;
 use indexmap::{Equivalent, IndexSet};

@@ -1,8 +1,9 @@
-//! The walks behind `/backfill` and `/get_missing_events`: which events a server answers with, and in what order.
+//! The walks behind `/backfill` and `/get_missing_events`: which events a server answers with, and in what
+//! order.
 //!
-//! The specification leaves traversal and order open (matrix-spec#1512), and servers differ. The rules here are
-//! one deterministic choice that fits the text, SyTest and Complement. They know only the graph: who asks, which
-//! room the ids belong to and what of the events may be shown is the caller's business.
+//! The specification leaves traversal and order open (matrix-spec#1512), and servers differ. The rules here
+//! are one deterministic choice that fits the text, SyTest and Complement. They know only the graph: who
+//! asks, which room the ids belong to and what of the events may be shown is the caller's business.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -22,12 +23,13 @@ pub const MISSING_EVENTS_LIMIT_DEFAULT: usize = 10;
 
 /// The events that answer `/backfill` with `v` = `seeds`: the seeds themselves and what precedes them.
 ///
-/// `limit` counts seeds too and is clamped to `1..=`[`BACKFILL_LIMIT_MAX`]. Seeds and parents that aren't part of
-/// the history ([`Standing::is_history`](super::graph::Standing::is_history)) are skipped and not walked through.
-/// Of the events reached, the one with the greatest claimed depth goes next, of equals the one with the least event
-/// id. The answer has no duplicates and is ordered by depth descending, so newest first; of equal depths a child comes
-/// before its parents, and else the least event id. Depths are claims: with a lying one an inflated fork starves the
-/// others, and a parent of greater depth comes before its child, even before the only seed.
+/// `limit` counts seeds too and is clamped to `1..=`[`BACKFILL_LIMIT_MAX`]. Seeds and parents that aren't
+/// part of the history ([`Standing::is_history`](super::graph::Standing::is_history)) are skipped and not
+/// walked through. Of the events reached, the one with the greatest claimed depth goes next, of equals the
+/// one with the least event id. The answer has no duplicates and is ordered by depth descending, so newest
+/// first; of equal depths a child comes before its parents, and else the least event id. Depths are claims:
+/// with a lying one an inflated fork starves the others, and a parent of greater depth comes before its
+/// child, even before the only seed.
 ///
 /// Costs O(n log n) in the seeds plus the parents of what is returned, whatever the size of the room.
 pub fn backfill(graph: &EventGraph, seeds: &[EventIdx], limit: usize) -> Vec<EventIdx> {
@@ -59,7 +61,8 @@ pub fn backfill(graph: &EventGraph, seeds: &[EventIdx], limit: usize) -> Vec<Eve
     answer
 }
 
-/// Moves parents behind their children, and else keeps the order. In a cycle, the first of those that are left goes first.
+/// Moves parents behind their children, and else keeps the order. In a cycle, the first of those that are
+/// left goes first.
 fn children_first(graph: &EventGraph, events: &mut [EventIdx]) {
     let places: BTreeMap<EventIdx, usize> =
         events.iter().enumerate().map(|(place, idx)| (*idx, place)).collect();
@@ -93,14 +96,15 @@ fn newest_first(graph: &EventGraph, idx: EventIdx) -> (u64, Reverse<&EventId>, E
 
 /// The events that answer `/get_missing_events`: what precedes `latest`, breadth first, up to `earliest`.
 ///
-/// Neither `latest` nor `earliest` are returned, and `earliest` are not walked through. `limit` counts what is
-/// returned and is clamped to `0..=`[`MISSING_EVENTS_LIMIT_MAX`]. Events that aren't part of the history
-/// ([`Standing::is_history`](super::graph::Standing::is_history)) are skipped and not walked through, those in
-/// `latest` included; so are events whose claimed depth is below `min_depth`. Within a level the walk follows the
-/// order of `latest` and of `prev_events`, so a parent of a latest is preferred to what lies deeper. The answer is
-/// the reverse of discovery: oldest first.
+/// Neither `latest` nor `earliest` are returned, and `earliest` are not walked through. `limit` counts what
+/// is returned and is clamped to `0..=`[`MISSING_EVENTS_LIMIT_MAX`]. Events that aren't part of the history
+/// ([`Standing::is_history`](super::graph::Standing::is_history)) are skipped and not walked through, those
+/// in `latest` included; so are events whose claimed depth is below `min_depth`. Within a level the walk
+/// follows the order of `latest` and of `prev_events`, so a parent of a latest is preferred to what lies
+/// deeper. The answer is the reverse of discovery: oldest first.
 ///
-/// Costs O(n log n) in `latest`, `earliest` and the parents of what is returned, whatever the size of the room.
+/// Costs O(n log n) in `latest`, `earliest` and the parents of what is returned, whatever the size of the
+/// room.
 pub fn missing_events(
     graph: &EventGraph,
     latest: &[EventIdx],

@@ -1,5 +1,5 @@
-//! What a step of the timeline can do, grouped by who does it: people who talk, members who come and go, people who
-//! read, and faults that happen to them all.
+//! What a step of the timeline can do, grouped by who does it: people who talk, members who come and go,
+//! people who read, and faults that happen to them all.
 
 mod disturb;
 mod fault;

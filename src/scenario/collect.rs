@@ -1,7 +1,8 @@
-//! Lists and objects that are refused while they are read: too many entries, the same key twice, a list of fields.
+//! Lists and objects that are refused while they are read: too many entries, the same key twice, a list of
+//! fields.
 //!
-//! serde's own collections keep the last of two equal keys and grow as far as the input goes; a scenario must not lose
-//! a server silently, nor take memory before its limits were looked at.
+//! serde's own collections keep the last of two equal keys and grow as far as the input goes; a scenario must
+//! not lose a server silently, nor take memory before its limits were looked at.
 
 use std::{fmt, marker::PhantomData};
 
@@ -101,8 +102,8 @@ fn too_many(most: usize) -> ValueError {
     complaint(format_args!("there are more than {most} entries"), "leave some out, or split the scenario")
 }
 
-/// Reads a struct from an object only. serde's own structs can be written as lists of their fields too, which no
-/// reader of a scenario would understand.
+/// Reads a struct from an object only. serde's own structs can be written as lists of their fields too, which
+/// no reader of a scenario would understand.
 pub(super) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::deserialize(ObjectOnly(deserializer))
 }

@@ -94,7 +94,8 @@ impl ScenarioError {
     }
 }
 
-/// The byte that serde_json means by a line and a column, which it counts in bytes, with 0 for the line's beginning.
+/// The byte that serde_json means by a line and a column, which it counts in bytes, with 0 for the line's
+/// beginning.
 fn byte_of(text: &str, line: usize, column: usize) -> usize {
     let start = match line {
         0 | 1 => 0,
@@ -110,7 +111,8 @@ fn follows_comma(text: &str, offset: usize) -> bool {
 }
 
 impl Place {
-    /// The place of a byte. The end of a file counts as the end of its last line that is not blank, so that the place is always inside.
+    /// The place of a byte. The end of a file counts as the end of its last line that is not blank, so that
+    /// the place is always inside.
     pub(super) fn of(text: &str, offset: usize) -> Self {
         let written = text.trim_end().len();
         let mut offset = offset.min(written);

@@ -67,8 +67,9 @@ pub struct Scenario {
     /// Whether all faults of the network end, and crashed servers restart, after the last step.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub heal_at_end: bool,
-    /// Whether scripted steps that can't be played, since what they name is not there, are left out, as those of users are.
-    /// Otherwise they are mistakes. Who writes without knowing what the faults will leave can't promise more.
+    /// Whether scripted steps that can't be played, since what they name is not there, are left out, as those
+    /// of users are. Otherwise they are mistakes. Who writes without knowing what the faults will leave can't
+    /// promise more.
     #[serde(default, skip_serializing_if = "is_default")]
     pub lenient: bool,
     /// The seed that it is played with, unless another is asked for.
@@ -153,7 +154,8 @@ impl Scenario {
         if text.len() as u64 > MAX_FILE_BYTES {
             return Err(too_large(file));
         }
-        // The whole text first: once it is known to be JSON, every later mistake has a path, and every path a place.
+        // The whole text first: once it is known to be JSON, every later mistake has a path, and every path a
+        // place.
         if let Err(error) = serde_json::from_str::<&serde_json::value::RawValue>(text) {
             return Err(ScenarioError::not_json(file, text, &error));
         }
@@ -195,7 +197,8 @@ impl Scenario {
         self.origin.0.parent().unwrap_or(Path::new("")).join(relative)
     }
 
-    /// The scenario as the text of a file, which parses to the same scenario. The same scenario, the same text.
+    /// The scenario as the text of a file, which parses to the same scenario. The same scenario, the same
+    /// text.
     pub fn to_json(&self) -> String {
         // Writing to memory fails for maps with keys that are not strings only, and the format has none.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();

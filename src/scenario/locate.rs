@@ -1,7 +1,8 @@
 //! From the path of a value to its place in the text.
 //!
-//! Parsed values no longer know where they stood. Rather than keep a position in every type, the text is walked again
-//! once a mistake is known: raw JSON values borrow from it, so that their addresses are their places.
+//! Parsed values no longer know where they stood. Rather than keep a position in every type, the text is
+//! walked again once a mistake is known: raw JSON values borrow from it, so that their addresses are their
+//! places.
 
 use std::fmt;
 

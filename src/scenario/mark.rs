@@ -1,5 +1,5 @@
-//! Marks: the rare states that a run may reach. A scenario demands them by these names; what reaches them is told from
-//! the journal by `check::marks`.
+//! Marks: the rare states that a run may reach. A scenario demands them by these names; what reaches them is
+//! told from the journal by `check::marks`.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! One mistake in a scenario, before it is known where in the file it stands.
 //!
-//! A mistake is made deep inside with the innermost key, and every caller adds the key that it stands under, so that
-//! a scenario without mistakes never pays for paths. `locate` turns the finished path into a line and a column.
+//! A mistake is made deep inside with the innermost key, and every caller adds the key that it stands under,
+//! so that a scenario without mistakes never pays for paths. `locate` turns the finished path into a line and
+//! a column.
 
 use std::fmt;
 
@@ -76,8 +77,8 @@ impl Mistake {
     }
 }
 
-/// Separates what is wrong from what to do inside a serde error, which can carry one string only. No text that a
-/// scenario quotes can hold it: quoted text is escaped.
+/// Separates what is wrong from what to do inside a serde error, which can carry one string only. No text
+/// that a scenario quotes can hold it: quoted text is escaped.
 const HELP: char = '\u{1f}';
 
 /// A deserialisation error with advice.

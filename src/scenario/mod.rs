@@ -1,7 +1,7 @@
 //! The scenario: everything that a run is told, in one JSON file.
 //!
-//! The generator, the fuzzer's bytes, the shrinker and people all write this one format, and one runner plays it.
-//! This room reads, checks and writes scenarios; it may not know how they are played.
+//! The generator, the fuzzer's bytes, the shrinker and people all write this one format, and one runner plays
+//! it. This room reads, checks and writes scenarios; it may not know how they are played.
 
 mod action;
 mod check;

@@ -5,13 +5,14 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The name of a server inside a scenario: `[a-z][a-z0-9-]{0,30}`. Not always its Matrix name, see [`Server::name`].
+/// The name of a server inside a scenario: `[a-z][a-z0-9-]{0,30}`. Not always its Matrix name, see
+/// [`Server::name`].
 ///
 /// [`Server::name`]: super::Server::name
 pub type ServerName = String;
 
-/// A user: the name of a server, which means that server's default user `@user:server`, or a full user id whose
-/// server part is the Matrix name of a server of the scenario.
+/// A user: the name of a server, which means that server's default user `@user:server`, or a full user id
+/// whose server part is the Matrix name of a server of the scenario.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct UserRef(pub String);
@@ -75,7 +76,8 @@ impl<'de> Deserialize<'de> for Servers {
     }
 }
 
-/// Not serde's untagged: that reads everything into a buffer first, and mistakes lose their place in the file.
+/// Not serde's untagged: that reads everything into a buffer first, and mistakes lose their place in the
+/// file.
 struct StringOrList;
 
 impl<'de> de::Visitor<'de> for StringOrList {

@@ -1,5 +1,5 @@
-//! The bugs that a scenario can plant in a server, by their ids: here they are names; what a server with one does is
-//! told by `homeserver::planted`.
+//! The bugs that a scenario can plant in a server, by their ids: here they are names; what a server with one
+//! does is told by `homeserver::planted`.
 
 /// The ids of all bugs that can be planted, in order.
 pub const PLANTED: &[&str] = &[

@@ -30,7 +30,8 @@ pub enum Room {
 pub struct CreatedRoom {
     /// The user that creates the room.
     pub created_by: UserRef,
-    /// The users that join during set-up, the creator among them; by default the default user of every server.
+    /// The users that join during set-up, the creator among them; by default the default user of every
+    /// server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<UserRef>>,
     /// Who may join without being invited.
@@ -106,8 +107,8 @@ pub enum HistoryVisibility {
     Joined,
 }
 
-/// Both kinds of room in one: which kind it is shows only once all keys were read, and reading them straight keeps
-/// the place of every mistake.
+/// Both kinds of room in one: which kind it is shows only once all keys were read, and reading them straight
+/// keeps the place of every mistake.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename = "room")]
 struct RoomFields {

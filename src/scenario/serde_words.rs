@@ -1,7 +1,8 @@
 //! Puts serde's messages into the words of the scenario format.
 //!
-//! serde speaks of structs, sequences and fields, and mixes what is wrong with what was expected. The shapes of its
-//! messages are part of its trait `serde::de::Error`; a message of any other shape is passed on as it is.
+//! serde speaks of structs, sequences and fields, and mixes what is wrong with what was expected. The shapes
+//! of its messages are part of its trait `serde::de::Error`; a message of any other shape is passed on as it
+//! is.
 
 use serde_path_to_error::Segment as SerdeSegment;
 

@@ -18,18 +18,19 @@ pub const MAX_SERVERS: usize = 64;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// The Matrix server name; by default the name under which the scenario knows the server. Needed where a room of
-    /// real servers is imported: their events are signed by these names.
+    /// The Matrix server name; by default the name under which the scenario knows the server. Needed where a
+    /// room of real servers is imported: their events are signed by these names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How far the server's clock is ahead of the true time, or behind it if negative.
     #[serde(skip_serializing_if = "SignedDuration::is_zero")]
     pub clock_skew: SignedDuration,
-    /// For how long the server publishes its keys as valid, 10s to 7 days; a day by default. Who meets something that is newer
-    /// asks for them again.
+    /// For how long the server publishes its keys as valid, 10s to 7 days; a day by default. Who meets
+    /// something that is newer asks for them again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_validity: Option<SimDuration>,
-    /// In which order the server answers `/backfill` and `/get_missing_events`, where the specification leaves it open.
+    /// In which order the server answers `/backfill` and `/get_missing_events`, where the specification
+    /// leaves it open.
     #[serde(skip_serializing_if = "AnswerOrder::is_customary")]
     pub answer_order: AnswerOrder,
     /// The bugs that are planted in this server.
@@ -80,8 +81,8 @@ pub(super) fn check_servers(servers: &IndexMap<ServerName, Server>) -> Result<()
     Ok(())
 }
 
-/// A document that is no longer valid when it arrives teaches nobody anything, and nobody believes one for longer than
-/// a week.
+/// A document that is no longer valid when it arrives teaches nobody anything, and nobody believes one for
+/// longer than a week.
 fn check_key_validity(validity: Option<SimDuration>) -> Result<(), Mistake> {
     const LEAST_MS: u64 = 10_000;
     match validity {

@@ -1,6 +1,7 @@
 //! One step of the timeline: a moment and an action.
 //!
-//! The actions are listed once, at the bottom; reading, writing, the schema and the suggestions all come from that list.
+//! The actions are listed once, at the bottom; reading, writing, the schema and the suggestions all come from
+//! that list.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -129,7 +130,8 @@ macro_rules! actions {
                 }
             }
 
-            /// Reads the value under an action's key; nothing if there is no such action, and the value is still there.
+            /// Reads the value under an action's key; nothing if there is no such action, and the value is
+            /// still there.
             fn read<'de, A: de::MapAccess<'de>>(key: &str, map: &mut A) -> Result<Option<Self>, A::Error> {
                 match key {
                     $($($key => {

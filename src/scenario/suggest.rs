@@ -2,8 +2,9 @@
 
 /// The word of `known` that `wrong` was most likely meant to be, if any is near enough.
 ///
-/// Near enough is one typing slip (a letter left out, added, changed or swapped) for every three letters, and at least
-/// one; for words of one or two letters only a difference in case counts, since everything is one slip away from `a`.
+/// Near enough is one typing slip (a letter left out, added, changed or swapped) for every three letters, and
+/// at least one; for words of one or two letters only a difference in case counts, since everything is one
+/// slip away from `a`.
 pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     if wrong.len() > LONGEST {

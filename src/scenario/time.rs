@@ -50,7 +50,8 @@ impl SimDuration {
 }
 
 impl SimTime {
-    /// The moment `ms` milliseconds after the start; later ones than the format can hold become the last that it can.
+    /// The moment `ms` milliseconds after the start; later ones than the format can hold become the last that
+    /// it can.
     pub const fn from_millis(ms: u64) -> Self {
         Self(SimDuration::from_millis(ms).0)
     }
@@ -88,7 +89,8 @@ impl fmt::Display for SimDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MINUTE_MS: u64 = 60_000;
         match self.0 {
-            // One number is easier to compare than "2s 500ms", and nearly all that scenarios say is this short.
+            // One number is easier to compare than "2s 500ms", and nearly all that scenarios say is this
+            // short.
             ms if ms < MINUTE_MS && (ms == 0 || ms % 1000 != 0) => write!(f, "{ms}ms"),
             _ => humantime::format_duration(self.to_duration()).fmt(f),
         }

@@ -58,8 +58,8 @@ struct Active {
 }
 
 impl Disturbances {
-    /// Begins one, which a step of the timeline asks for. Its chance depends on what it is and not on its place, so
-    /// that a step more or less elsewhere changes nothing of it.
+    /// Begins one, which a step of the timeline asks for. Its chance depends on what it is and not on its
+    /// place, so that a step more or less elsewhere changes nothing of it.
     pub(super) fn begin(&self, step: usize, what: &Disturb, streams: Streams) {
         let name = format!("disturb {}", json!(what));
         let active = Active {

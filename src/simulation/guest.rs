@@ -1,10 +1,10 @@
 //! Software of somebody else's in the place of a server of the scenario: a test author's own homeserver.
 //!
-//! A guest answers requests and makes some; its clock, its network and the faults on its links are those of the run. It
-//! comes into the room as a server of the world does: a step invites a user of it, and it makes the join itself; from
-//! then on the others send it their events. What it holds can't be read from its store, so it is judged by what it
-//! answers: steps that ask it say what must come (`expect`). Its users do nothing that it doesn't do by itself, and no
-//! step may speak for them.
+//! A guest answers requests and makes some; its clock, its network and the faults on its links are those of
+//! the run. It comes into the room as a server of the world does: a step invites a user of it, and it makes
+//! the join itself; from then on the others send it their events. What it holds can't be read from its store,
+//! so it is judged by what it answers: steps that ask it say what must come (`expect`). Its users do nothing
+//! that it doesn't do by itself, and no step may speak for them.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt::Display, future::poll_fn, rc::Rc};
 
@@ -24,8 +24,8 @@ use crate::{
 pub struct GuestContext {
     /// Its Matrix name.
     pub name: OwnedServerName,
-    /// Its signing key: the one that the journal says it has. A homeserver that wants a key file can make one of
-    /// [its seed](SigningKey::seed).
+    /// Its signing key: the one that the journal says it has. A homeserver that wants a key file can make one
+    /// of [its seed](SigningKey::seed).
     pub key: Rc<SigningKey>,
     /// To other servers: they are found by their Matrix names.
     pub network: Rc<dyn Network>,
@@ -49,8 +49,8 @@ type Start = Rc<dyn Fn(GuestContext) -> Rc<dyn Service>>;
 pub struct Guests(BTreeMap<String, Start>);
 
 impl Guests {
-    /// Gives the place of a server to a service. `start` is called at the beginning and after every crash: what is to
-    /// outlive a crash is kept outside of what it makes.
+    /// Gives the place of a server to a service. `start` is called at the beginning and after every crash:
+    /// what is to outlive a crash is kept outside of what it makes.
     ///
     /// An error of the service is a `500` with `M_UNKNOWN` to who asked.
     pub fn seat<S>(&mut self, server: &str, start: impl Fn(GuestContext) -> S + 'static)

@@ -70,8 +70,8 @@ impl Import<'_> {
     }
 }
 
-/// The last events of the dump's order with the state before the oldest of them, as a server has it that joined
-/// there.
+/// The last events of the dump's order with the state before the oldest of them, as a server has it that
+/// joined there.
 fn last_part(whole: &Room, verified: &Verified, count: usize) -> Room {
     let kept = &verified.pdus[verified.pdus.len().saturating_sub(count)..];
     let ids: BTreeSet<&OwnedEventId> = kept.iter().map(|pdu| pdu.event_id()).collect();

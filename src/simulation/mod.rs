@@ -1,5 +1,5 @@
-//! Plays one scenario with one seed on one fabric: hosts, set-up, timeline, heal, settling; what came of it is in
-//! the journal. Whether that is good is not judged here.
+//! Plays one scenario with one seed on one fabric: hosts, set-up, timeline, heal, settling; what came of it
+//! is in the journal. Whether that is good is not judged here.
 
 mod disturbances;
 pub mod guest;
@@ -90,7 +90,8 @@ pub struct Simulated {
 /// Why a scenario could not be played to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
-    /// The room could not be set up: a first member could not join, or the rules forbid what the scenario asks for.
+    /// The room could not be set up: a first member could not join, or the rules forbid what the scenario
+    /// asks for.
     #[error("set-up: {0}")]
     SetUp(String),
     /// The room that is to be imported can't be read.

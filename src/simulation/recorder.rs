@@ -333,8 +333,8 @@ impl AnswerRead {
     }
 }
 
-/// The fields of an answer, unread. Who lies, or is told what to say, may put a list where another endpoint has it, so
-/// the lists of all endpoints are looked for.
+/// The fields of an answer, unread. Who lies, or is told what to say, may put a list where another endpoint
+/// has it, so the lists of all endpoints are looked for.
 struct Fields<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Fields<'a> {

@@ -21,7 +21,8 @@ pub(super) enum Due {
     },
 }
 
-/// All that is to be done, by its time in milliseconds of the timeline; at one time in the order of the steps.
+/// All that is to be done, by its time in milliseconds of the timeline; at one time in the order of the
+/// steps.
 pub(super) fn schedule(scenario: &Scenario) -> BTreeMap<u64, Vec<Due>> {
     let mut schedule: BTreeMap<u64, Vec<Due>> = BTreeMap::new();
     for (step, what) in scenario.timeline.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! The `Authorization` header of a request and what it signs: a valid request is accepted however its header is
-//! written, and after any change of what is signed it is refused.
+//! The `Authorization` header of a request and what it signs: a valid request is accepted however its header
+//! is written, and after any change of what is signed it is refused.
 
 use std::fmt;
 

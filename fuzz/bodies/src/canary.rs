@@ -1,5 +1,5 @@
-//! A run in which every server has a planted bug. This target must fail, and soon: if it doesn't, the fuzzer finds
-//! nothing. CI looks.
+//! A run in which every server has a planted bug. This target must fail, and soon: if it doesn't, the fuzzer
+//! finds nothing. CI looks.
 
 use std::fmt;
 

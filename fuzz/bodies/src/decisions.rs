@@ -1,13 +1,14 @@
-//! What the steps of a tape decide: users who do something, faults, lies. A step is four bytes: what, after how long, who,
-//! and how much. What is decided is added to a scenario, and can be recovered from: faults end, users who are away come
-//! back, and whatever is said has an honest holder.
+//! What the steps of a tape decide: users who do something, faults, lies. A step is four bytes: what, after
+//! how long, who, and how much. What is decided is added to a scenario, and can be recovered from: faults
+//! end, users who are away come back, and whatever is said has an honest holder.
 
 use serde_json::{Value, json};
 
 use backfire::scenario::{Action, FaultAction, LieAction, Scenario, ScriptAction, Step};
 
 pub(super) const STEP: usize = 4;
-/// Steps that begin with such a byte are of a second kind, which came later: tapes that were kept before keep their meaning.
+/// Steps that begin with such a byte are of a second kind, which came later: tapes that were kept before keep
+/// their meaning.
 const LATER: u8 = 192;
 /// A step comes so many milliseconds after the one before, times its byte.
 const PACE_MS: u64 = 25;
@@ -57,8 +58,9 @@ impl Draft {
         Self { servers, liar, silent, forges, may_differ: false, at: 0, until: 0, down, steps: Vec::new() }
     }
 
-    /// Over a scenario's own steps: what crashes there doesn't crash once more, and who plays a part there says no more. Where
-    /// steps build on each other nobody crashes: a step of a server that is down would not be taken.
+    /// Over a scenario's own steps: what crashes there doesn't crash once more, and who plays a part there
+    /// says no more. Where steps build on each other nobody crashes: a step of a server that is down would
+    /// not be taken.
     pub(super) fn over(scenario: &Scenario) -> Self {
         let mut draft = Self::new(scenario.servers.keys().cloned().collect(), None, false);
         draft.silent.clone_from(&scenario.expect.differ);

@@ -1,5 +1,5 @@
-//! One server with the world around it left out: what a target needs to put requests to it and to see what they
-//! change.
+//! One server with the world around it left out: what a target needs to put requests to it and to see what
+//! they change.
 
 use std::{
     cell::{Cell, RefCell},
@@ -136,7 +136,8 @@ impl Host {
     ///
     /// # Panics
     ///
-    /// When it is none: not JSON, a status or errcode that nothing documents, or more work than one request is worth.
+    /// When it is none: not JSON, a status or errcode that nothing documents, or more work than one request
+    /// is worth.
     pub(super) fn ask(&self, request: Request<Bytes>) -> (u16, Value) {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let line = || format!("{method} {uri}");
@@ -163,7 +164,8 @@ impl Host {
     }
 }
 
-/// A transaction has 50 events, each of a server whose keys are asked for there and of the sender; and the sender's own.
+/// A transaction has 50 events, each of a server whose keys are asked for there and of the sender; and the
+/// sender's own.
 const KEY_REQUESTS_MAX: usize = 101;
 
 /// All errors that the endpoints document (SS-API, "API standards" and each endpoint).
@@ -218,8 +220,8 @@ impl Belongings {
         }
     }
 
-    /// The same, but for events at the end that were stored as not allowed: a refused join is kept like any other event
-    /// that is.
+    /// The same, but for events at the end that were stored as not allowed: a refused join is kept like any
+    /// other event that is.
     pub(super) fn same_but_for_refused(&self, later: &Self) -> bool {
         let mut later = later.clone();
         for (id, room) in &mut later.rooms {

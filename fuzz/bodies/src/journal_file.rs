@@ -1,4 +1,5 @@
-//! The text of a journal: what is read can be written and is the same again, and whatever it says can be judged.
+//! The text of a journal: what is read can be written and is the same again, and whatever it says can be
+//! judged.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Changes JSON and leaves it JSON: a fuzzer that flips bytes spends its life in the parser.
 //!
-//! For targets that read text. Each change is one of those that servers and people really make: a value of another
-//! type, a key that is missing or there twice, a number at its limit, a piece copied from elsewhere.
+//! For targets that read text. Each change is one of those that servers and people really make: a value of
+//! another type, a key that is missing or there twice, a number at its limit, a piece copied from elsewhere.
 
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde_json::{Value, json};

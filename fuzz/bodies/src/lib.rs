@@ -1,8 +1,8 @@
 //! The bodies of the fuzz targets: what bytes mean, and what must be true of it.
 //!
-//! A crate of its own that knows no fuzzer, so that an ordinary test replays every saved input on a stable compiler, and
-//! whoever uses the library doesn't build it. A target is a type that is read from bytes, an `impl` of [`Body`], a line
-//! in [`TARGETS`], and two lines in `fuzz/fuzz_targets/`.
+//! A crate of its own that knows no fuzzer, so that an ordinary test replays every saved input on a stable
+//! compiler, and whoever uses the library doesn't build it. A target is a type that is read from bytes, an
+//! `impl` of [`Body`], a line in [`TARGETS`], and two lines in `fuzz/fuzz_targets/`.
 
 pub mod auth_header;
 pub mod canary;
@@ -31,14 +31,14 @@ use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use arbitrary::{Arbitrary, Unstructured};
 
-/// What an input led to, in a few words each: the fuzzer takes a new one for progress, as it does a new branch, and a
-/// test wants the generators to reach them.
+/// What an input led to, in a few words each: the fuzzer takes a new one for progress, as it does a new
+/// branch, and a test wants the generators to reach them.
 pub type Reached = BTreeSet<Cow<'static, str>>;
 
 /// What a fuzz target does with an input that could be read.
 pub trait Body: fmt::Debug + for<'a> Arbitrary<'a> {
-    /// The marks of which one is reached by every input that got to what the target is about. None if the target has no
-    /// gate at which an input could be stopped.
+    /// The marks of which one is reached by every input that got to what the target is about. None if the
+    /// target has no gate at which an input could be stopped.
     const USEFUL: &'static [&'static str] = &[];
 
     /// Holds the input against what must be true; gives what it led to.
@@ -63,7 +63,8 @@ pub struct Target {
     pub show: fn(&[u8]) -> String,
     /// Makes the inputs to start from, those in `fuzz/seeds`.
     pub seeds: fn() -> Seeds,
-    /// What random bytes must lead to, or the generator is not worth its name. Of raw bytes nothing is wanted.
+    /// What random bytes must lead to, or the generator is not worth its name. Of raw bytes nothing is
+    /// wanted.
     pub wanted: &'static [&'static str],
 }
 

@@ -1,8 +1,8 @@
-//! One event of any room version: canonical form, hashes, redaction, id, limits and signatures, against a plain twin,
-//! against ruma's own verdict, and against what must be true of every event.
+//! One event of any room version: canonical form, hashes, redaction, id, limits and signatures, against a
+//! plain twin, against ruma's own verdict, and against what must be true of every event.
 //!
-//! An event is drawn, changed in up to three places, hashed and signed: the changes fall before the hash, between hash
-//! and signature, or after both.
+//! An event is drawn, changed in up to three places, hashed and signed: the changes fall before the hash,
+//! between hash and signature, or after both.
 
 use std::{fmt, sync::Arc};
 
@@ -377,7 +377,8 @@ impl PduInput {
         }
     }
 
-    /// The id, the canonical text and the redacted form are those of the twin, and the id sees what it should see.
+    /// The id, the canonical text and the redacted form are those of the twin, and the id sees what it should
+    /// see.
     fn check_form(&self, event: &Map<String, Value>, unverified: &UnverifiedPdu) {
         let version = self.version.number();
         let id = plain_event::event_id(event, version).expect("well-formed events have an id");
@@ -444,7 +445,8 @@ impl PduInput {
             (Err(PduError::UnknownKey { .. }), Err(_)) => "no known key",
             (Err(PduError::Signature { problem: SignatureProblem::Missing, .. }), Err(_)) => "no signature",
             (Err(_), Err(_)) => "wrong signature",
-            // A list of hashes without SHA-256 is no event to ruma; to us its content is just not what was hashed.
+            // A list of hashes without SHA-256 is no event to ruma; to us its content is just not what was
+            // hashed.
             (Ok(pdu), Err(_)) if claimed.is_none() && pdu.is_redacted() => "redacted for its hash",
             _ => panic!("verdict: ours {ours:?}, ruma's {theirs:?}"),
         }

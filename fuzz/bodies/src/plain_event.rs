@@ -1,5 +1,5 @@
-//! An event's canonical form, redaction, hashes, id and limits once more: slow, plain, and written from the text of
-//! the specification, with nothing of ruma's but the shape of single ids.
+//! An event's canonical form, redaction, hashes, id and limits once more: slow, plain, and written from the
+//! text of the specification, with nothing of ruma's but the shape of single ids.
 
 use ruma_common::{EventId, RoomId, UserId};
 use serde_json::{Map, Value};
@@ -75,7 +75,8 @@ pub(super) fn signed_text(event: &Map<String, Value>, version: u8) -> Option<Str
     canonical(&Value::Object(covered))
 }
 
-/// The event's id: chosen by its server, or its reference hash in one of two alphabets (rooms v3 and v4, "Event IDs").
+/// The event's id: chosen by its server, or its reference hash in one of two alphabets (rooms v3 and v4,
+/// "Event IDs").
 pub(super) fn event_id(event: &Map<String, Value>, version: u8) -> Option<String> {
     if version == 2 {
         return event.get("event_id")?.as_str().map(str::to_owned);
@@ -150,8 +151,8 @@ fn redacted_content(kind: &str, content: &Map<String, Value>, version: u8) -> Ma
         && version >= 11
         && let Some(invite) = content.get("third_party_invite")
     {
-        // The text says nothing of one that is no object. ruma keeps it, and so does this twin; Synapse drops it, so for
-        // the two such an event has two ids.
+        // The text says nothing of one that is no object. ruma keeps it, and so does this twin; Synapse drops
+        // it, so for the two such an event has two ids.
         let kept = match invite {
             Value::Object(invite) => Value::Object(
                 invite

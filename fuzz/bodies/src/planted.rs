@@ -1,5 +1,5 @@
-//! A bug that is planted on purpose in the servers under test, to see which targets find it. It is a matter of the whole
-//! process: a fuzzer is started with it, and no input can choose one.
+//! A bug that is planted on purpose in the servers under test, to see which targets find it. It is a matter
+//! of the whole process: a fuzzer is started with it, and no input can choose one.
 
 use std::cell::Cell;
 

@@ -1,9 +1,10 @@
 //! Good and bad events of one room, given to servers in different orders, by different roads and in different
 //! portions: what they make of them must be the same.
 //!
-//! The first server gets every event as history, one by one. The second gets them in another order, some of them
-//! first as outliers and some with a peer's word, true or false, on the state before them, and all of them twice. The
-//! third gets them live, as pushed events: then the order decides which are soft-failed, and nothing else.
+//! The first server gets every event as history, one by one. The second gets them in another order, some of
+//! them first as outliers and some with a peer's word, true or false, on the state before them, and all of
+//! them twice. The third gets them live, as pushed events: then the order decides which are soft-failed, and
+//! nothing else.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +29,8 @@ use backfire::{
 
 const EVENTS_MAX: usize = 24;
 const CLAIMS_MAX: usize = 3;
-/// Places times a multiplier modulo this prime are an order; 0 and 1 are the one in which the events were made.
+/// Places times a multiplier modulo this prime are an order; 0 and 1 are the one in which the events were
+/// made.
 const ORDERS: usize = 251;
 
 /// What random inputs must reach.
@@ -188,7 +190,8 @@ impl Receive {
         let mut realm = foundation.clone();
         for made in &self.events {
             let object = made.object(&realm);
-            // Nothing here is malformed but for what two twists may lead to: then the event goes out without them.
+            // Nothing here is malformed but for what two twists may lead to: then the event goes out without
+            // them.
             if let Ok(pdu) = sign(object, self.version, &stand_in()) {
                 realm.take(pdu);
             }
@@ -278,7 +281,8 @@ impl Receive {
     }
 }
 
-/// Who is refused has a reason, and nobody else; who cites what was rejected is rejected (rooms v1, "Authorization rules").
+/// Who is refused has a reason, and nobody else; who cites what was rejected is rejected (rooms v1,
+/// "Authorization rules").
 fn check_reasons(room: &Room) {
     let is_rejected = |id: &OwnedEventId| room.standing(id) == Some(Standing::Rejected);
     for idx in room.graph().iter() {
@@ -312,8 +316,8 @@ fn check_powers(room: &Room) {
     assert_eq!(room.power_to_invite(state), read(&levels["invite"]).unwrap_or(0), "power to invite");
 }
 
-/// A peer's word is plausible if it is true; and also where an event stands for another of its slot that was rejected,
-/// since then nobody can say what the state has there.
+/// A peer's word is plausible if it is true; and also where an event stands for another of its slot that was
+/// rejected, since then nobody can say what the state has there.
 fn check_plausible_states(room: &mut Room) {
     let slot = |pdu: &Pdu| pdu.state_slot().map(|(kind, key)| (kind.to_string(), key.to_owned()));
     let graph = room.graph();
@@ -484,8 +488,8 @@ impl Snapshot {
         assert_eq!(self, other, "{case}");
     }
 
-    /// Live, the current state of the moment decides whether an event is soft-failed: so the tips and the state on
-    /// top of them are the order's, all else is not.
+    /// Live, the current state of the moment decides whether an event is soft-failed: so the tips and the
+    /// state on top of them are the order's, all else is not.
     fn assert_same_but_for_order(&self, live: &Self) {
         for (id, stands) in &self.events {
             let pushed = live.events.get(id).unwrap_or_else(|| panic!("pushed, {id} is not judged"));

@@ -1,9 +1,10 @@
 //! One request as bytes, put to the whole inbound service of a server in a room with some history.
 //!
-//! The bytes are the text of a request: method and target, headers, an empty line, a body. So that a fuzzer can get
-//! past the gate, the text may name what it can't compute: `{7}` is the id of the room's seventh event and `{room}` the
-//! room's, percent-encoded in the target; the header `signed-by: b` signs the request, `events-by: b` hashes and signs
-//! the events in its body, and `{signed}` is the id that the last of them then has.
+//! The bytes are the text of a request: method and target, headers, an empty line, a body. So that a fuzzer
+//! can get past the gate, the text may name what it can't compute: `{7}` is the id of the room's seventh
+//! event and `{room}` the room's, percent-encoded in the target; the header `signed-by: b` signs the request,
+//! `events-by: b` hashes and signs the events in its body, and `{signed}` is the id that the last of them
+//! then has.
 
 use std::{cell::RefCell, fmt};
 
@@ -57,8 +58,8 @@ impl<'a> Arbitrary<'a> for RawRequest {
     }
 }
 
-/// The server under test. While requests change nothing it is used again, since they may not even change what can't be
-/// seen from outside.
+/// The server under test. While requests change nothing it is used again, since they may not even change what
+/// can't be seen from outside.
 struct Stage {
     realm: Realm,
     host: Option<Host>,
@@ -150,8 +151,8 @@ impl RawRequest {
         reached
     }
 
-    /// The request, and who signed it. What no library for HTTP would let through is left out or encoded, or most inputs
-    /// would end here.
+    /// The request, and who signed it. What no library for HTTP would let through is left out or encoded, or
+    /// most inputs would end here.
     fn read(&self, stage: &Stage) -> (Request<Bytes>, Option<String>) {
         let text = String::from_utf8_lossy(&self.0);
         let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -189,8 +190,8 @@ impl RawRequest {
     }
 }
 
-/// Hashes and signs the events of a transaction, of an invite, or the one that is the whole body; gives the id of the
-/// last.
+/// Hashes and signs the events of a transaction, of an invite, or the one that is the whole body; gives the
+/// id of the last.
 fn sign_events(text: &mut String, by: &str) -> Option<String> {
     let mut body: Value = serde_json::from_str(text).ok()?;
     let by = HOSTS.iter().find(|host| **host == by)?;

@@ -1,7 +1,8 @@
-//! Changes one part of a request and leaves the others as they are: a byte that is flipped anywhere breaks the head of a
-//! request more often than not, and then nothing of it is looked at.
+//! Changes one part of a request and leaves the others as they are: a byte that is flipped anywhere breaks
+//! the head of a request more often than not, and then nothing of it is looked at.
 //!
-//! A changed request is signed anew when it is put to the server, so the signature needs no part here but for who signs.
+//! A changed request is signed anew when it is put to the server, so the signature needs no part here but for
+//! who signs.
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use ruma_common::CanonicalJsonValue;

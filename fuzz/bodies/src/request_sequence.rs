@@ -1,8 +1,8 @@
-//! One to 64 requests, almost all of them right, by servers that are in the room, have left it, are banned or were
-//! never there; what they name comes from the answers to earlier ones.
+//! One to 64 requests, almost all of them right, by servers that are in the room, have left it, are banned or
+//! were never there; what they name comes from the answers to earlier ones.
 //!
-//! What each must be answered is known beforehand: walks from the slow twin, who may see what from the room's history
-//! read plainly, the rest from the text.
+//! What each must be answered is known beforehand: walks from the slow twin, who may see what from the room's
+//! history read plainly, the rest from the text.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc};
 
@@ -182,7 +182,8 @@ impl Base {
     }
 }
 
-/// An event that is not allowed, and one that nothing leads to: both are held, and at neither is there a state to tell.
+/// An event that is not allowed, and one that nothing leads to: both are held, and at neither is there a
+/// state to tell.
 fn odd_events(realm: &mut Realm) -> Vec<OwnedEventId> {
     let tips = realm.room.forward_extremities();
     let mut make = |by: &str| {
@@ -201,7 +202,8 @@ fn odd_events(realm: &mut Realm) -> Vec<OwnedEventId> {
     vec![make("b"), make("g")]
 }
 
-/// The texts in which an event may be served. Whoever may see it gets it whole, and everybody may get what is left of it.
+/// The texts in which an event may be served. Whoever may see it gets it whole, and everybody may get what is
+/// left of it.
 fn forms(room: &Room, pdu: &Pdu) -> [(String, Form); 2] {
     let id = pdu.event_id();
     let (whole, redacted) = (pdu.json().get().to_owned(), pdu.redacted_json().get().to_owned());
@@ -310,7 +312,8 @@ impl Stage {
         self.host.ask(request)
     }
 
-    /// A request that only reads: nothing changes, strangers and flaws are refused, and the answer is the twin's.
+    /// A request that only reads: nothing changes, strangers and flaws are refused, and the answer is the
+    /// twin's.
     fn read(&mut self, asked: &Asked) {
         let effort = self.host.effort();
         let room = encode(self.room_id(asked).as_str());
@@ -456,7 +459,8 @@ impl Stage {
         self.known.extend(served);
     }
 
-    /// The id of an event in an answer, which must be one that the room has, and only as much of it as the asker may see.
+    /// The id of an event in an answer, which must be one that the room has, and only as much of it as the
+    /// asker may see.
     fn served(&mut self, asked: &Asked, event: &Value) -> OwnedEventId {
         let text = event.to_string();
         let known = self.forms.get(&text).or_else(|| self.base.forms.get(&text));
@@ -497,7 +501,8 @@ impl Stage {
         }
     }
 
-    /// A message on top of what the room has: taken from those who are in the room, and judged for what it is from others.
+    /// A message on top of what the room has: taken from those who are in the room, and judged for what it is
+    /// from others.
     fn send(&mut self, asked: &Asked) {
         let draft =
             Draft::message_like("m.room.message", &user(asked.by), json!({ "body": self.transactions }));
@@ -544,7 +549,8 @@ impl Stage {
         }
     }
 
-    /// `make_join` and `send_join`: whoever is not banned may come in, and each server speaks for its own users.
+    /// `make_join` and `send_join`: whoever is not banned may come in, and each server speaks for its own
+    /// users.
     fn join(&mut self, asked: &Asked) {
         // There is no event in the question that could be another: here it is a user of another server.
         if asked.flaw == Flaw::NoSuchEvent {
@@ -621,7 +627,8 @@ impl Stage {
     }
 }
 
-/// Who may see an event whole: the rule of history visibility for servers, read plainly from the state after it.
+/// Who may see an event whole: the rule of history visibility for servers, read plainly from the state after
+/// it.
 fn seers(room: &Room, id: &OwnedEventId) -> Vec<&'static str> {
     let state = room.graph().get(id).and_then(|idx| room.state_after(idx));
     let Some(state) = state else { return HOSTS.to_vec() };

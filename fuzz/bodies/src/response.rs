@@ -1,8 +1,8 @@
 //! A server fills a real gap, and one of the two it can ask answers what the fuzzer wants.
 //!
-//! Most lies are small: an honest answer with one value changed or one event more or less, or an earlier answer once
-//! more. The liar re-hashes and re-signs what it changed with the only keys that it really holds, its own. When the tape
-//! ends it is honest again, so the gap must close in the end.
+//! Most lies are small: an honest answer with one value changed or one event more or less, or an earlier
+//! answer once more. The liar re-hashes and re-signs what it changed with the only keys that it really holds,
+//! its own. When the tape ends it is honest again, so the gap must close in the end.
 
 use std::{
     cell::{Cell, RefCell},
@@ -186,8 +186,8 @@ fn draw_change(u: &mut Unstructured<'_>) -> Result<Change> {
     })
 }
 
-/// What happened in the room while the server was away: by whom each event is, and how many of the newest it skips
-/// when it chooses its parent.
+/// What happened in the room while the server was away: by whom each event is, and how many of the newest it
+/// skips when it chooses its parent.
 const GAPS: [&[(&str, usize)]; 5] = [
     &[("b", 0), ("c", 0), ("b", 0)],
     &[("b", 0), ("c", 0), ("c", 0), ("b", 0), ("f", 0), ("b", 0), ("c", 0), ("b", 0), ("c", 0), ("b", 0)],
@@ -403,7 +403,8 @@ impl Peers {
         signed.unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 
-    /// An event with one value changed: signed anew if it is the liar's, and otherwise with a signature that was another's.
+    /// An event with one value changed: signed anew if it is the liar's, and otherwise with a signature that
+    /// was another's.
     fn changed(&self, event: &str, change: Change) -> Box<RawValue> {
         let Ok(mut object) = serde_json::from_str::<CanonicalJsonObject>(event) else {
             return to_raw_value("$nobody-has-it:g").expect("it is JSON");
@@ -560,8 +561,8 @@ fn lacking<'t>(server: &Homeserver, torn: &'t Torn) -> impl Iterator<Item = &'t 
     })
 }
 
-/// Whether the gap is closed: every honest event is there. Where the server took the state at some event instead, what is
-/// below that is for who pages back, and the newest event must be judged.
+/// Whether the gap is closed: every honest event is there. Where the server took the state at some event
+/// instead, what is below that is for who pages back, and the newest event must be judged.
 fn is_whole(server: &Homeserver, torn: &Torn, seen: &Notes) -> bool {
     let newest = torn.after.pdus.last().expect("a gap has events").event_id();
     match lacking(server, torn).next() {

@@ -1,5 +1,6 @@
-//! The text of a room dump and of its keys, as people bring them: what can't be read is refused with a place in the file,
-//! every event of the rest is accounted for, and what was read can be written and is the same again.
+//! The text of a room dump and of its keys, as people bring them: what can't be read is refused with a place
+//! in the file, every event of the rest is accounted for, and what was read can be written and is the same
+//! again.
 //!
 //! The dump ends at the first empty line; what follows is the file of keys.
 
@@ -133,7 +134,8 @@ fn check_written(verified: &Verified) {
     for write in [&bare as &dyn Fn(&Pdu) -> String, &with_id] {
         let lines: Vec<String> = verified.pdus.iter().map(|pdu| write(pdu)).collect();
         let Ok(again) = Dump::parse("again.jsonl", &lines.join("\n")) else {
-            // The first create event tells the version. One that its hash doesn't fit was read redacted, and can lack it.
+            // The first create event tells the version. One that its hash doesn't fit was read redacted, and
+            // can lack it.
             let first = verified.pdus.iter().find(|pdu| pdu.is_create());
             assert!(first.is_none_or(|pdu| pdu.is_redacted()), "the create event is not read again");
             continue;

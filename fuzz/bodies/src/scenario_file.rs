@@ -1,5 +1,5 @@
-//! The text of a scenario file: what is read can be written and is the same again; what can't be read is refused with
-//! a place in the file.
+//! The text of a scenario file: what is read can be written and is the same again; what can't be read is
+//! refused with a place in the file.
 
 use std::fmt;
 

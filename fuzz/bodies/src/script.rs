@@ -1,5 +1,5 @@
-//! Scenarios of the repository that a tape can begin with: what took somebody thought to set up, a fuzzer need not find
-//! once more by chance. Tapes name them by their place, so new ones come last.
+//! Scenarios of the repository that a tape can begin with: what took somebody thought to set up, a fuzzer
+//! need not find once more by chance. Tapes name them by their place, so new ones come last.
 
 use backfire::scenario::{Action, Scenario, ScriptAction};
 
@@ -80,7 +80,8 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     SCRIPTS.iter().map(|(name, _)| name.rsplit('/').next().unwrap_or(name))
 }
 
-/// Puts the bug that is hunted, if any, in place of those of a scenario; where it had none, every server has it.
+/// Puts the bug that is hunted, if any, in place of those of a scenario; where it had none, every server has
+/// it.
 pub(super) fn plant(scenario: &mut Scenario, bug: Option<&str>) {
     let anywhere = scenario.servers.values().all(|server| server.planted.is_empty());
     for server in scenario.servers.values_mut() {
@@ -89,7 +90,8 @@ pub(super) fn plant(scenario: &mut Scenario, bug: Option<&str>) {
     }
 }
 
-/// Takes away what a scenario expects beyond what must always hold: of what else is made to happen it knows nothing.
+/// Takes away what a scenario expects beyond what must always hold: of what else is made to happen it knows
+/// nothing.
 pub(super) fn expect_less(scenario: &mut Scenario) {
     scenario.expect.events.clear();
     for step in &mut scenario.timeline {

@@ -1,12 +1,12 @@
 //! A whole run from a tape of decisions: servers, what their users do, what fails and who lies.
 //!
-//! A tape is a head of six bytes, one decision each, and then steps of four: what, after how long, who, and how much. A
-//! piece of a step at the end counts for nothing, so what is appended leaves the earlier decisions as they were; an empty
-//! tape is a run without faults. Whatever it says becomes a scenario, and nothing but that scenario is played: a failing
-//! tape is shown as its file.
+//! A tape is a head of six bytes, one decision each, and then steps of four: what, after how long, who, and
+//! how much. A piece of a step at the end counts for nothing, so what is appended leaves the earlier
+//! decisions as they were; an empty tape is a run without faults. Whatever it says becomes a scenario, and
+//! nothing but that scenario is played: a failing tape is shown as its file.
 //!
-//! At the end all is healed and each honest server says a last word, so that every input demands convergence. Whoever
-//! lies says nothing, or what it said would be its own to withhold.
+//! At the end all is healed and each honest server says a last word, so that every input demands convergence.
+//! Whoever lies says nothing, or what it said would be its own to withhold.
 
 use std::{borrow::Cow, fmt};
 
@@ -43,8 +43,8 @@ pub(super) const WANTED: &[&str] = &[
 /// Something was missed: without that nothing is recovered.
 const GAP_OPENED: &str = "gap opened";
 
-/// A tape that begins with such a byte begins with a scenario of the repository, which its second byte names; the rest of its
-/// head means nothing then, and its steps are laid over the scenario's.
+/// A tape that begins with such a byte begins with a scenario of the repository, which its second byte names;
+/// the rest of its head means nothing then, and its steps are laid over the scenario's.
 const SCRIPTED: u8 = 192;
 const HEAD: usize = 6;
 /// Longer tapes are cut: what they show, shorter ones show.
@@ -158,8 +158,8 @@ pub(super) fn play(scenario: &Scenario) -> Reached {
     reached(&simulated.journal)
 }
 
-/// What the run came to, as a model of it would say: which operations, which phases of recovery, which outcomes, and
-/// how much of it.
+/// What the run came to, as a model of it would say: which operations, which phases of recovery, which
+/// outcomes, and how much of it.
 fn reached(journal: &Journal) -> Reached {
     let mut reached: Reached = journal.records.iter().filter_map(|record| mark(&record.what)).collect();
     let gaps = journal.records.iter().filter(|record| matches!(record.what, What::GapOpened { .. })).count();
@@ -212,7 +212,8 @@ pub(super) fn seeds() -> Seeds {
 
 /// Tapes that were written by hand.
 pub(super) fn written() -> Seeds {
-    // Servers, whether one lies, version, latency, jitter, visibility; then what, after how long, who, how much.
+    // Servers, whether one lies, version, latency, jitter, visibility; then what, after how long, who, how
+    // much.
     let tape = |head: [u8; HEAD], steps: &[[u8; STEP]]| [&head[..], &steps.concat()].concat();
     vec![
         ("nothing", Vec::new()),

@@ -1,5 +1,5 @@
-//! Decisions from bytes: one byte decides one thing, so that a small change of the input is a small change of what it
-//! means. When the bytes run out every decision is the first of its kind, which is the harmless one.
+//! Decisions from bytes: one byte decides one thing, so that a small change of the input is a small change of
+//! what it means. When the bytes run out every decision is the first of its kind, which is the harmless one.
 
 use arbitrary::{Result, Unstructured};
 

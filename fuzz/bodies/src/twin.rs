@@ -1,8 +1,8 @@
 //! The event graph and its walks once more, slow and plain: written from the rules and not from the code.
 //!
-//! The twin works from scratch every time, with other algorithms than the graph: sets and levels where it has queues,
-//! whole ancestries where it has covers. Tests and the fuzzer hold both against each other, so
-//! it lives where both can reach it. Nothing of a run uses it.
+//! The twin works from scratch every time, with other algorithms than the graph: sets and levels where it has
+//! queues, whole ancestries where it has covers. Tests and the fuzzer hold both against each other, so it
+//! lives where both can reach it. Nothing of a run uses it.
 
 use std::collections::BTreeMap;
 
@@ -140,7 +140,8 @@ impl Plain {
         self.numbers.iter().filter(|(_, number)| set.has(**number)).map(|(id, _)| &**id).collect()
     }
 
-    /// For each event all that is reached from it in one step or more: adds the parents' until nothing is added.
+    /// For each event all that is reached from it in one step or more: adds the parents' until nothing is
+    /// added.
     fn ancestries(&self) -> Vec<Set> {
         let mut ancestries = vec![self.none(); self.known.len()];
         loop {
@@ -226,8 +227,8 @@ impl Plain {
         self.children_first(answer.map(|(_, number)| *number).collect())
     }
 
-    /// Takes again and again the first event that has no child of its own depth among those that are left; where all have
-    /// one, the first.
+    /// Takes again and again the first event that has no child of its own depth among those that are left;
+    /// where all have one, the first.
     fn children_first(&self, mut left: Vec<usize>) -> Vec<&EventId> {
         let mut ordered = Vec::new();
         while let Some(first) = left.first() {

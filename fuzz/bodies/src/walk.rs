@@ -1,8 +1,8 @@
 //! A room of arbitrary shape and some requests: the graph and its walks must answer as their slow twins do.
 //!
-//! One byte decides one thing, and lengths come before what they count, so that a small change of the input is a
-//! small change of the room. When the bytes run out, all that follows is honest: accepted events, one parent each.
-//! New decisions go to the end, or the saved inputs would mean something else.
+//! One byte decides one thing, and lengths come before what they count, so that a small change of the input
+//! is a small change of the room. When the bytes run out, all that follows is honest: accepted events, one
+//! parent each. New decisions go to the end, or the saved inputs would mean something else.
 
 use std::{array, fmt};
 
@@ -26,7 +26,8 @@ const NAMED_MAX: usize = 4;
 pub struct Walk {
     /// All events of the room, oldest first, with whether the server gets them.
     events: Vec<(Event, bool)>,
-    /// Multiplies places modulo a prime: 0 and 1 let events arrive oldest first, [`NEWEST_FIRST`] newest first.
+    /// Multiplies places modulo a prime: 0 and 1 let events arrive oldest first, [`NEWEST_FIRST`] newest
+    /// first.
     order: u8,
     /// Verdicts that change later on.
     revisions: Vec<(usize, Standing)>,
@@ -155,7 +156,8 @@ fn standing(byte: u8) -> Standing {
     }
 }
 
-/// An event in two bytes and one for each parent: what becomes of it, then how many parents and whether it lies.
+/// An event in two bytes and one for each parent: what becomes of it, then how many parents and whether it
+/// lies.
 fn draw_event(
     u: &mut Unstructured<'_>,
     older: &[(Event, bool)],

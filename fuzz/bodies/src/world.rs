@@ -62,8 +62,8 @@ pub(super) fn stand_in() -> Crypto {
     Crypto::new(Scheme::StandIn)
 }
 
-/// What the servers of a run remember of signatures and texts, which an input may share with those before it: it can only
-/// save them work. Forgotten now and then, since each input adds to it.
+/// What the servers of a run remember of signatures and texts, which an input may share with those before it:
+/// it can only save them work. Forgotten now and then, since each input adds to it.
 pub(super) fn memory() -> Memory {
     MEMORY.with(|kept| {
         let (memory, uses) = &mut *kept.borrow_mut();
@@ -147,8 +147,8 @@ impl Realm {
         realm
     }
 
-    /// The same room later on, with a fork and its merge, a redacted message and some that only those may see who
-    /// were in it: `d` has left since, `e` is banned, `f` has come last, and `g` was never there.
+    /// The same room later on, with a fork and its merge, a redacted message and some that only those may see
+    /// who were in it: `d` has left since, `e` is banned, `f` has come last, and `g` was never there.
     pub(super) fn lived_in(version: RoomVersion) -> Self {
         LIVED_IN.with(|lived_in| {
             let mut lived_in = lived_in.borrow_mut();

@@ -1,8 +1,9 @@
-//! A study of matrix-spec#1512: what the order of `/backfill` and `/get_missing_events` answers costs who recovers.
+//! A study of matrix-spec#1512: what the order of `/backfill` and `/get_missing_events` answers costs who
+//! recovers.
 //!
-//! One server holds a room of some shape and answers in some order; another recovers it, once by closing the gap
-//! below a pushed event, once by paging back after a join. The same rooms for every order, over many seeds. What is
-//! counted comes from the journal.
+//! One server holds a room of some shape and answers in some order; another recovers it, once by closing the
+//! gap below a pushed event, once by paging back after a join. The same rooms for every order, over many
+//! seeds. What is counted comes from the journal.
 
 mod shapes;
 

@@ -17,7 +17,8 @@ const INFLATED_BY: u64 = 10_000;
 pub enum Shape {
     /// Each event has the one before as its parent.
     Linear,
-    /// Five branches from one root, of random lengths, grown in random turns and merged by the event on top alone.
+    /// Five branches from one root, of random lengths, grown in random turns and merged by the event on top
+    /// alone.
     Forked,
     /// Forks and merges all along, as in a busy room of several servers: up to five tips at once.
     Merged,

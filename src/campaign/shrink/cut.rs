@@ -1,5 +1,5 @@
-//! Ways of making the JSON of a scenario smaller. Each gives a new document, which may be no scenario any more: then it
-//! is passed over.
+//! Ways of making the JSON of a scenario smaller. Each gives a new document, which may be no scenario any
+//! more: then it is passed over.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -7,8 +7,8 @@ use crate::room::walk::{self, MISSING_EVENTS_LIMIT_DEFAULT};
 
 /// What a server that holds this room answers to `/get_missing_events`: what lies between, oldest first.
 ///
-/// Rejected events are neither returned nor walked through. The limit is clamped to 20. Events above a gap of the
-/// dump count as accepted.
+/// Rejected events are neither returned nor walked through. The limit is clamped to 20. Events above a gap of
+/// the dump count as accepted.
 #[derive(Debug, Args)]
 pub(super) struct MissingEvents {
     #[command(flatten)]

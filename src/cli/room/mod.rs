@@ -86,8 +86,8 @@ fn state_entries(room: &JudgedRoom, state: &StateMap) -> Vec<StateEntry> {
     .collect()
 }
 
-/// Everything that the walks may tread on: a server that holds a dump with a gap has got the state above it from
-/// others, so what waits for that state here is history to it.
+/// Everything that the walks may tread on: a server that holds a dump with a gap has got the state above it
+/// from others, so what waits for that state here is history to it.
 fn graph_to_walk(room: &JudgedRoom) -> EventGraph {
     let mut graph = room.graph().clone();
     for pdu in room.waiting() {

@@ -1,5 +1,5 @@
-//! `PUT /_matrix/federation/v2/invite/{room}/{event}`: an own user is invited to a room that this server may not
-//! be in.
+//! `PUT /_matrix/federation/v2/invite/{room}/{event}`: an own user is invited to a room that this server may
+//! not be in.
 
 use std::rc::Rc;
 

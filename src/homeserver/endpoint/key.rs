@@ -1,4 +1,5 @@
-//! `GET /_matrix/key/v2/server`, and `GET /_matrix/key/v2/query/{server}` for those who can't reach that server.
+//! `GET /_matrix/key/v2/server`, and `GET /_matrix/key/v2/query/{server}` for those who can't reach that
+//! server.
 
 use ruma_common::ServerName;
 use serde_json::{Value, json};

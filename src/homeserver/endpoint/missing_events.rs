@@ -1,4 +1,5 @@
-//! `POST /_matrix/federation/v1/get_missing_events/{room}`: what lies between the asker's events and newer ones.
+//! `POST /_matrix/federation/v1/get_missing_events/{room}`: what lies between the asker's events and newer
+//! ones.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! What a server answers: one file an endpoint, behind one gate that routes, reads bodies and checks signatures.
+//! What a server answers: one file an endpoint, behind one gate that routes, reads bodies and checks
+//! signatures.
 //!
 //! Every answer is JSON; every mistake of the asker is a 4xx with an `errcode` (SS-API, "API standards").
 

@@ -1,7 +1,7 @@
 //! `PUT /_matrix/federation/v1/send/{transaction}`: events are pushed.
 //!
-//! The answer says `{}` for each event that was stored, not that it was accepted; what a stored event lacks is
-//! fetched afterwards. A bad event spoils neither the others nor the answer.
+//! The answer says `{}` for each event that was stored, not that it was accepted; what a stored event lacks
+//! is fetched afterwards. A bad event spoils neither the others nor the answer.
 
 use std::rc::Rc;
 

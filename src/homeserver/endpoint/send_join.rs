@@ -42,7 +42,8 @@ impl Homeserver {
             .verify_one(&room_id, version, &text, &source)
             .await
             .map_err(|error| MatrixError::forbidden(error.to_string()))?;
-        // A join that can't be judged is refused, so it may not stay and make this server look for what it cites.
+        // A join that can't be judged is refused, so it may not stay and make this server look for what it
+        // cites.
         if self.store.read().rooms[&room_id].wants_of(&join) != Wants::default() {
             return Err(MatrixError::forbidden("it cites events that are not known here"));
         }

@@ -1,4 +1,5 @@
-//! `GET /_matrix/federation/v1/state_ids/{room}` and `/state/{room}`: the state before an event, and what allows it.
+//! `GET /_matrix/federation/v1/state_ids/{room}` and `/state/{room}`: the state before an event, and what
+//! allows it.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -33,7 +34,8 @@ impl Homeserver {
         answer(&State { pdus: pdus(state), auth_chain: pdus(chain) })
     }
 
-    /// 404 for an event that is not history of this room: of outliers and rejected events no state is given out.
+    /// 404 for an event that is not history of this room: of outliers and rejected events no state is given
+    /// out.
     fn state_and_chain(
         &self,
         room: &Room,

@@ -1,9 +1,9 @@
-//! Bugs that real homeservers had, to be put back into a simulated one: what they can be caught by shows what the
-//! test bed is worth.
+//! Bugs that real homeservers had, to be put back into a simulated one: what they can be caught by shows what
+//! the test bed is worth.
 //!
-//! One bug a file. Each changes one or two of the [`Habits`] and nothing else, so several can be planted in one
-//! server, and the rest of the homeserver doesn't know them. A new bug is a file, its line at the bottom, its
-//! id in `scenario/planted.rs`, and a scenario in `scenarios/zoo/` with its id as name.
+//! One bug a file. Each changes one or two of the [`Habits`] and nothing else, so several can be planted in
+//! one server, and the rest of the homeserver doesn't know them. A new bug is a file, its line at the bottom,
+//! its id in `scenario/planted.rs`, and a scenario in `scenarios/zoo/` with its id as name.
 
 use super::habits::Habits;
 
@@ -20,7 +20,8 @@ pub struct Planted {
     pub does: &'static str,
     /// The name of the invariant that reports it: the property that it breaks.
     pub caught_by: &'static str,
-    /// The names of those that follow from that, whatever a scenario does; in the order in which they are checked.
+    /// The names of those that follow from that, whatever a scenario does; in the order in which they are
+    /// checked.
     pub follows: &'static [&'static str],
     plant: fn(&mut Habits),
 }

@@ -13,7 +13,8 @@ pub(super) const BUG: Planted = Planted {
     plant: |habits| habits.room.is_redacted = |room, id| is_redacted(room, id, 0),
 };
 
-/// Where the stack of a real server would end. The end of ours would be the end of the run, and of all others beside it.
+/// Where the stack of a real server would end. The end of ours would be the end of the run, and of all others
+/// beside it.
 const DEEPEST: u32 = 1_000;
 
 fn is_redacted(room: &Room, id: &EventId, depth: u32) -> bool {

@@ -1,4 +1,5 @@
-//! What is known of a missing event when an attempt at it starts: who waits for it, whom to ask, and by which endpoint.
+//! What is known of a missing event when an attempt at it starts: who waits for it, whom to ask, and by which
+//! endpoint.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -33,8 +34,9 @@ pub(super) struct Attempt {
     pub(super) interested: BTreeSet<OwnedServerName>,
 }
 
-/// Where there are more servers than an attempt asks, others come first in the next one: who alone has an event may be any of
-/// them. The order shifts by one each time round, since some ways are gone at every other attempt only.
+/// Where there are more servers than an attempt asks, others come first in the next one: who alone has an
+/// event may be any of them. The order shifts by one each time round, since some ways are gone at every other
+/// attempt only.
 fn in_turn(mut servers: Vec<OwnedServerName>, failures: u32) -> Vec<OwnedServerName> {
     if servers.len() > SERVERS_PER_ATTEMPT {
         let asked = failures as usize * SERVERS_PER_ATTEMPT;
@@ -59,7 +61,8 @@ impl Homeserver {
             waiters.iter().filter_map(|id| announced_by.get(id)).flatten().cloned().collect();
         let senders = waiters.iter().filter_map(|id| Some(room.event(id)?.sender().server_name().to_owned()));
         let senders: BTreeSet<OwnedServerName> = senders.collect();
-        // Who wrote what waits has what is before it, in the room or not; after a restart nobody remembers who told of it.
+        // Who wrote what waits has what is before it, in the room or not; after a restart nobody remembers
+        // who told of it.
         let others = match self.habits.asks_around {
             true if entry.failures < FAILURES_BEFORE_OTHERS => {
                 &room.joined_servers(room.current_state()) | &senders
@@ -76,7 +79,8 @@ impl Homeserver {
         let below_horizon = waiters.iter().all(|id| depth(id) <= room.horizon());
         let backfilled = waiters.iter().all(|id| room.arrival_of_waiting(id) == Some(Arrival::Backfilled));
         let crowded = room.waiting().count() > WAITING_EVENTS_MAX;
-        // Below the horizon nobody may know a state, or nobody whose word would do: then the two ways take turns.
+        // Below the horizon nobody may know a state, or nobody whose word would do: then the two ways take
+        // turns.
         let round_in_turn = below_horizon && entry.failures.is_multiple_of(2);
         Some(Attempt {
             room: entry.room.clone(),
@@ -120,8 +124,8 @@ impl Homeserver {
         self.store.read().rooms.get(&attempt.room)?.event(&attempt.missing).cloned()
     }
 
-    /// What waits for the missing event and was itself asked for, or is cited by history: a gap in what is known, not a fresh event
-    /// with an invented past.
+    /// What waits for the missing event and was itself asked for, or is cited by history: a gap in what is
+    /// known, not a fresh event with an invented past.
     pub(super) fn pulled_waiters(&self, attempt: &Attempt) -> Vec<OwnedEventId> {
         let pushed = self.pushed.borrow();
         let durable = self.store.read();

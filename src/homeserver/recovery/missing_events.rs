@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl Homeserver {
-    /// Deeper into the gap: `/get_missing_events` from one server after the other until the event is there, and
-    /// where nobody fills it, the event itself.
+    /// Deeper into the gap: `/get_missing_events` from one server after the other until the event is there,
+    /// and where nobody fills it, the event itself.
     pub(super) async fn fill_gap(&self, attempt: &Attempt) {
         let cause = Cause::MissingEvent(attempt.missing.clone());
         let latest: Vec<_> = attempt.waiters.iter().take(NAMED_EVENTS_MAX).cloned().collect();

@@ -1,10 +1,10 @@
 //! Closing gaps: an event that waits for others makes the server ask for them.
 //!
-//! Each missing event is worked on by itself: first `/get_missing_events`, as often as it brings something, then
-//! `/event`, from those who announced what waits for it and then from the others in the room; and where it is the edge
-//! of a history too deep to fetch, the state there by `/state_ids`. What fails is tried again later. Events that
-//! different servers are asked for first are worked on side by side, so that one bad server blocks nobody. This file
-//! decides what is worked on when; the others, how.
+//! Each missing event is worked on by itself: first `/get_missing_events`, as often as it brings something,
+//! then `/event`, from those who announced what waits for it and then from the others in the room; and where
+//! it is the edge of a history too deep to fetch, the state there by `/state_ids`. What fails is tried again
+//! later. Events that different servers are asked for first are worked on side by side, so that one bad
+//! server blocks nobody. This file decides what is worked on when; the others, how.
 
 mod attempt;
 mod auth;
@@ -20,7 +20,8 @@ use super::{Homeserver, observation::Observation, peers::backoff_ms};
 use crate::room::Arrival;
 use attempt::Attempt;
 
-/// The most servers that are asked about one missing event in one attempt: enough to get past a few that fail.
+/// The most servers that are asked about one missing event in one attempt: enough to get past a few that
+/// fail.
 const SERVERS_PER_ATTEMPT: usize = 4;
 /// The most events of a room that may wait to be judged before gaps are no longer filled but closed by the
 /// state there: a gap of fifty full answers.
@@ -29,7 +30,8 @@ const WAITING_EVENTS_MAX: usize = 1_000;
 const RETRY_MS: (u64, u64) = (500, 20_000);
 /// How long a missing event below backfilled ones rests first: the user's next page may fill it.
 const BACKFILLED_RESTS_MS: u64 = 1_000;
-/// After so many failures, what waits for a missing event is forgotten if too much waits: it is most likely a lie.
+/// After so many failures, what waits for a missing event is forgotten if too much waits: it is most likely a
+/// lie.
 const FAILURES_BEFORE_FORGETTING: u32 = 8;
 
 /// An event that is wanted and not held, and how the attempts to get it went.
@@ -103,8 +105,8 @@ impl Homeserver {
         }
     }
 
-    /// A missing event whose time has come and that no other attempt with the same server is in the way of. Those of a room that this
-    /// server has left stay until it is back: nobody would answer.
+    /// A missing event whose time has come and that no other attempt with the same server is in the way of.
+    /// Those of a room that this server has left stay until it is back: nobody would answer.
     fn next_due(&self) -> Option<OwnedEventId> {
         let now = self.clock.steady();
         let busy: BTreeSet<_> =

@@ -1,5 +1,5 @@
-//! Fetching the state at a gap, where the events in it can't be had or are too many: `/state_ids` and `/state`, and the
-//! event at its edge as an outlier.
+//! Fetching the state at a gap, where the events in it can't be had or are too many: `/state_ids` and
+//! `/state`, and the event at its edge as an outlier.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -16,7 +16,8 @@ use crate::{
     room::{Arrival, Wants},
 };
 
-/// At how many events the state is asked for in one attempt: at the missing event, and at some that wait for it.
+/// At how many events the state is asked for in one attempt: at the missing event, and at some that wait for
+/// it.
 const STATES_PER_ATTEMPT: usize = 3;
 
 impl Homeserver {
@@ -42,8 +43,8 @@ impl Homeserver {
         }
     }
 
-    /// The state at an event, by a server's word. `without_edge` are those that have no good copy of the missing event,
-    /// without which a state is of no use.
+    /// The state at an event, by a server's word. `without_edge` are those that have no good copy of the
+    /// missing event, without which a state is of no use.
     async fn take_state_from(
         &self,
         attempt: &Attempt,
@@ -107,7 +108,8 @@ impl Homeserver {
         self.claim(attempt, server, at, &ids.pdu_ids)
     }
 
-    /// Takes the missing event as history if all before it is held: then nobody's word on the state is needed.
+    /// Takes the missing event as history if all before it is held: then nobody's word on the state is
+    /// needed.
     pub(super) fn take_if_judgeable(&self, attempt: &Attempt, edge: Arc<Pdu>, source: &Source) -> bool {
         let wants = self.store.read().rooms.get(&attempt.room).map(|room| room.wants_of(&edge));
         if wants != Some(Wants::default()) {
@@ -116,7 +118,8 @@ impl Homeserver {
         self.take(&attempt.room, edge, Arrival::Live, source)
     }
 
-    /// Believes that the state at an event, the missing one or one that waits for it, is that before the missing one.
+    /// Believes that the state at an event, the missing one or one that waits for it, is that before the
+    /// missing one.
     fn claim(
         &self,
         attempt: &Attempt,

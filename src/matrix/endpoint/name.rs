@@ -1,5 +1,5 @@
-//! What stands in the place of an endpoint's name, known or not: scripts and guests ask for what they like, and the
-//! journal says what they asked for.
+//! What stands in the place of an endpoint's name, known or not: scripts and guests ask for what they like,
+//! and the journal says what they asked for.
 
 use std::fmt;
 
@@ -17,7 +17,8 @@ pub enum EndpointName {
 }
 
 impl EndpointName {
-    /// The name in a path, whether or not anybody would answer that: another version of an endpoint has its name too.
+    /// The name in a path, whether or not anybody would answer that: another version of an endpoint has its
+    /// name too.
     pub fn in_path(path: &str) -> Self {
         // Nearly all of them are of this kind.
         if let Some(rest) = path.strip_prefix("/_matrix/federation/v1/") {

@@ -1,7 +1,7 @@
 //! Two journals against each other: the first record in which they differ, and what ended differently.
 //!
-//! Two runs of one scenario, seed and fabric give the same journal, so the first difference is where determinism was
-//! lost, or where one version of a server took another way than the next.
+//! Two runs of one scenario, seed and fabric give the same journal, so the first difference is where
+//! determinism was lost, or where one version of a server took another way than the next.
 
 mod ended;
 mod print;
@@ -27,7 +27,8 @@ pub struct Diff {
     pub records: [usize; 2],
     /// In what the runs themselves differ by their first records: seed, fabric, scenario.
     pub runs: Vec<Field>,
-    /// Whether servers have other keys, as with another seed. Then all signatures differ, and none is compared.
+    /// Whether servers have other keys, as with another seed. Then all signatures differ, and none is
+    /// compared.
     pub other_keys: bool,
     /// The first differing record after those.
     pub first: Option<First>,

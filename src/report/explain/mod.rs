@@ -1,8 +1,8 @@
-//! Why an event is missing, waits, was rejected or soft-failed on a server: the way of one event to one server, told
-//! from the journal alone.
+//! Why an event is missing, waits, was rejected or soft-failed on a server: the way of one event to one
+//! server, told from the journal alone.
 //!
-//! It knows what was recorded and nothing of how servers work inside: who sent the event and what became of that,
-//! which fault of the scenario was in force then, who was asked and what came back, which check failed.
+//! It knows what was recorded and nothing of how servers work inside: who sent the event and what became of
+//! that, which fault of the scenario was in force then, who was asked and what came back, which check failed.
 
 mod blame;
 mod exchange;

@@ -1,5 +1,5 @@
-//! The current state of a server's room, as far as it explains an event: the state that it was judged by, and whether it is
-//! itself in it.
+//! The current state of a server's room, as far as it explains an event: the state that it was judged by, and
+//! whether it is itself in it.
 
 use std::collections::BTreeMap;
 
@@ -79,7 +79,8 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Whether an event is in the state with which each server ends, in words; nothing if it is no state event.
+    /// Whether an event is in the state with which each server ends, in words; nothing if it is no state
+    /// event.
     pub(super) fn in_state(&self, event: &str, server: &str) -> Option<String> {
         let (kind, key) = self.slot(event)?;
         let mut having = Vec::new();

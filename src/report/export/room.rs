@@ -28,8 +28,8 @@ pub enum ExportError {
     Nothing(String),
 }
 
-/// The events of a run as lines of a dump: those that a server holds at the end, in the order in which it got them,
-/// or all that any server ever stored, in the order in which the run saw them.
+/// The events of a run as lines of a dump: those that a server holds at the end, in the order in which it got
+/// them, or all that any server ever stored, in the order in which the run saw them.
 ///
 /// An event appears as it was first seen: where a server holds a redacted copy, the dump has it whole.
 ///

@@ -1,8 +1,10 @@
-//! A run as a trace in the JSON format of Chrome's `about:tracing`, which Perfetto (<https://ui.perfetto.dev>) reads.
+//! A run as a trace in the JSON format of Chrome's `about:tracing`, which Perfetto
+//! (<https://ui.perfetto.dev>) reads.
 //!
-//! Servers are processes; requests are spans, one where they are asked and one where they are answered; faults are
-//! spans of the scenario's own process, except those of a server being down; verdicts and gaps are instants. Spans
-//! are asynchronous ones, since requests of one server overlap without nesting. Time begins with the set-up.
+//! Servers are processes; requests are spans, one where they are asked and one where they are answered;
+//! faults are spans of the scenario's own process, except those of a server being down; verdicts and gaps are
+//! instants. Spans are asynchronous ones, since requests of one server overlap without nesting. Time begins
+//! with the set-up.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,10 @@
-//! A run as one HTML page that needs nothing else: no network, no other file. It is what a red CI job attaches.
+//! A run as one HTML page that needs nothing else: no network, no other file. It is what a red CI job
+//! attaches.
 //!
-//! Everything on the page comes from the journal that is embedded in it; the scripts replay it and know nothing of how
-//! servers work inside. Texts of peers and scenarios never become markup: the data is inert JSON, the scripts write
-//! it as text, and the page's own policy lets no other script run and nothing be loaded.
+//! Everything on the page comes from the journal that is embedded in it; the scripts replay it and know
+//! nothing of how servers work inside. Texts of peers and scenarios never become markup: the data is inert
+//! JSON, the scripts write it as text, and the page's own policy lets no other script run and nothing be
+//! loaded.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What is in conflict between branches: the conflicted slots and the full conflicted set (rooms v2, "Definitions";
-//! the subgraph since room version 12, MSC4297).
+//! What is in conflict between branches: the conflicted slots and the full conflicted set (rooms v2,
+//! "Definitions"; the subgraph since room version 12, MSC4297).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,8 @@ impl Marks {
 }
 
 impl Room {
-    /// The conflicted state set, the auth difference and, where the version has it, the conflicted state subgraph.
+    /// The conflicted state set, the auth difference and, where the version has it, the conflicted state
+    /// subgraph.
     pub(super) fn full_conflicted_set(
         &self,
         states: &[StateMap],
@@ -62,13 +63,14 @@ impl Room {
         differing.map(|(idx, _)| idx).collect()
     }
 
-    /// The full auth chains of the branches, without what the agreed state leads to: an event in every chain is in no
-    /// difference.
+    /// The full auth chains of the branches, without what the agreed state leads to: an event in every chain
+    /// is in no difference.
     ///
-    /// By the text (rooms v2, "Definitions"; matrix-spec#1041) an event is not in its own auth chain. Synapse counts
-    /// the events of a state as part of the state's chain, and that decides some conflicts: an event that all branches
-    /// have in their state, but that only one of them cites, is in no difference. A room has one state if its servers
-    /// agree, so this follows Synapse; `tests/real_rooms.rs` has states that come out otherwise by the letter.
+    /// By the text (rooms v2, "Definitions"; matrix-spec#1041) an event is not in its own auth chain. Synapse
+    /// counts the events of a state as part of the state's chain, and that decides some conflicts: an event
+    /// that all branches have in their state, but that only one of them cites, is in no difference. A room
+    /// has one state if its servers agree, so this follows Synapse; `tests/real_rooms.rs` has states that
+    /// come out otherwise by the letter.
     fn differing_auth_chains(
         &self,
         states: &[StateMap],
@@ -98,7 +100,8 @@ impl Room {
                 cited_by[parent.index()].push(*idx);
             }
         }
-        // On a path is what a conflicted event reaches and what reaches one: among the first, walk up from them.
+        // On a path is what a conflicted event reaches and what reaches one: among the first, walk up from
+        // them.
         let mut on_path = BTreeSet::new();
         let mut open: Vec<EventIdx> = conflicted.iter().copied().collect();
         while let Some(idx) = open.pop() {

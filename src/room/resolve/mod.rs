@@ -1,10 +1,10 @@
-//! State resolution over the states of several branches (rooms v2, "State resolution"; v2.1 from room version 12 on,
-//! MSC4297).
+//! State resolution over the states of several branches (rooms v2, "State resolution"; v2.1 from room version
+//! 12 on, MSC4297).
 //!
-//! The rules by which single events are allowed are ruma's. The algorithm around them is written here, over the
-//! numbers of a room's events: ruma's own `resolve` takes the creators of a room from whichever event a `HashMap`
-//! gives first, so that a room with two create events came out otherwise from one process to the next.
-//! `tests/resolution.rs` holds both against each other where that can't matter.
+//! The rules by which single events are allowed are ruma's. The algorithm around them is written here, over
+//! the numbers of a room's events: ruma's own `resolve` takes the creators of a room from whichever event a
+//! `HashMap` gives first, so that a room with two create events came out otherwise from one process to the
+//! next. `tests/resolution.rs` holds both against each other where that can't matter.
 
 mod conflict;
 mod order;
@@ -47,8 +47,8 @@ impl Room {
         agreed.union(resolved)
     }
 
-    /// Applies each event that is allowed by what was applied before it. What the rules need and the state lacks is
-    /// taken from the event's auth events.
+    /// Applies each event that is allowed by what was applied before it. What the rules need and the state
+    /// lacks is taken from the event's auth events.
     fn iterative_auth_checks(&self, events: &[EventIdx], mut state: StateMap) -> StateMap {
         for idx in events {
             let held = self.held(*idx).expect("events of branches are held");
@@ -117,8 +117,8 @@ impl Room {
         }
     }
 
-    /// All events reached over auth events, the given ones excluded unless another reaches them. Events that are
-    /// not held end the chain.
+    /// All events reached over auth events, the given ones excluded unless another reaches them. Events that
+    /// are not held end the chain.
     pub fn auth_chain(&self, of: impl Iterator<Item = EventIdx>) -> BTreeSet<EventIdx> {
         let mut chain = BTreeSet::new();
         self.walk_auth_chain(of.flat_map(|idx| self.auth_parents(idx)), |idx| chain.insert(idx));

@@ -1,5 +1,5 @@
-//! The two orders in which events in conflict are tried: reverse topological power ordering, and mainline ordering
-//! (rooms v2, "State resolution").
+//! The two orders in which events in conflict are tried: reverse topological power ordering, and mainline
+//! ordering (rooms v2, "State resolution").
 //!
 //! Each is a total order, since ids break the last tie: nothing here may depend on how a set is walked.
 
@@ -24,7 +24,8 @@ const DEFAULT_CREATOR_LEVEL: i32 = 100;
 type AuthGraph = BTreeMap<EventIdx, BTreeSet<EventIdx>>;
 
 impl Room {
-    /// The power events of a set, with those of their auth chains that are in it, from the earliest to the latest.
+    /// The power events of a set, with those of their auth chains that are in it, from the earliest to the
+    /// latest.
     pub(super) fn power_order(&self, full: &BTreeSet<EventIdx>) -> Vec<EventIdx> {
         let power = full.iter().copied().filter(|idx| is_power_event(self.pdu_at(*idx)));
         let mut graph = self.auth_graph(power, full);
@@ -65,7 +66,8 @@ impl Room {
         graph
     }
 
-    /// By what a power ordering compares: who has the greater level goes first, then the earlier time, then the id.
+    /// By what a power ordering compares: who has the greater level goes first, then the earlier time, then
+    /// the id.
     fn by_power(
         &self,
         idx: EventIdx,
@@ -93,7 +95,8 @@ impl Room {
         level.unwrap_or_default().into()
     }
 
-    /// Whether the sender of an event is a creator by the create event that it cites, or that the room's id names.
+    /// Whether the sender of an event is a creator by the create event that it cites, or that the room's id
+    /// names.
     fn creates(&self, event: &Held) -> bool {
         let mut cited = event.auth_events.iter().filter_map(|idx| self.held(*idx));
         let create = match self.version.has_hash_room_ids() {
@@ -133,8 +136,8 @@ impl Room {
         line.enumerate().map(|(distance, idx)| (idx, distance)).collect()
     }
 
-    /// An event, the power levels that it cites, those that they cite, and so on. Events of room versions 1 and 2 can
-    /// cite each other in a circle: each is visited once.
+    /// An event, the power levels that it cites, those that they cite, and so on. Events of room versions 1
+    /// and 2 can cite each other in a circle: each is visited once.
     fn levels_behind(&self, idx: EventIdx) -> impl Iterator<Item = EventIdx> {
         let mut seen = BTreeSet::new();
         let cited = |idx: &EventIdx| self.auth_parents(*idx).find(|auth| is_power_levels(self.pdu_at(*auth)));
@@ -150,8 +153,8 @@ fn is_power_levels(pdu: &Pdu) -> bool {
     *pdu.kind() == TimelineEventType::RoomPowerLevels && pdu.state_key() == Some("")
 }
 
-/// Whether it might take from somebody what they could do. The text doesn't name the create event; Synapse and ruma
-/// count it.
+/// Whether it might take from somebody what they could do. The text doesn't name the create event; Synapse
+/// and ruma count it.
 fn is_power_event(pdu: &Pdu) -> bool {
     match pdu.kind() {
         TimelineEventType::RoomPowerLevels

@@ -1,5 +1,5 @@
-//! Lies: how a server's answers differ from what it should have said. Each has a name and the clause that it breaks; they
-//! combine, in the order in which they are listed.
+//! Lies: how a server's answers differ from what it should have said. Each has a name and the clause that it
+//! breaks; they combine, in the order in which they are listed.
 
 use std::fmt;
 

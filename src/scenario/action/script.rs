@@ -1,8 +1,9 @@
-//! What no well-behaved server does by itself: events made to measure, single requests with their expected answer,
-//! answers that a server is told to give. With these a scenario plays a peer that lies, or tests one answer exactly.
+//! What no well-behaved server does by itself: events made to measure, single requests with their expected
+//! answer, answers that a server is told to give. With these a scenario plays a peer that lies, or tests one
+//! answer exactly.
 //!
-//! Events are named by reference: a label, `state:TYPE` or `state:TYPE/KEY` for an event of the current state,
-//! `tips` for the forward extremities, or an id that begins with `$`.
+//! Events are named by reference: a label, `state:TYPE` or `state:TYPE/KEY` for an event of the current
+//! state, `tips` for the forward extremities, or an id that begins with `$`.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +39,8 @@ pub struct Craft {
     /// The events before it; by default the tips of the server that signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev: Option<Vec<EventRef>>,
-    /// The events that allow it; by default those that the rules select from the state of the server that signs.
+    /// The events that allow it; by default those that the rules select from the state of the server that
+    /// signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Vec<EventRef>>,
     /// The server whose key signs it and whose view of the room it is made from; by default the user's.
@@ -84,8 +86,8 @@ pub struct Ask {
     /// The endpoint, such as `backfill`; for other requests write `path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
-    /// The events that are asked for: `v`, `latest_events`, `event_id`, or the event in the path; of `send_join` the
-    /// join.
+    /// The events that are asked for: `v`, `latest_events`, `event_id`, or the event in the path; of
+    /// `send_join` the join.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventRef>,
     /// `earliest_events`.

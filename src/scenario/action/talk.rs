@@ -60,7 +60,8 @@ pub struct Topic {
     pub text: String,
 }
 
-/// A user changes power levels: the levels that the user's server knows, with what stands here put in their place.
+/// A user changes power levels: the levels that the user's server knows, with what stands here put in their
+/// place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PowerLevels {

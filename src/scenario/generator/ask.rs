@@ -1,5 +1,5 @@
-//! Questions that no server needed to ask: what is answered to them must be right all the same. They are asked when all
-//! faults are over, so that there is somebody to answer.
+//! Questions that no server needed to ask: what is answered to them must be right all the same. They are
+//! asked when all faults are over, so that there is somebody to answer.
 
 use super::{Dice, Draft, Family, Kind, lie};
 use crate::{
@@ -27,7 +27,8 @@ fn questions(draft: &mut Draft, dice: &mut Dice) {
     }
 }
 
-/// One question of one server to another, about something that all of them have heard of, or that a liar made.
+/// One question of one server to another, about something that all of them have heard of, or that a liar
+/// made.
 fn question(draft: &mut Draft, dice: &mut Dice, from: &str) {
     let others: Vec<String> = draft.servers.iter().filter(|name| *name != from).cloned().collect();
     let late: Vec<String> = draft.outsiders.iter().filter(|name| *name != from).cloned().collect();
@@ -56,8 +57,8 @@ fn question(draft: &mut Draft, dice: &mut Dice, from: &str) {
     draft.step(draft.end + dice.between(*ASKED_MS.start(), *ASKED_MS.end()), ask);
 }
 
-/// The room's ACL comes to name a server that is in it and asks on. Its users say nothing, so whoever heard of the ACL first
-/// has missed nothing.
+/// The room's ACL comes to name a server that is in it and asks on. Its users say nothing, so whoever heard
+/// of the ACL first has missed nothing.
 fn shut_out(draft: &mut Draft, dice: &mut Dice) {
     for server in dice.some(&draft.deniers, 1, 1) {
         draft.may_differ(&server);

@@ -15,7 +15,8 @@ impl Dice {
         self.0.random_range(least..=most.max(least))
     }
 
-    /// The same for counts, which are often small and sometimes large: each power of two is as likely as the others.
+    /// The same for counts, which are often small and sometimes large: each power of two is as likely as the
+    /// others.
     pub(super) fn skewed(&mut self, least: u64, most: u64) -> u64 {
         let doublings = (most / least.max(1)).max(1).ilog2();
         let most_now = least.max(1) << self.between(0, u64::from(doublings) + 1).min(63);

@@ -13,10 +13,11 @@ use crate::{
     },
 };
 
-/// The shortest fault of links that is more than a hiccup, the shortest calm between two that lets anybody recover, and how
-/// long a restarted server stays up at least.
+/// The shortest fault of links that is more than a hiccup, the shortest calm between two that lets anybody
+/// recover, and how long a restarted server stays up at least.
 pub(super) const STABLE_MS: u64 = 1_000;
-/// How often a place for one more fault of links is looked for; where there is none, it comes together with another.
+/// How often a place for one more fault of links is looked for; where there is none, it comes together with
+/// another.
 const STORM_TRIES: u32 = 8;
 /// How long recovery may take: a few rounds of the longest pauses between attempts.
 const SETTLE_MS: u64 = 180_000;
@@ -28,7 +29,8 @@ const LAST_WORDS_EVERY_MS: u64 = 700;
 
 pub(super) struct Draft {
     pub(super) servers: Vec<ServerName>,
-    /// Servers that lie when they are asked. Their users say nothing, so that whatever is said has an honest holder.
+    /// Servers that lie when they are asked. Their users say nothing, so that whatever is said has an honest
+    /// holder.
     pub(super) deniers: Vec<ServerName>,
     /// Servers that send what they should not, and answer honestly: so what they made can be had from them.
     pub(super) forgers: Vec<ServerName>,
@@ -42,7 +44,8 @@ pub(super) struct Draft {
     pub(super) skews: BTreeMap<ServerName, i64>,
     room_version: RoomVersion,
     links: IndexMap<String, LinkSettings>,
-    /// Servers that need not agree with the others in the end: they may never learn that they were shut out, or lie.
+    /// Servers that need not agree with the others in the end: they may never learn that they were shut out,
+    /// or lie.
     differ: BTreeSet<ServerName>,
     steps: Vec<Step>,
     /// When links fail.
@@ -167,8 +170,8 @@ impl Draft {
         (from, lasting)
     }
 
-    /// A span of time for a fault of links. Where two faults meet at a link, the first end heals it; so they fail together for
-    /// as long as matters, or there is as much calm between them.
+    /// A span of time for a fault of links. Where two faults meet at a link, the first end heals it; so they
+    /// fail together for as long as matters, or there is as much calm between them.
     pub(super) fn storm(&mut self, dice: &mut Dice) -> (u64, u64) {
         let lasts = |(from, lasting): (u64, u64), (other_from, other_lasting): (u64, u64)| {
             let both_end = (from + lasting).min(other_from + other_lasting);
@@ -193,7 +196,8 @@ impl Draft {
         label
     }
 
-    /// A crash and a restart, unless the server is down at about that time already, or is one that must stay up to lie.
+    /// A crash and a restart, unless the server is down at about that time already, or is one that must stay
+    /// up to lie.
     pub(super) fn crash(&mut self, server: ServerName, from: u64, lasting: u64, after_writes: Option<u32>) {
         self.crash_again(server, from, lasting, after_writes, STABLE_MS);
     }
@@ -225,9 +229,9 @@ impl Draft {
         self.differ.insert(server.clone());
     }
 
-    /// When all else is over, each member that does not hide events says a word, one after the other; those first that
-    /// hold what they have given to few. And once more later, since what they say can only name what they have recovered
-    /// by then.
+    /// When all else is over, each member that does not hide events says a word, one after the other; those
+    /// first that hold what they have given to few. And once more later, since what they say can only name
+    /// what they have recovered by then.
     pub(super) fn last_words(&mut self) {
         let speakers = self.voices();
         for round in [LAST_WORDS_AFTER_MS, LAST_WORDS_AGAIN_AFTER_MS] {
@@ -304,7 +308,8 @@ fn name(nth: u64) -> ServerName {
     }
 }
 
-/// Mostly the one of today; often the oldest, in which servers choose the ids of their events; and any of the others.
+/// Mostly the one of today; often the oldest, in which servers choose the ids of their events; and any of the
+/// others.
 fn version(dice: &mut Dice) -> RoomVersion {
     let versions: Vec<RoomVersion> = RoomVersion::all().collect();
     match dice.between(0, 99) {

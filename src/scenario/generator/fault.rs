@@ -150,8 +150,8 @@ fn new_keys(draft: &mut Draft, dice: &mut Dice) {
     }
 }
 
-/// From a second to five hours. Keys are published as good for a day: where two clocks, each of which is wrong and may jump
-/// once, are further apart, no key ever is, and nobody is to blame.
+/// From a second to five hours. Keys are published as good for a day: where two clocks, each of which is
+/// wrong and may jump once, are further apart, no key ever is, and nobody is to blame.
 fn wrong_time(dice: &mut Dice) -> i64 {
     let ms = dice.skewed(1_000, 5 * 3_600_000).cast_signed();
     if dice.percent(50) { -ms } else { ms }

@@ -38,8 +38,8 @@ fn join(draft: &mut Draft, late: &str, at: u64) {
     draft.step(at, Join { by: UserRef(late.to_owned()), via });
 }
 
-/// Settings change just before somebody joins and scrolls back a little. It needs the state there with the old ones; each server
-/// has all of them but one, and two that stay and are honest not the same.
+/// Settings change just before somebody joins and scrolls back a little. It needs the state there with the
+/// old ones; each server has all of them but one, and two that stay and are honest not the same.
 fn torn_state(draft: &mut Draft, dice: &mut Dice) {
     let Some((late, mut others)) = newcomer(draft, dice) else { return };
     let Some(second) = dice.some(&draft.steady(), 1, 1).pop() else { return };
@@ -76,8 +76,8 @@ fn set(draft: &Draft, setting: u64, value: &str) -> State {
     }
 }
 
-/// Two servers speak at the same moment, and then somebody joins and scrolls back: its history breaks off at both messages. Nobody
-/// gives what is at the one, for a while or for ever.
+/// Two servers speak at the same moment, and then somebody joins and scrolls back: its history breaks off at
+/// both messages. Nobody gives what is at the one, for a while or for ever.
 fn lost_branch(draft: &mut Draft, dice: &mut Dice) {
     let Some((late, others)) = newcomer(draft, dice) else { return };
     let at = draft.end + dice.between(*QUIET_MS.start(), *QUIET_MS.end());

@@ -263,8 +263,8 @@ fn too_large(draft: &mut Draft, dice: &mut Dice) {
     }
 }
 
-/// A good event that nobody is given, and one that builds on it. Only the liar holds the first, and gives it to those
-/// who ask.
+/// A good event that nobody is given, and one that builds on it. Only the liar holds the first, and gives it
+/// to those who ask.
 fn held_back(draft: &mut Draft, dice: &mut Dice) {
     if draft.forgers.is_empty() {
         return;

@@ -1,12 +1,12 @@
 //! Scenarios that nobody thought of: a profile and a seed give one, always the same.
 //!
-//! Swarm testing: a seed first switches whole kinds of operations, faults and lies on or off and then draws how much
-//! there is of each, so that runs differ in kind and not only in detail. Each kind draws from a stream of its own
-//! name, so that one more kind leaves what the others do as it was.
+//! Swarm testing: a seed first switches whole kinds of operations, faults and lies on or off and then draws
+//! how much there is of each, so that runs differ in kind and not only in detail. Each kind draws from a
+//! stream of its own name, so that one more kind leaves what the others do as it was.
 //!
-//! What is written here is judged like any other scenario, so it must be possible to recover: faults end, every event
-//! has an honest holder, and at last each member says a word from which the others see what they lack. This room
-//! knows the format, and nothing of how it is played.
+//! What is written here is judged like any other scenario, so it must be possible to recover: faults end,
+//! every event has an honest holder, and at last each member says a word from which the others see what they
+//! lack. This room knows the format, and nothing of how it is played.
 
 mod ask;
 mod dice;

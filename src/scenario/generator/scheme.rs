@@ -1,5 +1,6 @@
-//! What a forger prepares in several steps: events that are built on each other, and the answers that go with them. Each is
-//! the scheme of a bug that real homeservers had; honest servers see through it, and what they take they can all get.
+//! What a forger prepares in several steps: events that are built on each other, and the answers that go with
+//! them. Each is the scheme of a bug that real homeservers had; honest servers see through it, and what they
+//! take they can all get.
 
 use serde_json::{Value, json};
 
@@ -93,8 +94,8 @@ fn allowed_twice(draft: &mut Draft, dice: &mut Dice) {
 
 /// A message that is allowed by a membership in a room of the forger's own.
 fn allowed_elsewhere(draft: &mut Draft, dice: &mut Dice) {
-    // Where events have ids that their servers choose, nobody can tell that an event is of another room before it has
-    // it; and from version 12 on the room's id is that of the create event.
+    // Where events have ids that their servers choose, nobody can tell that an event is of another room
+    // before it has it; and from version 12 on the room's id is that of the create event.
     if !draft.cites_create() || draft.chooses_ids() {
         return;
     }
@@ -127,8 +128,8 @@ fn allowed_elsewhere(draft: &mut Draft, dice: &mut Dice) {
     push(draft, at, &liar, to, &message);
 }
 
-/// A message that stands on three memberships of its author, each allowed by the one before; for a while the first is
-/// kept back.
+/// A message that stands on three memberships of its author, each allowed by the one before; for a while the
+/// first is kept back.
 fn hole_in_chain(draft: &mut Draft, dice: &mut Dice) {
     let Some((liar, at, to)) = cast(draft, dice) else { return };
     let mut chain: Vec<String> = Vec::new();
@@ -183,8 +184,8 @@ fn joins_of_strangers(draft: &mut Draft, dice: &mut Dice) {
     draft.step(at, Ask { events: vec![join], ..lie::question(&liar, &to, Endpoint::SendJoin) });
 }
 
-/// With the event that was asked for comes another that has a number in it which no event may have; at some time, or when all
-/// words are said, so that nobody leads others to it.
+/// With the event that was asked for comes another that has a number in it which no event may have; at some
+/// time, or when all words are said, so that nobody leads others to it.
 fn numbers(draft: &mut Draft, dice: &mut Dice) {
     let Some((liar, some_time, to)) = cast(draft, dice) else { return };
     let at = if dice.percent(30) { some_time } else { draft.end + AFTER_ALL_WORDS_MS };

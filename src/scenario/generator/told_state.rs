@@ -1,4 +1,5 @@
-//! States that a forger tells at the edge of a gap, though nobody could come by them: the schemes of bugs that real homeservers had.
+//! States that a forger tells at the edge of a gap, though nobody could come by them: the schemes of bugs
+//! that real homeservers had.
 
 use serde_json::json;
 
@@ -32,7 +33,8 @@ pub(super) const KINDS: &[Kind] = &[
     },
 ];
 
-/// For so many questions of each server an event is not given out: so long honest servers look for another way.
+/// For so many questions of each server an event is not given out: so long honest servers look for another
+/// way.
 pub(super) const REFUSALS: u32 = 2;
 
 /// The forger tells a state without power levels at the edge of a gap, and sets its own on top of it.
@@ -53,7 +55,8 @@ fn power_grab(draft: &mut Draft, dice: &mut Dice) {
     told_state(draft, (&liar, at, to), [edge, grab], state);
 }
 
-/// The forger tells a state at the edge of a gap in which another member was kicked, by an event that all must reject.
+/// The forger tells a state at the edge of a gap in which another member was kicked, by an event that all
+/// must reject.
 fn false_kick(draft: &mut Draft, dice: &mut Dice) {
     let Some((liar, at, to)) = cast(draft, dice) else { return };
     let Some(victim) = dice.some(&draft.other_speakers(), 1, 1).pop() else { return };
@@ -73,7 +76,8 @@ fn false_kick(draft: &mut Draft, dice: &mut Dice) {
     told_state(draft, (&liar, at, to), [edge, built], state);
 }
 
-/// The forger tells a state at the edge of a gap in which there is a guest of its own, whose join all must reject.
+/// The forger tells a state at the edge of a gap in which there is a guest of its own, whose join all must
+/// reject.
 fn false_guest(draft: &mut Draft, dice: &mut Dice) {
     let Some((liar, at, to)) = cast(draft, dice) else { return };
     let guest = format!("@guest:{liar}");
@@ -102,9 +106,9 @@ fn members(draft: &Draft) -> impl Iterator<Item = String> + use<> {
     speakers.chain(draft.forgers.clone()).chain(draft.deniers.clone()).map(|name| member_of(&name))
 }
 
-/// Four events: the last is pushed, the one before it is given to who asks for what is missing; the edge of the gap is kept back
-/// until the state there has been asked for, which is the one that is told; and what is below the edge, without which
-/// nobody can judge it, is given to those only who ask for it by its name.
+/// Four events: the last is pushed, the one before it is given to who asks for what is missing; the edge of
+/// the gap is kept back until the state there has been asked for, which is the one that is told; and what is
+/// below the edge, without which nobody can judge it, is given to those only who ask for it by its name.
 fn told_state(
     draft: &mut Draft,
     (liar, at, to): (&str, u64, Servers),

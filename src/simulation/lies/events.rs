@@ -173,7 +173,8 @@ fn chosen_id(forge: &mut Forge<'_>) -> String {
     format!("$chosen-{}:{}", forge.random.random::<u32>(), forge.server.name())
 }
 
-/// A message of this id and parent, where ids can be chosen; elsewhere an id is a hash, and no cycle can be made.
+/// A message of this id and parent, where ids can be chosen; elsewhere an id is a hash, and no cycle can be
+/// made.
 fn chosen(forge: &mut Forge<'_>, id: &str, parent: &str) -> Option<Box<RawValue>> {
     if !forge.version()?.has_event_ids_on_the_wire() {
         return None;

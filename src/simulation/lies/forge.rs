@@ -1,5 +1,5 @@
-//! What a liar can make: events of its own users, signed with its own keys, old or new; and others' events changed, which it
-//! can't sign.
+//! What a liar can make: events of its own users, signed with its own keys, old or new; and others' events
+//! changed, which it can't sign.
 
 use std::rc::Rc;
 

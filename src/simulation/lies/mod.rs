@@ -1,5 +1,5 @@
-//! Plays the `lie` steps: what a server answers in place of the truth. The homeserver knows nothing of it: its true answer
-//! is taken apart, changed, and put together again, with no keys but the liar's own.
+//! Plays the `lie` steps: what a server answers in place of the truth. The homeserver knows nothing of it:
+//! its true answer is taken apart, changed, and put together again, with no keys but the liar's own.
 //!
 //! A new lie is a line in the scenario format's list, and a function in the file of its kind.
 

@@ -39,7 +39,8 @@ impl Player<'_> {
                     let member = self.user(&member);
                     self.first_join(&host, &creator, &room, &member)?;
                 }
-                // First members know the room from its creation on: no hole is there before the timeline makes one.
+                // First members know the room from its creation on: no hole is there before the timeline
+                // makes one.
                 for node in self.nodes.values() {
                     let server = node.running.borrow().clone();
                     let server = server.filter(|server| server.store().read().rooms.contains_key(&room));

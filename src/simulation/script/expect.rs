@@ -127,7 +127,8 @@ fn same_set(what: &str, are: &[String], want: &[String]) -> Result<(), String> {
     Err(format!("{what}: {are:?} instead of {want:?}"))
 }
 
-/// The ids in a list of an answer, each with whether the event is a redacted copy: its content hash no longer holds.
+/// The ids in a list of an answer, each with whether the event is a redacted copy: its content hash no longer
+/// holds.
 fn events_in(answer: &Value, list: List, version: RoomVersion) -> Vec<(String, bool)> {
     let entries = |key: &str| answer[key].as_array().map(Vec::as_slice).unwrap_or_default().iter();
     let event = |pdu: &Value| match UnverifiedPdu::parse(&pdu.to_string(), version, Limits::Waived) {

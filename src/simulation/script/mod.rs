@@ -44,8 +44,8 @@ pub(super) struct Scripts {
     recorder: Rc<Recorder>,
 }
 
-/// One server, or nothing while it is down. Only lent: servers reach the scripts over their network, so to hold them here
-/// would keep both for ever.
+/// One server, or nothing while it is down. Only lent: servers reach the scripts over their network, so to
+/// hold them here would keep both for ever.
 pub(super) type RunningServer = Weak<RefCell<Option<Rc<Homeserver>>>>;
 
 impl Scripts {
@@ -149,7 +149,8 @@ impl Script for Scripts {
 }
 
 impl Player<'_> {
-    /// Plays a scripted step. One that can't be played is a mistake of the scenario, unless that says otherwise.
+    /// Plays a scripted step. One that can't be played is a mistake of the scenario, unless that says
+    /// otherwise.
     pub(super) fn play_script(&mut self, step: usize, act: impl FnOnce(&mut Self) -> Result<(), String>) {
         match self.attempt(step, act) {
             Err(reason) if self.scenario.lenient => self.record_refusal(step, reason),

@@ -1,4 +1,5 @@
-//! What the references of a script mean, such as a label, `tips` or `state:m.room.create`: ids, and the events themselves.
+//! What the references of a script mean, such as a label, `tips` or `state:m.room.create`: ids, and the
+//! events themselves.
 
 use ruma_common::EventId;
 use serde_json::value::RawValue;
