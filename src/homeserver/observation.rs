@@ -107,19 +107,19 @@ pub enum Observation {
         /// The auth events of it that are not held.
         auth_events: Vec<OwnedEventId>,
     },
-    /// A hole in the graph was noticed.
+    /// An event was found to be missing.
     GapOpened {
         /// The event that is missing.
         missing: OwnedEventId,
         /// An event that waits for it.
         wanted_by: OwnedEventId,
     },
-    /// A hole was filled.
+    /// A missing event is there.
     GapClosed {
         /// The event that was missing.
         missing: OwnedEventId,
     },
-    /// No server could fill a hole; it is tried again later.
+    /// No server gave a missing event; it is tried again later.
     GapStuck {
         /// The event that is missing.
         missing: OwnedEventId,
@@ -128,7 +128,7 @@ pub enum Observation {
         /// When it is tried again, in milliseconds from now.
         retry_in_ms: u64,
     },
-    /// The state at the far side of a hole was taken from a peer.
+    /// The state at a gap was taken from a peer.
     StateTaken {
         /// The event whose state it is.
         event_id: OwnedEventId,

@@ -257,7 +257,7 @@ pub enum What {
         #[schemars(with = "Vec<(String, String, Option<String>)>")]
         changed: Vec<(String, String, Option<OwnedEventId>)>,
     },
-    /// A hole in the graph was noticed.
+    /// An event was found to be missing.
     GapOpened {
         /// The event that is missing.
         #[schemars(with = "String")]
@@ -266,13 +266,13 @@ pub enum What {
         #[schemars(with = "String")]
         wanted_by: OwnedEventId,
     },
-    /// A hole was filled.
+    /// A missing event is there.
     GapClosed {
         /// The event that was missing.
         #[schemars(with = "String")]
         missing: OwnedEventId,
     },
-    /// An attempt to fill a hole failed.
+    /// An attempt to get a missing event failed.
     GapStuck {
         /// The event that is missing.
         #[schemars(with = "String")]
@@ -282,7 +282,7 @@ pub enum What {
         /// Milliseconds until the next.
         retry_in_ms: u64,
     },
-    /// The state at the far side of a hole was taken from a peer.
+    /// The state at a gap was taken from a peer.
     StateTaken {
         /// The event whose state it is.
         #[schemars(with = "String")]
@@ -432,7 +432,7 @@ pub struct End {
     /// Events that wait to be judged.
     #[schemars(with = "Vec<String>")]
     pub waiting: Vec<OwnedEventId>,
-    /// Events that are wanted and not held: holes, and the edge of history.
+    /// Events that are wanted and not held: missing ones, and the backward extremities.
     #[schemars(with = "Vec<String>")]
     pub missing: Vec<OwnedEventId>,
     /// The forward extremities, sorted.

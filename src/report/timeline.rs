@@ -90,7 +90,7 @@ impl Teller<'_> {
             What::Crashed => self.put(record.t, who, "is down".into(), Tone::Fault, Fold::Barrier),
             What::Started => self.put(record.t, who, "is up again".into(), Tone::Heal, Fold::Barrier),
             What::Request { .. } => self.request(record, who),
-            _ => self.happening(record, who),
+            _ => self.other(record, who),
         }
     }
 
@@ -138,7 +138,7 @@ impl Teller<'_> {
         self.fold(format!("{pair} {endpoint} {outcome}"), told, fold);
     }
 
-    fn happening(&mut self, record: &Record, who: &str) {
+    fn other(&mut self, record: &Record, who: &str) {
         let Some(told) = trouble(&record.what).or_else(|| progress(&record.what)) else { return };
         let Said { what, detail, events, tone, fold } = told;
         // Details may differ from one to the next; the first stands for all.

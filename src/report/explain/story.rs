@@ -153,7 +153,7 @@ impl<'a> Case<'a> {
 /// What a server asks for, as seen from an event, and what it wants that for.
 fn purpose(exchange: &Exchange<'_>, cause: &Cause, event: &str) -> (String, String) {
     let named = |id: &str| if id == event { "it".to_owned() } else { short(id) };
-    // The question may be about another event of the same hole.
+    // The question may be about another event of the same gap.
     if let (Some(wanted), [asked]) = (cause.event(), exchange.events)
         && *exchange.endpoint == Endpoint::Event
         && *asked != *wanted

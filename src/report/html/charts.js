@@ -1,4 +1,4 @@
-// The run in numbers: holes over time, requests and bytes by endpoint, events in each answer.
+// The run in numbers: missing events over time, requests and bytes by endpoint, events in each answer.
 
 const CHART_HEIGHT = 150;
 /** Upper ends of the classes of the histogram. */
@@ -6,7 +6,7 @@ const CLASSES = [0, 1, 4, 9, 19, 49, 99, Infinity];
 
 /** What is counted over time, each in a plot of its own. */
 const PLOTS = [
-  ["missing", "Missing events", "events that a server knows of and lacks: holes, and the edge of its history"],
+  ["missing", "Missing events", "events that a server knows of and lacks: missing ones, and the edge of its history"],
   ["lacks", "Behind the others", "events that are history on some server and not on this one, whether it knows of them or not"],
 ];
 

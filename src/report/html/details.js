@@ -90,7 +90,7 @@ class Details {
       case "gap_opened":
         return line(html("span", { class: "word missing" }, "missing"), " ", this.id(record.missing), ", wanted by ", this.id(record.wanted_by));
       case "gap_closed":
-        return line("hole filled: ", this.id(record.missing));
+        return line("no longer missing: ", this.id(record.missing));
       case "gap_stuck":
         return line("still missing: ", this.id(record.missing), `, ${count(record.failures, "failure")}, again in ${took(record.retry_in_ms)}`);
       case "dropped":

@@ -39,7 +39,7 @@ impl Player<'_> {
                     let member = self.user(&member);
                     self.first_join(&host, &creator, &room, &member)?;
                 }
-                // First members know the room from its creation on: no hole is there before the timeline
+                // First members know the room from its creation on: nothing is missing before the timeline
                 // makes one.
                 for node in self.nodes.values() {
                     let server = node.running.borrow().clone();
