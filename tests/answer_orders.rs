@@ -153,7 +153,8 @@ impl Plain {
         if order == AnswerOrder::ByDepth { self.children_first(answer) } else { answer }
     }
 
-    /// Of the events of one depth, the first of which no child of that depth is left; where all have one, the first.
+    /// Of the events of one depth, the first of which no child of that depth is left; where all have one, the
+    /// first.
     fn children_first(&self, mut left: Vec<usize>) -> Vec<usize> {
         let mut ordered = Vec::new();
         while let Some(first) = left.first() {

@@ -14,8 +14,8 @@ use crate::matrix::{
 const INTEGER_MAX: i64 = (1 << 53) - 1;
 const NAME_BYTES_MAX: usize = 255;
 
-/// Canonical JSON (appendices, "Canonical JSON"); nothing for numbers that it doesn't have, which the first five room
-/// versions take as they are (rooms v6, "Canonical JSON").
+/// Canonical JSON (appendices, "Canonical JSON"); nothing for numbers that it doesn't have, which the first
+/// five room versions take as they are (rooms v6, "Canonical JSON").
 pub(super) fn canonical(value: &Value, version: u8) -> Option<String> {
     Some(match value {
         Value::Null => "null".to_owned(),

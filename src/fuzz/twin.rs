@@ -226,8 +226,8 @@ impl Plain {
         self.children_first(answer.map(|(_, number)| *number).collect())
     }
 
-    /// Takes again and again the first event that has no child of its own depth among those that are left; where all have
-    /// one, the first.
+    /// Takes again and again the first event that has no child of its own depth among those that are left;
+    /// where all have one, the first.
     fn children_first(&self, mut left: Vec<usize>) -> Vec<&EventId> {
         let mut ordered = Vec::new();
         while let Some(first) = left.first() {

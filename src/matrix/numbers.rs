@@ -1,10 +1,10 @@
-//! Numbers that canonical JSON doesn't have: fractions, and whole numbers beyond ±(2^53-1). Room versions 1 to 5 don't
-//! enforce canonical JSON (MSC2540), so their events may have some.
+//! Numbers that canonical JSON doesn't have: fractions, and whole numbers beyond ±(2^53-1). Room versions 1
+//! to 5 don't enforce canonical JSON (MSC2540), so their events may have some.
 //!
-//! The values that ruma hashes, redacts and signs can't hold them. In those versions such a number stands in an event's
-//! object as a string, behind a mark, and becomes a number again, by the very digits that came, wherever the event is
-//! written as text. A string that begins with that mark itself gets another one, so that each is told from the other;
-//! the same holds for keys, and leaves their order as it was.
+//! The values that ruma hashes, redacts and signs can't hold them. In those versions such a number stands in
+//! an event's object as a string, behind a mark, and becomes a number again, by the very digits that came,
+//! wherever the event is written as text. A string that begins with that mark itself gets another one, so
+//! that each is told from the other; the same holds for keys, and leaves their order as it was.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 
 use super::version::RoomVersion;
 
-/// What marks begin with: the last of all characters, which stands for nothing, so that no key comes behind it.
+/// What marks begin with: the last of all characters, which stands for nothing, so that no key comes behind
+/// it.
 const MARK: char = '\u{10ffff}';
 /// Before the digits of a number.
 const NUMBER: &str = "\u{10ffff}#";

@@ -356,8 +356,8 @@ pub(super) fn content_hash(object: &CanonicalJsonObject, version: RoomVersion) -
     hash(&numbers::written(text, version))
 }
 
-/// The hash by which others refer to an event (SS-API, "Calculating the reference hash for an event"), in the alphabet of
-/// the room version.
+/// The hash by which others refer to an event (SS-API, "Calculating the reference hash for an event"), in the
+/// alphabet of the room version.
 fn reference_hash(object: &CanonicalJsonObject, version: RoomVersion) -> Result<String, PduError> {
     let hash = encode(&hash(&signed_bytes(object, version)?)?);
     let has_url_safe_ids = version.number() >= 4;

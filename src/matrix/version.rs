@@ -63,7 +63,8 @@ impl RoomVersion {
         self.rules().authorization.room_create_event_id_as_room_id
     }
 
-    /// Whether an event must be canonical JSON, without fractions and numbers beyond ±(2^53-1) (version 6, MSC2540).
+    /// Whether an event must be canonical JSON, without fractions and numbers beyond ±(2^53-1) (version 6,
+    /// MSC2540).
     pub fn enforces_canonical_json(self) -> bool {
         self.0 >= 6
     }

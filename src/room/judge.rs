@@ -42,8 +42,8 @@ impl Room {
         self.settle([id])
     }
 
-    /// Takes many events at once, as [`receive`](Self::receive) would one by one. The current state is worked out where an
-    /// event is judged by it, and not after each.
+    /// Takes many events at once, as [`receive`](Self::receive) would one by one. The current state is worked
+    /// out where an event is judged by it, and not after each.
     pub fn receive_all(&mut self, pdus: impl IntoIterator<Item = Arc<Pdu>>, arrival: Arrival) {
         self.defers_current = true;
         for pdu in pdus {
@@ -172,8 +172,9 @@ impl Room {
         judgements
     }
 
-    /// Takes an event above a gap with somebody's word for the state before it, and judges it by that. The events of that
-    /// state must have been added as outliers. An event that lacks what allows it goes on waiting.
+    /// Takes an event above a gap with somebody's word for the state before it, and judges it by that. The
+    /// events of that state must have been added as outliers. An event that lacks what allows it goes on
+    /// waiting.
     pub fn receive_with_state(&mut self, pdu: Arc<Pdu>, state: &[OwnedEventId]) -> Vec<Judgement> {
         let id = pdu.event_id().clone();
         self.stop_waiting(&id);
@@ -514,8 +515,8 @@ impl Room {
         }
     }
 
-    /// What the current state has for an event to be judged by, if that is clear without resolving it: the states after
-    /// all forward extremities have the same there.
+    /// What the current state has for an event to be judged by, if that is clear without resolving it: the
+    /// states after all forward extremities have the same there.
     fn agreed_by_extremities(&self, pdu: &Pdu) -> Option<StateMap> {
         let states: Option<Vec<StateMap>> =
             self.graph.forward_extremities().map(|idx| self.state_after(idx)).collect();

@@ -85,7 +85,8 @@ impl Room {
         slots
     }
 
-    /// Remembers them if all are there: what has a number keeps it, and finding it by name is the dearer part of a resolution.
+    /// Remembers them if all are there: what has a number keeps it, and finding it by name is the dearer part
+    /// of a resolution.
     fn find_needs(&self, held: &Held) -> Vec<Slot> {
         let needs = held.pdu.needs();
         let found: Vec<Slot> = needs.iter().filter_map(|(kind, key)| self.slots.find(kind, key)).collect();

@@ -22,12 +22,13 @@ pub const MISSING_EVENTS_LIMIT_DEFAULT: usize = 10;
 
 /// The events that answer `/backfill` with `v` = `seeds`: the seeds themselves and what precedes them.
 ///
-/// `limit` counts seeds too and is clamped to `1..=`[`BACKFILL_LIMIT_MAX`]. Seeds and parents that aren't part of
-/// the history ([`Standing::is_history`](super::graph::Standing::is_history)) are skipped and not walked through.
-/// Of the events reached, the one with the greatest claimed depth goes next, of equals the one with the least event
-/// id. The answer has no duplicates and is ordered by depth descending, so newest first; of equal depths a child comes
-/// before its parents, and else the least event id. Depths are claims: with a lying one an inflated fork starves the
-/// others, and a parent of greater depth comes before its child, even before the only seed.
+/// `limit` counts seeds too and is clamped to `1..=`[`BACKFILL_LIMIT_MAX`]. Seeds and parents that aren't
+/// part of the history ([`Standing::is_history`](super::graph::Standing::is_history)) are skipped and not
+/// walked through. Of the events reached, the one with the greatest claimed depth goes next, of equals the
+/// one with the least event id. The answer has no duplicates and is ordered by depth descending, so newest
+/// first; of equal depths a child comes before its parents, and else the least event id. Depths are claims:
+/// with a lying one an inflated fork starves the others, and a parent of greater depth comes before its
+/// child, even before the only seed.
 ///
 /// Costs O(n log n) in the seeds plus the parents of what is returned, whatever the size of the room.
 pub fn backfill(graph: &EventGraph, seeds: &[EventIdx], limit: usize) -> Vec<EventIdx> {
@@ -59,7 +60,8 @@ pub fn backfill(graph: &EventGraph, seeds: &[EventIdx], limit: usize) -> Vec<Eve
     answer
 }
 
-/// Moves parents behind their children, and else keeps the order. In a cycle, the first of those that are left goes first.
+/// Moves parents behind their children, and else keeps the order. In a cycle, the first of those that are
+/// left goes first.
 fn children_first(graph: &EventGraph, events: &mut [EventIdx]) {
     let places: BTreeMap<EventIdx, usize> =
         events.iter().enumerate().map(|(place, idx)| (*idx, place)).collect();

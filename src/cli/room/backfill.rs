@@ -5,13 +5,15 @@ use clap::Args;
 use super::{EventIds, Failure, Operand, Source, graph_to_walk, indexes};
 use crate::room::walk;
 
-/// What a server that holds this room answers to `/backfill`: the given events and what precedes them, newest first.
+/// What a server that holds this room answers to `/backfill`: the given events and what precedes them, newest
+/// first.
 ///
-/// The specification names no order. This one is by falling depth, as servers have it; of equal depths a child comes
-/// before its parents, and else the least id. A depth is a claim, so a parent that claims more than its child precedes it.
+/// The specification names no order. This one is by falling depth, as servers have it; of equal depths a
+/// child comes before its parents, and else the least id. A depth is a claim, so a parent that claims more
+/// than its child precedes it.
 ///
-/// Rejected events are neither returned nor walked through. The limit is clamped to 1..=100. Events above a gap of
-/// the dump count as accepted.
+/// Rejected events are neither returned nor walked through. The limit is clamped to 1..=100. Events above a
+/// gap of the dump count as accepted.
 #[derive(Debug, Args)]
 pub(super) struct Backfill {
     #[command(flatten)]

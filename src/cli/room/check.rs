@@ -7,9 +7,10 @@ use super::{Failure, Source, exit, output, report::Report};
 
 /// Judge the events of a dump as a server would that receives them in this order.
 ///
-/// Invalid events are dropped: malformed, of another room, not signed by whom they should be, or not of the id that
-/// the dump gives. Events above a gap, whose prev_events or auth_events are not all in the dump, wait: their state
-/// can't be known from the dump alone. More dumps of the room, or states told by servers (--state-at), fill it.
+/// Invalid events are dropped: malformed, of another room, not signed by whom they should be, or not of the
+/// id that the dump gives. Events above a gap, whose prev_events or auth_events are not all in the dump,
+/// wait: their state can't be known from the dump alone. More dumps of the room, or states told by servers
+/// (--state-at), fill it.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
@@ -19,7 +20,8 @@ pub(super) struct Check {
     #[arg(long, value_name = "SEED")]
     shuffle: Option<u64>,
 
-    /// Exit with 1 if an event is invalid, rejected, or not the one that was hashed, or copies contradict each other
+    /// Exit with 1 if an event is invalid, rejected, or not the one that was hashed, or copies contradict
+    /// each other
     #[arg(long)]
     strict: bool,
 

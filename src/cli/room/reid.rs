@@ -16,12 +16,13 @@ use super::{
 };
 use crate::{matrix::version::RoomVersion, room::dump::reid};
 
-/// Make a proper room of events with invented or no ids, hashes and signatures, such as the fixtures of a test.
+/// Make a proper room of events with invented or no ids, hashes and signatures, such as the fixtures of a
+/// test.
 ///
-/// Events cite each other by whatever ids they have. They are put in order, cite the new ids, and are hashed and signed
-/// with made-up keys. What is missing is worked out: prev_events (the event before it in the file), auth_events (by the
-/// state before the event), depth, origin_server_ts and room_id. Ids that a content names become the new ones. The same
-/// events always make the same room.
+/// Events cite each other by whatever ids they have. They are put in order, cite the new ids, and are hashed
+/// and signed with made-up keys. What is missing is worked out: prev_events (the event before it in the
+/// file), auth_events (by the state before the event), depth, origin_server_ts and room_id. Ids that a
+/// content names become the new ones. The same events always make the same room.
 #[derive(Debug, Args)]
 pub(super) struct Reid {
     /// The events, in any form that a dump may have; - for standard input

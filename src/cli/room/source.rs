@@ -1,4 +1,5 @@
-//! The files that a room command reads: dumps, keys and states, plain or compressed, from disk or standard input.
+//! The files that a room command reads: dumps, keys and states, plain or compressed, from disk or standard
+//! input.
 
 use std::{
     fs::File,
@@ -14,7 +15,8 @@ use ruma_common::{EventId, OwnedEventId};
 use super::Failure;
 use crate::room::dump::{Dump, StateFile, Verified, read_keys};
 
-/// The most that one file may hold, unpacked: whoever means to read more has mistaken the file, or was sent a bomb.
+/// The most that one file may hold, unpacked: whoever means to read more has mistaken the file, or was sent a
+/// bomb.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// The first bytes of what gzip packs.
@@ -23,9 +25,9 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The dump that a command reads.
 #[derive(Debug, Args)]
 pub(super) struct Source {
-    /// The dump: one file or several of one room, events in federation format. One a line or in an array, answers of a
-    /// server (/state, /backfill, /event, /get_missing_events, /event_auth, /send_join), or rows of Synapse's table
-    /// event_json; packed by gzip or not; - for standard input
+    /// The dump: one file or several of one room, events in federation format. One a line or in an array,
+    /// answers of a server (/state, /backfill, /event, /get_missing_events, /event_auth, /send_join), or rows
+    /// of Synapse's table event_json; packed by gzip or not; - for standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -33,8 +35,8 @@ pub(super) struct Source {
     #[arg(long, value_name = "KEYS.json")]
     keys: Option<PathBuf>,
 
-    /// The state before an event above a gap, as some server told it: the answer to /state_ids or /state as EVENT=FILE, or
-    /// a list of {"event_id", "state_ids"}; may be given several times
+    /// The state before an event above a gap, as some server told it: the answer to /state_ids or /state as
+    /// EVENT=FILE, or a list of {"event_id", "state_ids"}; may be given several times
     #[arg(long, value_name = "[EVENT=]FILE")]
     state_at: Vec<StateAt>,
 }
@@ -59,7 +61,8 @@ impl FromStr for StateAt {
     }
 }
 
-/// What may stand after an option that takes event ids: one of these, or already the file. Event ids begin with `$`.
+/// What may stand after an option that takes event ids: one of these, or already the file. Event ids begin
+/// with `$`.
 #[derive(Clone, Debug)]
 pub(super) enum Operand {
     Event(OwnedEventId),

@@ -22,7 +22,8 @@ pub(super) struct State {
     #[arg(long, num_args = 1.., value_name = "ID")]
     after: Vec<Operand>,
 
-    /// Print {"state": [{"type", "state_key", "event_id"}]}; for several --before {"states": [{"event_id", "state"}]}
+    /// Print {"state": [{"type", "state_key", "event_id"}]}; for several --before {"states": [{"event_id",
+    /// "state"}]}
     #[arg(long)]
     json: bool,
 }

@@ -1,5 +1,5 @@
-//! The copies of one event, where a dump has it more than once: which of them counts, and how they contradict each
-//! other.
+//! The copies of one event, where a dump has it more than once: which of them counts, and how they contradict
+//! each other.
 
 use std::collections::BTreeSet;
 
@@ -55,8 +55,8 @@ impl Entry {
         is_new
     }
 
-    /// How the other copies contradict the one that counts. One that is redacted and otherwise the same doesn't, nor
-    /// does one that has been signed by fewer servers.
+    /// How the other copies contradict the one that counts. One that is redacted and otherwise the same
+    /// doesn't, nor does one that has been signed by fewer servers.
     pub(super) fn contradictions(&self, counts: &Copy) -> impl Iterator<Item = Contradiction> {
         let others = self.copies.iter().filter(|copy| copy.place != counts.place);
         others.filter_map(|other| {

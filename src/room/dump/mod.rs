@@ -1,8 +1,8 @@
 //! A room dump: the events of a room as servers store or answer them, and the keys that signed them.
 //!
-//! Dumps are how real rooms come in: from a server's database, from its answers, from TARDIS, from a bug report. Reading
-//! sorts what a server would drop from what it would look at; judging is the room's business. It reads text, never
-//! files.
+//! Dumps are how real rooms come in: from a server's database, from its answers, from TARDIS, from a bug
+//! report. Reading sorts what a server would drop from what it would look at; judging is the room's business.
+//! It reads text, never files.
 
 mod copies;
 mod error;
@@ -88,8 +88,8 @@ impl Dump {
     ///
     /// # Errors
     ///
-    /// When a file is no JSON or has no events, or the create event is missing or of no use. An event that is merely
-    /// malformed is no error: it is [`invalid`](Self::invalid).
+    /// When a file is no JSON or has no events, or the create event is missing or of no use. An event that is
+    /// merely malformed is no error: it is [`invalid`](Self::invalid).
     pub fn read(files: &[(&str, &str)], states: &[StateFile<'_>]) -> Result<Self, DumpError> {
         let pages: Vec<Pages<'_>> = files.iter().map(|(name, text)| Pages::new(name, text)).collect();
         let mut found = Vec::new();

@@ -1,4 +1,5 @@
-//! Where something stands in the files that people bring: every message names it, so that it can be found again.
+//! Where something stands in the files that people bring: every message names it, so that it can be found
+//! again.
 
 use std::{fmt, sync::Arc};
 

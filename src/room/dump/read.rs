@@ -1,5 +1,5 @@
-//! From the text of a file to the events in it, in whatever wrapping: events one a line or in an array, the answers of
-//! servers, rows of a database.
+//! From the text of a file to the events in it, in whatever wrapping: events one a line or in an array, the
+//! answers of servers, rows of a database.
 //!
 //! Nothing here looks into an event further than to know it for one, so that a bad one spoils no other.
 
@@ -15,8 +15,8 @@ use super::{
 };
 
 /// The lists of events in the answers of servers: `/state`, `/backfill`, `/event` and `/send` (`pdus`),
-/// `/get_missing_events` (`events`), `/event_auth` (`auth_chain`), `/send_join` (`state`, `auth_chain`). `state` and
-/// `chunk` are also those of the client and the admin API, which are told by their events.
+/// `/get_missing_events` (`events`), `/event_auth` (`auth_chain`), `/send_join` (`state`, `auth_chain`).
+/// `state` and `chunk` are also those of the client and the admin API, which are told by their events.
 const LISTS: [&str; 5] = ["pdus", "events", "state", "auth_chain", "chunk"];
 
 /// What only events in federation format have.

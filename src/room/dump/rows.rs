@@ -1,7 +1,8 @@
-//! Rows of Synapse's table `event_json` as databases print them: CSV, `COPY` and `pg_dump` of PostgreSQL, and the lists of
-//! SQLite's shell.
+//! Rows of Synapse's table `event_json` as databases print them: CSV, `COPY` and `pg_dump` of PostgreSQL, and
+//! the lists of SQLite's shell.
 //!
-//! Which column is which is told by their names, or by what is in them: people export with and without a first line.
+//! Which column is which is told by their names, or by what is in them: people export with and without a
+//! first line.
 
 use std::str::Lines;
 

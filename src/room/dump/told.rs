@@ -1,5 +1,5 @@
-//! States at events by a peer's word: the answers to `/state_ids` and `/state`. Above a gap of a dump they stand in for
-//! the events below it; elsewhere they are compared with what the events say.
+//! States at events by a peer's word: the answers to `/state_ids` and `/state`. Above a gap of a dump they
+//! stand in for the events below it; elsewhere they are compared with what the events say.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -77,7 +77,8 @@ pub enum Became {
     Unused,
 }
 
-/// A told state, with its events if these were told as well; these are read like all others, and then the state is known.
+/// A told state, with its events if these were told as well; these are read like all others, and then the
+/// state is known.
 #[derive(Debug)]
 pub(super) struct Read<'a> {
     pub(super) told: ToldState,
@@ -192,8 +193,8 @@ fn compared<'a>(told: &ToldState, computed: impl Iterator<Item = &'a EventId>) -
     }
 }
 
-/// Events with all that allows them, as far as the room doesn't have them as more than waiting: oldest first, since each
-/// needs those that it cites.
+/// Events with all that allows them, as far as the room doesn't have them as more than waiting: oldest first,
+/// since each needs those that it cites.
 fn unheld_with_auth<'a>(
     room: &Room,
     held: &BTreeMap<&EventId, &Arc<Pdu>>,

@@ -40,7 +40,8 @@ pub struct Verified {
     pub invalid: Vec<Invalid>,
     /// The events that were changed after they were hashed; `pdus` has what is left of them.
     pub altered: Vec<Altered>,
-    /// The events of which the dump has only what redaction left, as servers keep and hand out what was redacted.
+    /// The events of which the dump has only what redaction left, as servers keep and hand out what was
+    /// redacted.
     pub redacted: Vec<OwnedEventId>,
     /// What copies of one event disagree in.
     pub contradictions: Vec<Contradiction>,
@@ -48,8 +49,8 @@ pub struct Verified {
     places: BTreeMap<OwnedEventId, Place>,
 }
 
-/// An event whose content is not what was hashed: a server takes it in its redacted form (SS-API, "Checks performed on
-/// receipt of a PDU", step 3).
+/// An event whose content is not what was hashed: a server takes it in its redacted form (SS-API, "Checks
+/// performed on receipt of a PDU", step 3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Altered {
     /// The event.
@@ -125,8 +126,8 @@ impl Verified {
         self.places.get(id)
     }
 
-    /// The room of a server that receives the events one by one, each [`Arrival::Live`], in their present order, and in
-    /// the end believes the states that it was told above what is missing.
+    /// The room of a server that receives the events one by one, each [`Arrival::Live`], in their present
+    /// order, and in the end believes the states that it was told above what is missing.
     pub fn judge(&self) -> Room {
         let mut room = Room::new(&self.room_id, self.version);
         room.receive_all(self.pdus.iter().cloned(), Arrival::Live);

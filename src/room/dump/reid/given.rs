@@ -1,4 +1,5 @@
-//! The events as they were given: by what name each is cited, whom it cites, and the order in which they can be made.
+//! The events as they were given: by what name each is cited, whom it cites, and the order in which they can
+//! be made.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! Events made anew, oldest first: each cites the new ids of those that it cited, is hashed, and signed by who has to.
+//! Events made anew, oldest first: each cites the new ids of those that it cited, is hashed, and signed by
+//! who has to.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -187,7 +188,8 @@ impl Maker {
         number(given, "depth").map(|depth| depth.unwrap_or(counted))
     }
 
-    /// One that is not given is a second after those before it, so that the order of events is that of their times.
+    /// One that is not given is a second after those before it, so that the order of events is that of their
+    /// times.
     fn timestamp(&self, given: &Given) -> Result<u64, ReidError> {
         let latest = given.prev_events.iter().map(|name| self.made[name].timestamp()).max();
         number(given, "origin_server_ts")

@@ -1,8 +1,8 @@
-//! Events with invented or no ids, hashes and signatures become a proper room: what the fixtures of other projects and
-//! rooms from textbooks need before a server could judge them.
+//! Events with invented or no ids, hashes and signatures become a proper room: what the fixtures of other
+//! projects and rooms from textbooks need before a server could judge them.
 //!
-//! What the events say is kept; what can only be worked out is worked out. Nothing here is drawn or depends on the
-//! time: the same events make the same room.
+//! What the events say is kept; what can only be worked out is worked out. Nothing here is drawn or depends
+//! on the time: the same events make the same room.
 
 mod given;
 mod make;
@@ -57,8 +57,8 @@ pub enum ReidError {
 ///
 /// # Errors
 ///
-/// When the file can't be read, an event cites one that is not there or is its own ancestor, or can't be an event of the
-/// room version.
+/// When the file can't be read, an event cites one that is not there or is its own ancestor, or can't be an
+/// event of the room version.
 pub fn reid(file: &str, text: &str, version: RoomVersion) -> Result<Reid, ReidError> {
     let pages = Pages::new(file, text);
     let given = given::read(&pages)?;
