@@ -275,6 +275,39 @@ fn a_content_hash_that_does_not_hold_is_named() {
 }
 
 #[test]
+fn room_versions_before_6_have_numbers_that_canonical_json_has_not() {
+    let report = answer("check DUMPS/fraction-v5.ndjson --json --strict");
+    assert_eq!(
+        (&report["accepted"], &report["invalid"], &report["waiting"]),
+        (&json!(11), &json!([]), &json!([]))
+    );
+    assert_eq!(count(&report, "content_hash_fails"), 0);
+    // The digits are part of what was hashed, and later versions want whole numbers.
+    let text = fs::read_to_string(format!("{DUMPS}fraction-v5.ndjson")).unwrap();
+    let other = written("other-fraction.ndjson", text.replace("1.5}", "1.50}"));
+    let other = answer(&format!("check {} --json", other.display()));
+    assert_eq!(count(&other, "content_hash_fails"), 1);
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let source = written("fractions.ndjson", lines(&events));
+    for (version, code) in [(2, 0), (5, 0), (6, 2), (11, 2)] {
+        let out = source.with_extension("out.ndjson");
+        let made =
+            room(&format!("reid {} --room-version {version} --out {}", source.display(), out.display()));
+        assert_eq!(made.status.code(), Some(code), "{version}: {}", String::from_utf8_lossy(&made.stderr));
+        if code == 0 {
+            let keys = out.with_extension("keys.json");
+            let report =
+                answer(&format!("check {} --keys {} --strict --json", out.display(), keys.display()));
+            assert_eq!(
+                (&report["accepted"], count(&report, "content_hash_fails")),
+                (&json!(11), 0),
+                "{version}"
+            );
+        }
+    }
+}
+
+#[test]
 fn strict_fails_for_what_is_wrong_with_an_event() {
     let cases = [
         ("DUMPS/fork.ndjson", 0),

@@ -207,13 +207,43 @@ fn event_of_size(version: RoomVersion, body: usize) -> CanonicalJsonObject {
 }
 
 #[test]
-fn depths_beyond_canonical_json_are_refused() {
+fn depths_are_whole_numbers_up_to_the_bound_of_the_room_version() {
     for version in RoomVersion::all() {
         let text = serde_json::to_string(&signed_message(version)).unwrap();
-        for depth in ["9007199254740992", "1.0", "1e2", "-0.0", "true", "\"1\""] {
+        let read = |depth: &str| {
             let text = text.replace("\"depth\":2", &format!("\"depth\":{depth}"));
-            assert!(UnverifiedPdu::parse(&text, version, Limits::Hold).is_err(), "{version:?}, {depth}");
+            UnverifiedPdu::parse(&text, version, Limits::Hold)
+        };
+        // Canonical JSON is enforced from version 6 on.
+        for (depth, is_early) in
+            [("9007199254740991", false), ("9007199254740992", true), ("9223372036854775807", true)]
+        {
+            let read = read(depth);
+            assert_eq!(read.is_ok(), !is_early || version.number() < 6, "{version:?}, {depth}: {read:?}");
+            if let Ok(pdu) = read {
+                assert_eq!(pdu.claims().depth().to_string(), depth, "{version:?}");
+            }
         }
+        for depth in ["9223372036854775808", "-1", "1.0", "1e2", "-0.0", "true", "\"1\"", "\"\u{10ffff}#1\""]
+        {
+            assert!(read(depth).is_err(), "{version:?}, {depth}");
+        }
+    }
+}
+
+#[test]
+fn a_fraction_is_no_text_and_no_text_is_a_fraction() {
+    let version = "5".parse().unwrap();
+    let text = serde_json::to_string(&signed_message(version)).unwrap();
+    let with = |field: &str| {
+        UnverifiedPdu::parse(&text.replacen('{', &format!("{{{field},"), 1), version, Limits::Hold)
+    };
+    assert!(with("\"state_key\":0.5").is_err());
+    assert!(with("\"n\":0.5").is_ok());
+    for key in ["\u{10ffff}#0.5", "\u{10ffff}", "0.5"] {
+        let pdu = with(&format!("\"state_key\":\"{key}\"")).unwrap();
+        assert_eq!(pdu.claims().state_key(), Some(key));
+        assert!(pdu.claims().json().get().contains(&format!("\"state_key\":\"{key}\"")), "{key}");
     }
 }
 

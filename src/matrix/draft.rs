@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use ruma_common::{CanonicalJsonObject, CanonicalJsonValue, ServerName};
-use ruma_signatures::add_content_hash_to_event;
-use serde_json::Value;
+use serde_json::{Value, value::to_raw_value};
 
 use super::{
     crypto::{Crypto, SigningKey},
     keys::encode,
-    pdu::{Limits, Pdu, PduError, UnverifiedPdu, signed_bytes},
+    numbers,
+    pdu::{Limits, Pdu, PduError, UnverifiedPdu, content_hash, signed_bytes},
     version::RoomVersion,
 };
 
@@ -67,19 +67,26 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// When the content is not canonical JSON.
+    /// When the content is not canonical JSON, and the room version asks for that.
     pub fn place(self, place: Place<'_>) -> Result<CanonicalJsonObject, PduError> {
         let Self { kind, state_key, sender, mut content, redacts } = self;
         let in_content = place.version.number() >= 11;
         if let Some(redacts) = redacts.clone().filter(|_| in_content) {
             content["redacts"] = redacts.into();
         }
+        let value = |value: Value| match place.version.enforces_canonical_json() {
+            true => serde_json::from_value(value).map_err(|error| PduError::NotCanonical(error.to_string())),
+            false => to_raw_value(&value)
+                .map_err(|error| error.to_string())
+                .and_then(|raw| numbers::read_value(&raw, place.version))
+                .map_err(PduError::NotCanonical),
+        };
         let mut event = CanonicalJsonObject::from([
             ("type".to_owned(), kind.into()),
             ("sender".to_owned(), sender.into()),
-            ("content".to_owned(), canonical(content)?),
-            ("depth".to_owned(), canonical(place.depth.into())?),
-            ("origin_server_ts".to_owned(), canonical(place.timestamp.into())?),
+            ("content".to_owned(), value(content)?),
+            ("depth".to_owned(), value(place.depth.into())?),
+            ("origin_server_ts".to_owned(), value(place.timestamp.into())?),
             ("prev_events".to_owned(), place.prev_events.into()),
             ("auth_events".to_owned(), place.auth_events.into()),
         ]);
@@ -92,10 +99,6 @@ impl Draft {
         event.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into()))));
         Ok(event)
     }
-}
-
-fn canonical(value: Value) -> Result<CanonicalJsonValue, PduError> {
-    serde_json::from_value(value).map_err(|error| PduError::NotCanonical(error.to_string()))
 }
 
 /// Hashes and signs an event in the name of `server` (SS-API, "Signing Events").
@@ -121,8 +124,7 @@ pub(super) fn signed(
     key: &SigningKey,
     crypto: &Crypto,
 ) -> Result<UnverifiedPdu, PduError> {
-    add_content_hash_to_event(&mut event)
-        .map_err(|error| PduError::Field { field: "content", problem: error.to_string() })?;
+    add_content_hash(&mut event, version)?;
     event.entry("signatures".to_owned()).or_insert_with(|| CanonicalJsonObject::new().into());
     add_signature(&mut event, version, server, key, crypto)?;
     let own = UnverifiedPdu::from_object(event, version, Limits::Hold)?;
@@ -142,14 +144,15 @@ pub fn place_and_sign_anyway(
     key: &SigningKey,
     crypto: &Crypto,
 ) -> Result<Box<serde_json::value::RawValue>, PduError> {
-    // Too large an event has no hash that ruma computes; then it goes without.
-    let _ = add_content_hash_to_event(&mut event);
+    // Too large an event has no hash; then it goes without.
+    let _ = add_content_hash(&mut event, version);
     event.remove("signatures");
     let signature = encode(&crypto.sign(key, signed_bytes(&event, version)?.as_bytes()));
     let own = CanonicalJsonObject::from([(key.id().to_string(), signature.into())]);
     let signatures = CanonicalJsonObject::from([(server.to_string(), own.into())]);
     event.insert("signatures".to_owned(), signatures.into());
     let text = serde_json::to_string(&event).expect("canonical JSON serialises");
+    let text = numbers::written(text, version);
     Ok(serde_json::value::RawValue::from_string(text).expect("serialised JSON is JSON"))
 }
 
@@ -168,6 +171,14 @@ pub fn countersign(
     let mut object = event.object().clone();
     add_signature(&mut object, version, server, key, crypto)?;
     Ok(UnverifiedPdu::from_object(object, version, Limits::Hold)?.into_own())
+}
+
+fn add_content_hash(event: &mut CanonicalJsonObject, version: RoomVersion) -> Result<(), PduError> {
+    let hash = encode(&content_hash(event, version)?);
+    let hashes = event.entry("hashes".to_owned()).or_insert_with(|| CanonicalJsonObject::new().into());
+    let bad = PduError::Field { field: "hashes", problem: "must be an object".to_owned() };
+    hashes.as_object_mut().ok_or(bad)?.insert("sha256".to_owned(), hash.into());
+    Ok(())
 }
 
 fn add_signature(

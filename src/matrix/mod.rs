@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod error;
 pub mod keys;
 pub mod memory;
+pub(crate) mod numbers;
 pub mod pdu;
 pub mod reader;
 pub mod request_auth;

@@ -4,6 +4,7 @@
 //! which takes a `Pdu` can't be given one that nobody checked.
 
 use std::{
+    borrow::Cow,
     cell::{OnceCell, RefCell},
     collections::BTreeSet,
     rc::Rc,
@@ -17,13 +18,15 @@ use ruma_common::{
     canonical_json::{RedactingSerializer, redact},
 };
 use ruma_events::TimelineEventType;
-use ruma_signatures::{content_hash, reference_hash, required_server_signatures_to_verify_event};
+use ruma_signatures::required_server_signatures_to_verify_event;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 use super::{
     by_rules::ByRules,
     crypto::{Crypto, Scheme, SigningKey},
-    keys::{KeyRing, decode},
+    keys::{KeyRing, decode, encode},
+    numbers,
     version::RoomVersion,
 };
 
@@ -47,7 +50,7 @@ pub enum Limits {
 /// Why an event was dropped (SS-API, "Checks performed on receipt of a PDU", steps 1 and 2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PduError {
-    /// Not JSON, or JSON that has no canonical form.
+    /// Not JSON, or JSON that has no canonical form in a room version that asks for it.
     #[error("not canonical JSON: {0}")]
     NotCanonical(String),
     /// Larger than [`MAX_PDU_BYTES`].
@@ -159,8 +162,7 @@ impl UnverifiedPdu {
     ///
     /// [`PduError`], but never about signatures.
     pub fn parse(text: &str, version: RoomVersion, limits: Limits) -> Result<Self, PduError> {
-        let object: CanonicalJsonObject =
-            serde_json::from_str(text).map_err(|error| PduError::NotCanonical(error.to_string()))?;
+        let object = numbers::read(text, version).map_err(PduError::NotCanonical)?;
         Self::from_object(object, version, limits)
     }
 
@@ -339,8 +341,8 @@ impl UnverifiedPdu {
                 .object
                 .get("hashes")
                 .and_then(|hashes| decode(hashes.as_object()?.get("sha256")?.as_str()?));
-            let actual = content_hash(&self.0.object);
-            matches!((claimed, actual), (Some(claimed), Ok(actual)) if claimed == actual.as_bytes())
+            let actual = content_hash(&self.0.object, self.0.pdu.version);
+            matches!((claimed, actual), (Some(claimed), Ok(actual)) if claimed == actual)
         })
     }
 }
@@ -351,18 +353,48 @@ pub(crate) fn signed_bytes(object: &CanonicalJsonObject, version: RoomVersion) -
         .rules(&version.rules().redaction)
         .custom_redacted_root_fields(&["signatures", "unsigned"])
         .serialize(object)
+        .map(|text| numbers::written(text, version))
         .map_err(|error| field("content", error.to_string()))
+}
+
+/// The largest text that ruma hashes.
+const MAX_HASHED_BYTES: usize = 65_535;
+
+/// The hash of what an event says (SS-API, "Calculating the content hash for an event").
+pub(super) fn content_hash(object: &CanonicalJsonObject, version: RoomVersion) -> Result<[u8; 32], PduError> {
+    let text = RedactingSerializer::new()
+        .custom_redacted_root_fields(&["hashes", "signatures", "unsigned"])
+        .serialize(object)
+        .map_err(|error| field("content", error.to_string()))?;
+    hash(&numbers::written(text, version))
+}
+
+/// The hash by which others refer to an event (SS-API, "Calculating the reference hash for an event"), in the
+/// alphabet of the room version.
+fn reference_hash(object: &CanonicalJsonObject, version: RoomVersion) -> Result<String, PduError> {
+    let hash = encode(&hash(&signed_bytes(object, version)?)?);
+    let has_url_safe_ids = version.number() >= 4;
+    Ok(if has_url_safe_ids { hash.replace('+', "-").replace('/', "_") } else { hash })
+}
+
+fn hash(text: &str) -> Result<[u8; 32], PduError> {
+    if text.len() > MAX_HASHED_BYTES {
+        return Err(field("content", format!("PDU is larger than maximum of {MAX_HASHED_BYTES} bytes")));
+    }
+    Ok(Sha256::digest(text).into())
 }
 
 impl Pdu {
     fn read(object: &CanonicalJsonObject, version: RoomVersion, limits: Limits) -> Result<Self, PduError> {
         let json = serde_json::to_string(object).expect("canonical JSON serialises");
+        let json = numbers::written(json, version);
         if json.len() > MAX_PDU_BYTES {
             return Err(PduError::TooLarge(json.len()));
         }
-        let kind = TimelineEventType::from(text(object, "type")?.to_owned());
-        let sender = UserId::parse(text(object, "sender")?).map_err(|e| field("sender", e.to_string()))?;
-        let state_key = optional_text(object, "state_key")?.map(str::to_owned);
+        let kind = TimelineEventType::from(&*text(object, "type", version)?);
+        let sender =
+            UserId::parse(&*text(object, "sender", version)?).map_err(|e| field("sender", e.to_string()))?;
+        let state_key = optional_text(object, "state_key", version)?.map(Cow::into_owned);
         let content = object
             .get("content")
             .filter(|content| content.is_object())
@@ -394,7 +426,7 @@ impl Pdu {
             auth_events,
             redacts: redacts(object, content),
             membership: membership(&kind, content),
-            content: JsonText::new(content.to_string()),
+            content: JsonText::new(numbers::written(content.to_string(), version)),
             json: JsonText::new(json),
             event_id,
             room_id,
@@ -454,8 +486,8 @@ impl Pdu {
 
     /// One string of its content.
     pub fn content_str(&self, key: &str) -> Option<String> {
-        let content: CanonicalJsonObject = serde_json::from_str(self.content().get()).ok()?;
-        content.get(key)?.as_str().map(str::to_owned)
+        let content = numbers::read(self.content().get(), self.version).ok()?;
+        numbers::text(content.get(key)?, self.version).map(Cow::into_owned)
     }
 
     /// The `membership` of a membership event.
@@ -540,13 +572,13 @@ impl Pdu {
     pub fn redacted_json(&self) -> Box<RawValue> {
         let object = redact(self.object(), &self.version.rules().redaction, None)
             .expect("the shape was checked when the event was read");
-        RawValue::from_string(serde_json::to_string(&object).expect("canonical JSON serialises"))
-            .expect("serialised JSON is JSON")
+        let text = serde_json::to_string(&object).expect("canonical JSON serialises");
+        RawValue::from_string(numbers::written(text, self.version)).expect("serialised JSON is JSON")
     }
 
     /// The event as an object.
     pub fn object(&self) -> CanonicalJsonObject {
-        serde_json::from_str(self.json().get()).expect("it was read from canonical JSON")
+        numbers::read(self.json().get(), self.version).expect("it was written from what was read")
     }
 
     /// How others of this room version refer to it in `prev_events` and `auth_events`.
@@ -555,7 +587,7 @@ impl Pdu {
         if !self.version.has_event_ids_on_the_wire() {
             return id;
         }
-        let hash = reference_hash(&self.object(), self.version.rules()).expect("the size was checked");
+        let hash = reference_hash(&self.object(), self.version).expect("the size was checked");
         let hashes = CanonicalJsonObject::from([("sha256".to_owned(), hash.into())]);
         CanonicalJsonValue::Array(vec![id, hashes.into()])
     }
@@ -633,33 +665,37 @@ impl ruma_state_res::Event for JudgedPdu<'_> {
     }
 }
 
-fn text<'a>(object: &'a CanonicalJsonObject, name: &'static str) -> Result<&'a str, PduError> {
-    optional_text(object, name)?.ok_or_else(|| field(name, "is missing"))
+fn text<'a>(
+    object: &'a CanonicalJsonObject,
+    name: &'static str,
+    version: RoomVersion,
+) -> Result<Cow<'a, str>, PduError> {
+    optional_text(object, name, version)?.ok_or_else(|| field(name, "is missing"))
 }
 
 fn optional_text<'a>(
     object: &'a CanonicalJsonObject,
     name: &'static str,
-) -> Result<Option<&'a str>, PduError> {
-    match object.get(name) {
-        None => Ok(None),
-        Some(CanonicalJsonValue::String(text)) if text.len() <= ID_MAX_BYTES => Ok(Some(text)),
-        Some(CanonicalJsonValue::String(text)) => {
-            Err(field(name, format!("{} bytes, the limit is {ID_MAX_BYTES}", text.len())))
-        }
-        Some(_) => Err(field(name, "must be a string")),
+    version: RoomVersion,
+) -> Result<Option<Cow<'a, str>>, PduError> {
+    let Some(value) = object.get(name) else { return Ok(None) };
+    match numbers::text(value, version) {
+        Some(text) if text.len() <= ID_MAX_BYTES => Ok(Some(text)),
+        Some(text) => Err(field(name, format!("{} bytes, the limit is {ID_MAX_BYTES}", text.len()))),
+        None => Err(field(name, "must be a string")),
     }
 }
 
 fn event_id(object: &CanonicalJsonObject, version: RoomVersion) -> Result<OwnedEventId, PduError> {
     if version.has_event_ids_on_the_wire() {
-        let id = EventId::parse(text(object, "event_id")?).map_err(|e| field("event_id", e.to_string()))?;
+        let id = EventId::parse(&*text(object, "event_id", version)?)
+            .map_err(|e| field("event_id", e.to_string()))?;
         return match id.server_name() {
             Some(_) => Ok(id),
             None => Err(field("event_id", "has no server name")),
         };
     }
-    let hash = reference_hash(object, version.rules()).map_err(|e| field("content", e.to_string()))?;
+    let hash = reference_hash(object, version)?;
     Ok(EventId::parse(format!("${hash}")).expect("a hash makes an event id"))
 }
 
@@ -676,7 +712,7 @@ fn room_id(
         let hash = event_id.as_str().trim_start_matches('$');
         return Ok(RoomId::parse(format!("!{hash}")).expect("a hash makes a room id"));
     }
-    RoomId::parse(text(object, "room_id")?).map_err(|e| field("room_id", e.to_string()))
+    RoomId::parse(&*text(object, "room_id", version)?).map_err(|e| field("room_id", e.to_string()))
 }
 
 /// Whether an event is the one that the id of a room names (room version 12).
@@ -694,10 +730,11 @@ fn timestamp(object: &CanonicalJsonObject) -> Result<MilliSecondsSinceUnixEpoch,
 }
 
 fn depth(object: &CanonicalJsonObject, version: RoomVersion) -> Result<u64, PduError> {
-    object
-        .get("depth")
-        .and_then(CanonicalJsonValue::as_integer)
-        .and_then(|depth| u64::try_from(i64::from(depth)).ok())
+    let depth = object.get("depth").and_then(|depth| match depth.as_integer() {
+        Some(depth) => u64::try_from(i64::from(depth)).ok(),
+        None => numbers::digits(depth, version)?.parse().ok(),
+    });
+    depth
         .filter(|depth| *depth <= version.max_depth())
         .ok_or_else(|| field("depth", format!("must be an integer from 0 to {}", version.max_depth())))
 }

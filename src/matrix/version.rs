@@ -63,10 +63,15 @@ impl RoomVersion {
         self.rules().authorization.room_create_event_id_as_room_id
     }
 
-    /// The largest `depth`: 2^53-1 from version 6 on, 2^63-1 before. Canonical JSON as ruma has it holds no
-    /// more than 2^53-1, so the smaller bound is used for all.
+    /// Whether an event must be canonical JSON, without fractions and numbers beyond ±(2^53-1) (version 6,
+    /// MSC2540).
+    pub fn enforces_canonical_json(self) -> bool {
+        self.0 >= 6
+    }
+
+    /// The largest `depth`: 2^53-1 from version 6 on, 2^63-1 before.
     pub fn max_depth(self) -> u64 {
-        (1 << 53) - 1
+        if self.enforces_canonical_json() { (1 << 53) - 1 } else { i64::MAX.unsigned_abs() }
     }
 }
 

@@ -296,7 +296,8 @@ impl PduInput {
         let natural = self.signed(0);
         let Some(by) = self.padded else { return natural };
         let Some(length) =
-            plain_event::canonical(&Value::Object(without_unsigned(&natural))).map(|text| text.len())
+            plain_event::canonical(&Value::Object(without_unsigned(&natural)), self.version.number())
+                .map(|text| text.len())
         else {
             return natural;
         };
@@ -309,7 +310,7 @@ impl PduInput {
     fn signed(&self, padding: usize) -> Map<String, Value> {
         let mut event = self.unsigned(padding);
         self.change(&mut event, Stage::BeforeHash);
-        let hash = plain_event::content_hash(&event).unwrap_or_default();
+        let hash = plain_event::content_hash(&event, self.version.number()).unwrap_or_default();
         event.insert("hashes".to_owned(), json!({ "sha256": encode(&hash) }));
         self.change(&mut event, Stage::BeforeSignature);
         let message = plain_event::signed_text(&event, self.version.number()).unwrap_or_default();
@@ -384,7 +385,7 @@ impl PduInput {
         let id = plain_event::event_id(event, version).expect("well-formed events have an id");
         assert_eq!(unverified.event_id().as_str(), id, "event id");
         let kept = without_unsigned(event);
-        let text = plain_event::canonical(&Value::Object(kept)).expect("it is canonical");
+        let text = plain_event::canonical(&Value::Object(kept), version).expect("it is canonical");
         assert_eq!(unverified.claims().json().get(), text, "canonical form");
 
         let redacted = self.read(&self.redacted_text(unverified.claims()));
@@ -393,7 +394,7 @@ impl PduInput {
         assert_eq!(twice, redacted.claims().json().get(), "redacted twice");
         let mut plain = plain_event::redacted(event, version);
         plain.remove("unsigned");
-        assert_eq!(Some(twice), plain_event::canonical(&Value::Object(plain)), "redacted form");
+        assert_eq!(Some(twice), plain_event::canonical(&Value::Object(plain), version), "redacted form");
 
         let mut gossip = event.clone();
         gossip.insert("unsigned".to_owned(), json!({ "age": 5 }));
@@ -428,9 +429,16 @@ impl PduInput {
         let (keys, crypto) = (key_ring(), Crypto::default());
         let ours = unverified.verify(&keys, &crypto);
         let theirs = verify_event(&public_keys(), unverified.object(), self.version.rules());
-        let holds = plain_event::content_hash(event).map(|hash| encode(&hash));
+        let holds = plain_event::content_hash(event, self.version.number()).map(|hash| encode(&hash));
         let claimed = event.get("hashes").and_then(|hashes| hashes.get("sha256")?.as_str());
+        let is_canonical = plain_event::canonical(&Value::Object(event.clone()), 6).is_some();
         match (&ours, &theirs) {
+            // ruma's values hold no such numbers: to it a mark stands where they do.
+            (Ok(pdu), _) if !is_canonical => {
+                assert_eq!(pdu.is_redacted(), holds.as_deref() != claimed, "hash by the twin: {holds:?}");
+                "numbers of the first room versions"
+            }
+            (Err(_), _) if !is_canonical => "numbers of the first room versions, not verified",
             (Ok(pdu), Ok(verified)) => {
                 assert_eq!(
                     pdu.is_redacted(),

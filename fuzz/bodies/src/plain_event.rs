@@ -14,25 +14,28 @@ use backfire::matrix::{
 const INTEGER_MAX: i64 = (1 << 53) - 1;
 const NAME_BYTES_MAX: usize = 255;
 
-/// Canonical JSON (appendices, "Canonical JSON"); nothing for numbers that it doesn't have.
-pub(super) fn canonical(value: &Value) -> Option<String> {
+/// Canonical JSON (appendices, "Canonical JSON"); nothing for numbers that it doesn't have, which the first
+/// five room versions take as they are (rooms v6, "Canonical JSON").
+pub(super) fn canonical(value: &Value, version: u8) -> Option<String> {
     Some(match value {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
+        Value::Number(number) if version < 6 => number.to_string(),
         Value::Number(number) => {
             let integer = number.as_i64().filter(|n| (-INTEGER_MAX..=INTEGER_MAX).contains(n))?;
             integer.to_string()
         }
         Value::String(text) => quoted(text),
         Value::Array(list) => {
-            let list: Option<Vec<String>> = list.iter().map(canonical).collect();
+            let list: Option<Vec<String>> = list.iter().map(|value| canonical(value, version)).collect();
             format!("[{}]", list?.join(","))
         }
         Value::Object(object) => {
             let mut entries: Vec<(&String, &Value)> = object.iter().collect();
             entries.sort_by(|(a, _), (b, _)| a.chars().cmp(b.chars()));
-            let entry =
-                |(key, value): (&String, &Value)| Some(format!("{}:{}", quoted(key), canonical(value)?));
+            let entry = |(key, value): (&String, &Value)| {
+                Some(format!("{}:{}", quoted(key), canonical(value, version)?))
+            };
             let entries: Option<Vec<String>> = entries.into_iter().map(entry).collect();
             format!("{{{}}}", entries?.join(","))
         }
@@ -64,15 +67,15 @@ fn without(object: &Map<String, Value>, keys: &[&str]) -> Map<String, Value> {
 }
 
 /// SHA-256 of all that the content hash covers (SS-API, "Calculating the content hash for an event").
-pub(super) fn content_hash(event: &Map<String, Value>) -> Option<[u8; 32]> {
+pub(super) fn content_hash(event: &Map<String, Value>, version: u8) -> Option<[u8; 32]> {
     let covered = without(event, &["unsigned", "signatures", "hashes"]);
-    Some(Sha256::digest(canonical(&Value::Object(covered))?).into())
+    Some(Sha256::digest(canonical(&Value::Object(covered), version)?).into())
 }
 
 /// What others sign and what the id is made of (SS-API, "Calculating the reference hash for an event").
 pub(super) fn signed_text(event: &Map<String, Value>, version: u8) -> Option<String> {
     let covered = without(&redacted(event, version), &["signatures", "unsigned", "age_ts"]);
-    canonical(&Value::Object(covered))
+    canonical(&Value::Object(covered), version)
 }
 
 /// The event's id: chosen by its server, or its reference hash in one of two alphabets (rooms v3 and v4,
@@ -170,14 +173,16 @@ fn redacted_content(kind: &str, content: &Map<String, Value>, version: u8) -> Ma
 
 /// Whether an event has the shape and size that the first of the checks on receipt asks for.
 pub(super) fn is_well_formed(event: &Map<String, Value>, version: u8, backfilled: bool) -> bool {
-    if canonical(&Value::Object(event.clone())).is_none() {
+    if canonical(&Value::Object(event.clone()), version).is_none() {
         return false;
     }
     let event = without(event, &["unsigned"]);
-    let length = canonical(&Value::Object(event.clone())).map_or(usize::MAX, |text| text.len());
+    let length = canonical(&Value::Object(event.clone()), version).map_or(usize::MAX, |text| text.len());
     let text = |key: &str| event.get(key).and_then(Value::as_str).filter(|text| text.len() <= NAME_BYTES_MAX);
     let object = |key: &str| event.get(key).is_some_and(Value::is_object);
-    let integer = |key: &str| event.get(key).and_then(Value::as_i64).is_some_and(|n| n >= 0);
+    let integer = |key: &str, most: i64| {
+        event.get(key).and_then(Value::as_i64).is_some_and(|n| (0..=most).contains(&n))
+    };
     let list = |key: &str, most: usize| {
         let list = event.get(key).and_then(Value::as_array);
         list.filter(|list| backfilled || list.len() <= most)
@@ -204,8 +209,8 @@ pub(super) fn is_well_formed(event: &Map<String, Value>, version: u8, backfilled
         && list("prev_events", MAX_PREV_EVENTS)
         && list("auth_events", MAX_AUTH_EVENTS)
         && !(version == 12 && cites_create(&event))
-        && integer("depth")
-        && integer("origin_server_ts")
+        && integer("depth", if version < 6 { i64::MAX } else { INTEGER_MAX })
+        && integer("origin_server_ts", INTEGER_MAX)
 }
 
 /// The id that an entry of `prev_events` or `auth_events` names.

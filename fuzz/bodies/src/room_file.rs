@@ -195,9 +195,17 @@ pub(super) fn seeds() -> Seeds {
     let both = |lines: &[String], keys: &str| format!("{}\n\n{keys}", lines.join("\n")).into_bytes();
     let (eleven, two) = (dump(RoomVersion::V11), dump("2".parse().expect("a version")));
     let changed = eleven.iter().map(|line| line.replace("public", "invite")).collect::<Vec<_>>();
-    let row = |line: &str| {
+    let row = |line: &String| {
         let event: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
-        format!("{},\"{}\"", event["event_id"].as_str().expect("it has an id"), line.replace('"', "\"\""))
+        let id = event["event_id"].as_str().expect("it has an id");
+        format!("{id},\"{}\"", line.replace('"', "\"\""))
+    };
+    let rows: Vec<String> = eleven.iter().map(row).collect();
+    let (chain, state) = eleven.split_at(3);
+    let file = |events: String| format!("{events}\n\n{keys}").into_bytes();
+    let create = |version: &str| {
+        let start = r#"{"type":"m.room.create","state_key":"","prev_events":[],"content":{"room_version":"#;
+        format!("{start}{version}}}}}\n\n[]").into_bytes()
     };
     vec![
         ("signed", both(&eleven, &keys)),
@@ -207,9 +215,9 @@ pub(super) fn seeds() -> Seeds {
         ("two-rooms", both(&[&eleven[..2], &two[..2]].concat(), "[]")),
         ("with-a-hole", both(&[&eleven[..2], &eleven[6..]].concat(), &keys)),
         ("no-create", both(&eleven[1..3], &keys)),
-        ("array", format!("[{}]\n\n{keys}", eleven.join(",\n")).into_bytes()),
-        ("answer", format!("{{\"auth_chain\":[{}],\"pdus\":[{}]}}\n\n{keys}", eleven[..3].join(","), eleven[3..].join(",")).into_bytes()),
-        ("csv", format!("event_id,json\n{}\n\n{keys}", eleven.iter().map(|line| row(line)).collect::<Vec<_>>().join("\n")).into_bytes()),
+        ("array", file(format!("[{}]", eleven.join(",\n")))),
+        ("answer", file(format!(r#"{{"auth_chain":[{}],"pdus":[{}]}}"#, chain.join(","), state.join(",")))),
+        ("csv", file(format!("event_id,json\n{}", rows.join("\n")))),
         ("client-format", b"[{\"type\":\"m.room.create\",\"state_key\":\"\",\"content\":{}}]\n\n[]".to_vec()),
         ("no-json", both(&["{}".to_owned(), "{".to_owned()], "[{}]")),
         (
@@ -219,15 +227,7 @@ pub(super) fn seeds() -> Seeds {
                 r#"[{"server_name":"a","verify_keys":{"ed25519:1":"AA"},"valid_until_ts":0}]"#,
             ),
         ),
-        (
-            "version-of-the-future",
-            b"{\"type\":\"m.room.create\",\"state_key\":\"\",\"prev_events\":[],\"content\":{\"room_version\":\"99\"}}\n\n[]"
-                .to_vec(),
-        ),
-        (
-            "version-that-is-no-text",
-            b"{\"type\":\"m.room.create\",\"state_key\":\"\",\"prev_events\":[],\"content\":{\"room_version\":11}}\n\n[]"
-                .to_vec(),
-        ),
+        ("version-of-the-future", create(r#""99""#)),
+        ("version-that-is-no-text", create("11")),
     ]
 }

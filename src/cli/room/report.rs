@@ -192,14 +192,18 @@ impl Report {
         let altered = self.content_hash_fails.iter().map(|Altered { event_id, kind, sender, place }| {
             let by = by(kind, sender.as_str());
             format!(
-                "\ncontent hash does not hold: {event_id}\n    {by}, {place}\n    changed after it was hashed; judged in \
-                 its redacted form, in which a server would take it (checks on receipt, step 3)\n"
+                "\ncontent hash does not hold: {event_id}\n    {by}, {place}\n    changed after it was hashed; \
+                 judged in its redacted form, in which a server would take it (checks on receipt, step 3)\n"
             )
         });
         write_list(text, altered);
-        let contradictions = self.contradictions.iter().map(|Contradiction { event_id, kind, sender, fields, counts, other }| {
+        let contradictions = self.contradictions.iter().map(|found| {
+            let Contradiction { event_id, kind, sender, fields, counts, other } = found;
             let (by, fields) = (by(kind, sender.as_str()), fields.join(", "));
-            format!("\ncopies contradict each other: {event_id}\n    {by}, in {fields}\n    {counts} counts, {other} does not\n")
+            format!(
+                "\ncopies contradict each other: {event_id}\n    {by}, in {fields}\n    \
+                 {counts} counts, {other} does not\n"
+            )
         });
         write_list(text, contradictions);
         for kind in ["rejected", "soft_failed"] {
@@ -255,8 +259,8 @@ impl Report {
         }
         let _ = writeln!(
             text,
-            "\nstates wanted: what waits could be judged with another dump that has what is missing, or with the states\n\
-             before these events (--state-at 'EVENT=FILE', the answer to /state_ids)"
+            "\nstates wanted: what waits could be judged with another dump that has what is missing, or\n\
+             with the states before these events (--state-at 'EVENT=FILE', the answer to /state_ids)"
         );
         let wanted = self.states_wanted.iter();
         write_list(text, wanted.map(|wanted| format!("    {}  {}\n", wanted.event_id, wanted.event.line())));

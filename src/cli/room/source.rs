@@ -203,7 +203,7 @@ mod tests {
             (b"\xff\xfe{\0", "UTF-16"),
             (b"{\"type\": \"\xc3", "neither text in UTF-8 nor packed by gzip (byte 10)"),
             (b"\x28\xb5\x2f\xfd", "neither text"),
-            (&packed(b"{}")[..12], "unexpected end of file"),
+            (&packed(b"{}")[..12], "incomplete deflate stream"),
         ];
         for (bytes, message) in cases {
             let problem = text_of(bytes, 100).unwrap_err();

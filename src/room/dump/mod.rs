@@ -29,12 +29,14 @@ pub use verified::{Altered, Verified};
 
 use crate::matrix::{
     keys::KeyRing,
+    numbers,
     pdu::{Limits, UnverifiedPdu},
     version::RoomVersion,
 };
 use copies::{Copy, Entry};
+use error::said_by;
 use place::Pages;
-use read::Found;
+use read::{Fields, Found};
 use told::ToldState;
 
 /// The events of one room, each once, in the order of the dump.
@@ -232,15 +234,16 @@ fn room_version(create: &Map<String, Value>) -> Result<RoomVersion, String> {
 }
 
 fn object_of(found: &Found<'_>) -> Result<Map<String, Value>, String> {
-    serde_json::from_str(&found.text).map_err(|error| error::said_by(&error))
+    serde_json::from_str(&found.text).map_err(|error| said_by(&error))
 }
 
 /// Reads one event. `event_id` is the dump's addition from room version 3 on: taken off, and compared.
 fn read_event(found: &Found<'_>, version: RoomVersion) -> Result<UnverifiedPdu, String> {
-    let mut event = object_of(found)?;
+    let mut event: Fields<'_> = serde_json::from_str(&found.text).map_err(|error| said_by(&error))?;
     let in_event = if version.has_event_ids_on_the_wire() { None } else { event.remove("event_id") };
-    let object = event.into_iter().map(|(key, value)| {
-        let value = value.try_into().map_err(|error| format!("field `{key}`: {error}"))?;
+    let in_event = in_event.map(|id| serde_json::from_str(id.get()).unwrap_or(Value::Null));
+    let object = event.into_iter().map(|(key, raw)| {
+        let value = numbers::read_value(raw, version).map_err(|error| format!("field `{key}`: {error}"))?;
         Ok((key, value))
     });
     let object: CanonicalJsonObject = object.collect::<Result<_, String>>()?;

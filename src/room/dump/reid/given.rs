@@ -107,7 +107,7 @@ fn given(found: &Found<'_>, version: Option<RoomVersion>) -> Result<Given, ReidE
     let in_content = fields.get("content").and_then(|content| content.get("redacts")).and_then(Value::as_str);
     let is_redaction = fields.get("type").is_some_and(|kind| kind == "m.room.redaction");
     let redacts = text("redacts").or(in_content.map(str::to_owned)).filter(|_| is_redaction);
-    let name = found.row_id.clone().or_else(|| text("event_id")).or_else(|| hash_of(&fields, version?));
+    let name = found.row_id.clone().or_else(|| text("event_id")).or_else(|| hash_of(found, version?));
     let mut given = Given {
         place: found.place.clone(),
         name,
@@ -123,9 +123,8 @@ fn given(found: &Found<'_>, version: Option<RoomVersion>) -> Result<Given, ReidE
 }
 
 /// The id of an event of a real room, from which nobody has taken it down.
-fn hash_of(fields: &Map<String, Value>, version: RoomVersion) -> Option<String> {
-    let object = serde_json::from_value(Value::Object(fields.clone())).ok()?;
-    let pdu = UnverifiedPdu::from_object(object, version, Limits::Waived).ok()?;
+fn hash_of(found: &Found<'_>, version: RoomVersion) -> Option<String> {
+    let pdu = UnverifiedPdu::parse(&found.text, version, Limits::Waived).ok()?;
     Some(pdu.event_id().to_string())
 }
 

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use ruma_common::{OwnedEventId, OwnedRoomId, OwnedServerName};
 
 use super::{DumpError, Pages, Place, keys::ServerKeys};
-use crate::matrix::{crypto::SigningKey, keys::encode, pdu::Pdu, version::RoomVersion};
+use crate::matrix::{crypto::SigningKey, keys::encode, numbers, pdu::Pdu, version::RoomVersion};
 
 /// The keys hold for every time that an event can name.
 const VALID_UNTIL: u64 = (1 << 53) - 1;
@@ -71,7 +71,8 @@ impl Reid {
         let line = |pdu: &Arc<Pdu>| {
             let mut object = pdu.object();
             object.insert("event_id".to_owned(), pdu.event_id().as_str().into());
-            serde_json::to_string(&object).expect("canonical JSON serialises") + "\n"
+            let text = serde_json::to_string(&object).expect("canonical JSON serialises");
+            numbers::written(text, pdu.version()) + "\n"
         };
         self.pdus.iter().map(line).collect()
     }
