@@ -16,10 +16,11 @@ SELECT type, state_key, event_id, COALESCE(membership = 'join', 0) FROM current_
 ORDER BY type, state_key
 """
 
-# Something is still to be sent to a server, now or when its pause ends.
+# Something is still to be sent to a server, now or when its pause ends. What is meant for a server that took nothing
+# yet is in memory alone: after a crash nobody means to send it any more.
 UNSENT = """
-SELECT 1 FROM destination_rooms r LEFT JOIN destinations d USING (destination)
-WHERE r.stream_ordering > COALESCE(d.last_successful_stream_ordering, 0) LIMIT 1
+SELECT 1 FROM destination_rooms r JOIN destinations d USING (destination)
+WHERE r.stream_ordering > d.last_successful_stream_ordering LIMIT 1
 """
 
 # What was taken and is not judged yet; rooms whose state is still being fetched.

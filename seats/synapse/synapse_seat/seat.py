@@ -44,6 +44,8 @@ class Seat:
         self._inbound = Inbound()
         self._users = Users(name, self._inbound, self._did)
         self._holdings = holdings.Holdings(database, name)
+        # Nothing but Synapse's own metrics tells how much waits in memory for other servers.
+        self._queues = homeserver.get_federation_sender()._per_destination_queues
         lines.say(
             "hello",
             protocol=PROTOCOL,
@@ -75,7 +77,8 @@ class Seat:
 
     def _busy(self) -> bool:
         open_here = self._inbound.open or self._outbound.open or self._users.open
-        return bool(open_here) or self._holdings.unfinished()
+        queued = any(queue.pending_pdu_count() for queue in self._queues.values())
+        return bool(open_here) or queued or self._holdings.unfinished()
 
     # --- Commands.
 
