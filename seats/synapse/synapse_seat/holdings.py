@@ -16,6 +16,12 @@ SELECT type, state_key, event_id, COALESCE(membership = 'join', 0) FROM current_
 ORDER BY type, state_key
 """
 
+# What an own user has done far away, such as knocking, is in no state that the server has.
+MEMBERSHIP = """
+SELECT event_id FROM current_state_events WHERE room_id = ?1 AND type = 'm.room.member' AND state_key = ?2
+UNION ALL SELECT event_id FROM local_current_membership WHERE room_id = ?1 AND user_id = ?2 LIMIT 1
+"""
+
 # Something is still to be sent to a server, now or when its pause ends. What is meant for a server that took nothing
 # yet is in memory alone: after a crash nobody means to send it any more.
 UNSENT = """
@@ -42,6 +48,11 @@ class Holdings:
     def unfinished(self) -> bool:
         """Whether the database knows of work that is still to be done."""
         return any(self._database.execute(query).fetchone() for query in self._unfinished)
+
+    def membership(self, room: str, user: str) -> str | None:
+        """The event by which a user stands to a room."""
+        found = self._database.execute(MEMBERSHIP, (room, user)).fetchone()
+        return found[0] if found else None
 
     def version(self) -> int:
         """Another number after each transaction of the server that wrote something."""

@@ -42,8 +42,8 @@ class Seat:
         homeserver.get_federation_http_client().agent = self._outbound
         server.run(homeserver)
         self._inbound = Inbound()
-        self._users = Users(name, self._inbound, self._did)
         self._holdings = holdings.Holdings(database, name)
+        self._users = Users(name, self._inbound, self._holdings.membership, self._did)
         # Nothing but Synapse's own metrics tells how much waits in memory for other servers.
         self._queues = homeserver.get_federation_sender()._per_destination_queues
         lines.say(

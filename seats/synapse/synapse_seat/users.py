@@ -31,8 +31,15 @@ Steps = Any
 class Users:
     """Does deeds, one request after the other, and says when they are done."""
 
-    def __init__(self, server_name: str, inbound: Inbound, said: Callable[[int, dict | Refused], None]) -> None:
+    def __init__(
+        self,
+        server_name: str,
+        inbound: Inbound,
+        membership: Callable[[str, str], str | None],
+        said: Callable[[int, dict | Refused], None],
+    ) -> None:
         self._inbound = inbound
+        self._membership = membership
         self._said = said
         self._token = server.token(server_name)
         self._known: set[str] = set()
@@ -103,17 +110,21 @@ class Users:
         return {"room_id": answer["room_id"]}
 
     def join(self, deed: dict) -> Steps:
-        yield "POST", f"{V3}/join/{quote(deed['room_id'], '')}{self._via(deed)}", {}
+        yield "POST", f"{V3}/join/{quote(deed['room_id'], '')}{self._via(deed)}", self._reason(deed)
+        return self._made(deed, deed["by"])
 
     def knock(self, deed: dict) -> Steps:
-        yield "POST", f"{V3}/knock/{quote(deed['room_id'], '')}{self._via(deed)}", {}
+        yield "POST", f"{V3}/knock/{quote(deed['room_id'], '')}{self._via(deed)}", self._reason(deed)
+        return self._made(deed, deed["by"])
 
     def leave(self, deed: dict) -> Steps:
         yield "POST", f"{self._room(deed)}/leave", self._reason(deed)
+        return self._made(deed, deed["by"])
 
     def towards(self, deed: dict) -> Steps:
         body = {"user_id": deed["user_id"], **self._reason(deed)}
         yield "POST", f"{self._room(deed)}/{deed['deed']}", body
+        return self._made(deed, deed["user_id"])
 
     def send(self, deed: dict) -> Steps:
         kind = quote(deed["type"], "")
@@ -143,6 +154,11 @@ class Users:
                 break
             place = {"from": answer["end"]}
         return {"events": seen, "complete": complete}
+
+    def _made(self, deed: dict, user: str) -> dict:
+        """The API doesn't say which event a change of membership made."""
+        event = self._membership(deed["room_id"], user)
+        return {"event_id": event} if event else {}
 
     @staticmethod
     def _room(deed: dict) -> str:

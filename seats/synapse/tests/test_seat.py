@@ -4,10 +4,18 @@
 import json
 import os
 import unittest
+from pathlib import Path
 from typing import Any
 
-from world import LATENCY_MS, Stopwatch, World, pythons
+from world import LATENCY_MS, Child, Stopwatch, World, pythons
 
+try:
+    import jsonschema
+except ImportError:
+    # Synapse brings it along: run the tests with its Python to have this one too.
+    jsonschema = None
+
+SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "seat-protocol.schema.json"
 RELEASES = pythons()
 PYTHON = next(iter(RELEASES.values()))
 
@@ -290,6 +298,35 @@ class Protocol(SeatTest):
             self.assertEqual(json.dumps(a), json.dumps(b))
         self.assertEqual(one, two)
         self.assertNotEqual(one, other)
+
+    @unittest.skipIf(jsonschema is None, "no jsonschema here")
+    def test_as_the_schema_has_it(self) -> None:
+        schema = json.loads(SCHEMA.read_text())
+        check = {side: jsonschema.Draft202012Validator({**schema, "anyOf": [{"$ref": f"#/$defs/{side}"}]})
+                 for side in ("Command", "Line")}
+        Child.overheard = []
+        try:
+            with World("ab", PYTHON) as world:
+                room = room_of_all(world)
+                world.say("b", room, "hello")
+                world.user("b", "scroll_back", room_id=room, limit=10, pages=1)
+                world.user("b", "join", room_id="!nowhere:nowhere", via=["nowhere"])
+                world.holds("b", room, pdus="new")
+                world.jump("b", 1000)
+                world.fuse("b", 1)
+                world.silence("ab")
+                world.say("a", room, "oh")
+                world.begin("b", "leave", room_id=room)
+                world.wait(120_000)
+                world.stop("a")
+            kinds = set()
+            for side, said in Child.overheard:
+                check[side].validate(said)
+                kinds.add(said.get("do") or said.get("say"))
+        finally:
+            Child.overheard = None
+        wanted = "abandon advance answer ask clock deliver did done fail failed fuse gone hello holds stop tell user"
+        self.assertEqual(kinds, set(wanted.split()))
 
     def test_wrong_commands(self) -> None:
         for command, fields in (("dance", {}), ("user", {"deed": "dance", "by": "@user:a"}), ("deliver", {})):

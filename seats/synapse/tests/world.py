@@ -72,6 +72,9 @@ def public_key(seed: bytes) -> bytes:
 class Child:
     """One seat: a process, and the server in it."""
 
+    # Where what both sides say is kept, if anybody wants it.
+    overheard: list | None = None
+
     def __init__(self, name: str, python: str) -> None:
         self.name = name
         command = [python, str(SEAT), *os.environ.get("SEAT_OPTIONS", "").split()]
@@ -110,6 +113,8 @@ class Child:
         """What the seat says upon a command, the end of the reply last."""
         self.commands += 1
         command = {"id": next(self.ids), "do": do, **fields}
+        if self.overheard is not None:
+            self.overheard.append(("Command", command))
         self.process.stdin.write(json.dumps(command).encode() + b"\n")
         self.process.stdin.flush()
         lines = []
@@ -118,6 +123,8 @@ class Child:
             if not line:
                 raise Gone(f"{self.name} is gone")
             lines.append(json.loads(line))
+            if self.overheard is not None:
+                self.overheard.append(("Line", lines[-1]))
             kind = lines[-1]["say"]
             if kind == "error":
                 raise RuntimeError(f"{self.name}: {lines[-1]}")
