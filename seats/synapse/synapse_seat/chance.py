@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """All chance of the process, drawn from one text.
 
-`secrets`, `uuid` and `SystemRandom` ask the operating system through `os.urandom`; `random` has a state of its own.
-Both are replaced before anything else is imported, so that nobody holds on to the true ones. What is left is the
-order of hashes: see `process.pin_hashes`.
+`secrets`, `uuid` and `SystemRandom` ask the operating system through `os.urandom`; `random` has a state of
+its own. Both are replaced before anything else is imported, so that nobody holds on to the true ones. What is
+left is the order of hashes: see `process.pin_hashes`.
 """
 
 import hashlib
@@ -15,6 +15,9 @@ class Stream:
     """Bytes without end, the same for the same text."""
 
     def __init__(self, text: str) -> None:
+        self.begin(text)
+
+    def begin(self, text: str) -> None:
         self._key = hashlib.sha256(text.encode()).digest()
         self._block = 0
 
@@ -26,23 +29,20 @@ class Stream:
         return drawn[:count]
 
 
-_stream = Stream("before the first command")
+BEFORE_THE_FIRST_COMMAND = "before the first command"
 
-
-def _urandom(count: int) -> bytes:
-    return _stream.draw(count)
+_stream = Stream(BEFORE_THE_FIRST_COMMAND)
 
 
 def install() -> None:
     """Puts the stream in the place of the operating system's."""
-    os.urandom = _urandom
+    os.urandom = _stream.draw
     # `random` made a name of its own of it when it was imported.
-    random._urandom = _urandom
-    random.seed("before the first command")
+    random._urandom = _stream.draw
+    random.seed(BEFORE_THE_FIRST_COMMAND)
 
 
 def reseed(text: str) -> None:
     """From here on everything is drawn from `text`."""
-    global _stream
-    _stream = Stream(text)
+    _stream.begin(text)
     random.seed(text)

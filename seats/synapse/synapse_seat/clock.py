@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The reactor that Synapse runs on: Twisted's in-memory one, with a clock that others move.
 
-There are no threads: what is meant for one is queued and run by the reactor itself, one call after the other. Time
-is counted in whole milliseconds; a call is due at the first of them that is not before its time.
+There are no threads: what is meant for one is queued and run by the reactor itself, one call after the other.
+Time is counted in whole milliseconds; a call is due at the first of them that is not before its time.
 """
 
 import heapq
@@ -10,7 +10,8 @@ import itertools
 import math
 import time
 from collections import deque
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.base import DelayedCall
 from twisted.internet.main import installReactor

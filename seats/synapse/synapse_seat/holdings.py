@@ -22,8 +22,8 @@ SELECT event_id FROM current_state_events WHERE room_id = ?1 AND type = 'm.room.
 UNION ALL SELECT event_id FROM local_current_membership WHERE room_id = ?1 AND user_id = ?2 LIMIT 1
 """
 
-# Something is still to be sent to a server, now or when its pause ends. What is meant for a server that took nothing
-# yet is in memory alone: after a crash nobody means to send it any more.
+# Something is still to be sent to a server, now or when its pause ends. What is meant for a server that took
+# nothing yet is in memory alone: after a crash nobody means to send it any more.
 UNSENT = """
 SELECT 1 FROM destination_rooms r JOIN destinations d USING (destination)
 WHERE r.stream_ordering > d.last_successful_stream_ordering LIMIT 1
@@ -65,16 +65,23 @@ class Holdings:
             [event, standing(outlier, rejected, json.loads(metadata))]
             for event, outlier, rejected, metadata in self._database.execute(EVENTS, (room,))
         ]
-        backward = self._ids("SELECT DISTINCT event_id FROM event_backward_extremities WHERE room_id = ?", room)
+        backward = self._ids(
+            "SELECT DISTINCT event_id FROM event_backward_extremities WHERE room_id = ?", room
+        )
         told = {
             "room_id": room,
             "joined": any(
-                joined and kind == "m.room.member" and key.endswith(self._suffix) for kind, key, _, joined in state
+                joined and kind == "m.room.member" and key.endswith(self._suffix)
+                for kind, key, _, joined in state
             ),
             "events": events,
-            "waiting": self._ids("SELECT event_id FROM federation_inbound_events_staging WHERE room_id = ?", room),
+            "waiting": self._ids(
+                "SELECT event_id FROM federation_inbound_events_staging WHERE room_id = ?", room
+            ),
             "missing": backward,
-            "forward_extremities": self._ids("SELECT event_id FROM event_forward_extremities WHERE room_id = ?", room),
+            "forward_extremities": self._ids(
+                "SELECT event_id FROM event_forward_extremities WHERE room_id = ?", room
+            ),
             "backward_extremities": backward,
             "state": [[kind, key, event] for kind, key, event, _ in state],
         }

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The process: it imports Synapse once, and forks into a server at each `hello`.
 
-So a restart costs no import. The server says its process in its own `hello`; whoever kills that one finds this one
-ready for the next.
+So a restart costs no import. The server says its process in its own `hello`; whoever kills that one finds
+this one ready for the next.
 """
 
 import argparse
+import contextlib
 import ctypes
 import gc
 import logging
 import os
 import signal
 import sys
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 from . import chance
 
@@ -58,7 +59,9 @@ def read_arguments() -> argparse.Namespace:
         default=Path(sys.prefix) / "var" / "backfire-seat",
         help="where prepared databases are kept (default: %(default)s)",
     )
-    parser.add_argument("--log", default="WARNING", help="the least level that goes to standard error (default: %(default)s)")
+    parser.add_argument(
+        "--log", default="WARNING", help="the least level that goes to standard error (default: %(default)s)"
+    )
     return parser.parse_args()
 
 
@@ -109,8 +112,6 @@ def serve(seat: type, lines: Any, hello: dict, prepared: Path) -> None:
 
 def die_with_parent() -> None:
     """Nobody would end this process if the one that waits for it is gone."""
-    try:
+    # Where there is no such thing, the end of standard input ends it.
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError):
-        # Not on this system. There the end of standard input ends it.
-        pass

@@ -12,8 +12,9 @@ from .lines import Lines, body_fields, body_of
 from .users import DEEDS, Refused, Users
 from .wire import Inbound, Outbound
 
-TELLS = "joined events waiting missing forward_extremities backward_extremities state idle pdus".split()
-OPTIONS = "back_off_ms key_validity_ms software".split()
+TELLS = ["joined", "events", "waiting", "missing", "state", "idle", "pdus"]
+TELLS += ["forward_extremities", "backward_extremities"]
+OPTIONS = ["back_off_ms", "key_validity_ms", "software"]
 
 
 class Wrong(Exception):
@@ -73,7 +74,9 @@ class Seat:
 
     def done(self, command: dict) -> None:
         """The end of a reply."""
-        self._lines.say("done", id=command["id"], now=reactor.now, next_due=reactor.next_due(), busy=self._busy())
+        self._lines.say(
+            "done", id=command["id"], now=reactor.now, next_due=reactor.next_due(), busy=self._busy()
+        )
 
     def _busy(self) -> bool:
         open_here = self._inbound.open or self._outbound.open or self._users.open

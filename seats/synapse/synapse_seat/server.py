@@ -3,7 +3,6 @@
 
 import hashlib
 import inspect
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def limits() -> dict:
 
 
 def configuration(hello: dict, database: Path, service: Path) -> dict:
-    """The configuration of a server for its place. What the run wants of the software itself stands above all else."""
+    """The configuration of a server for its place. What the run wants of it stands above all else."""
     name, key = hello["server_name"], hello["key"]
     algorithm, _, version = key["id"].partition(":")
     options = hello.get("options", {})
@@ -69,7 +68,8 @@ def configuration(hello: dict, database: Path, service: Path) -> dict:
         "report_stats": False,
         "signing_key": f"{algorithm} {version} {key['seed']}",
         "old_signing_keys": {
-            old["id"]: {"key": old["public"], "expired_ts": old["expired_ts"]} for old in hello.get("old_keys", [])
+            old["id"]: {"key": old["public"], "expired_ts": old["expired_ts"]}
+            for old in hello.get("old_keys", [])
         },
         "macaroon_secret_key": token(name),
         "form_secret": token(name),
@@ -135,7 +135,20 @@ def build(config: dict) -> SynapseHomeServer:
     server = SynapseHomeServer(config["server_name"], config=parsed, **options)
     with context(config["server_name"]):
         server.setup()
+    for database in server.get_datastores().databases:
+        relax(database.engine)
     return server
+
+
+def relax(engine: Any) -> None:
+    """The database has to outlive the process, not the machine: nobody waits for the disk."""
+    on_new_connection = engine.on_new_connection
+
+    def relaxed(connection: Any) -> None:
+        on_new_connection(connection)
+        connection.execute("PRAGMA synchronous = OFF")
+
+    engine.on_new_connection = relaxed
 
 
 def run(server: SynapseHomeServer) -> None:
@@ -163,8 +176,3 @@ def context(server_name: str) -> LoggingContext:
     except TypeError:
         # Older releases knew one server in a process.
         return LoggingContext("seat")
-
-
-def relax(database: sqlite3.Connection) -> None:
-    """The database need not outlive the machine, only the process."""
-    database.execute("PRAGMA synchronous = OFF")

@@ -3,7 +3,8 @@
 
 import itertools
 import json
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from . import server
@@ -23,7 +24,8 @@ class Refused(Exception):
         self.fields = {"status": status, "errcode": answer.get("errcode", "")}
 
 
-# What a deed does next: requests are yielded, their answers come back, and what is returned is what is said of it.
+# What a deed does next: requests are yielded, their answers come back, and what is returned is what is said
+# of it.
 Request = tuple[str, str, dict | None]
 Steps = Any
 
@@ -77,7 +79,11 @@ class Users:
             self._said(number, refused)
             return
         method, uri, body = request
-        headers = [["Host", "seat"], ["Authorization", f"Bearer {self._token}"], ["Content-Type", "application/json"]]
+        headers = [
+            ["Host", "seat"],
+            ["Authorization", f"Bearer {self._token}"],
+            ["Content-Type", "application/json"],
+        ]
         # Registering is the one thing that the service does in its own name.
         if uri != f"{V3}/register":
             uri += ("&" if "?" in uri else "?") + urlencode({"user_id": user})
@@ -96,7 +102,10 @@ class Users:
     def create_room(self, deed: dict) -> Steps:
         initial = [
             {"type": kind, "state_key": "", "content": {key: deed[key]}}
-            for kind, key in (("m.room.join_rules", "join_rule"), ("m.room.history_visibility", "history_visibility"))
+            for kind, key in (
+                ("m.room.join_rules", "join_rule"),
+                ("m.room.history_visibility", "history_visibility"),
+            )
             if key in deed
         ]
         body = {
@@ -147,7 +156,11 @@ class Users:
         for page in itertools.count():
             if pages is not None and page >= pages:
                 break
-            answer = yield "GET", f"{self._room(deed)}/messages?{urlencode({'dir': 'b', 'limit': limit, **place})}", None
+            answer = yield (
+                "GET",
+                f"{self._room(deed)}/messages?{urlencode({'dir': 'b', 'limit': limit, **place})}",
+                None,
+            )
             seen += len(answer["chunk"])
             if "end" not in answer:
                 complete = True

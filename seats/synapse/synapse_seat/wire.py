@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Requests that come in and requests that go out.
 
-What comes in takes the road of any request: it is put as bytes into a connection of the listener that Synapse opened
-on the in-memory reactor. What goes out is taken at the one place through which Synapse talks to other servers, the
-agent of its federation client.
+What comes in takes the road of any request: it is put as bytes into a connection of the listener that Synapse
+opened on the in-memory reactor. What goes out is taken at the one place through which Synapse talks to other
+servers, the agent of its federation client.
 """
 
 import itertools
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.internet import defer, error
@@ -22,7 +23,14 @@ from .clock import reactor
 from .lines import Lines, body_fields
 
 # Said of the connection, and not of the message: there is no connection here.
-OF_THE_CONNECTION = {b"connection", b"content-length", b"date", b"keep-alive", b"server", b"transfer-encoding"}
+OF_THE_CONNECTION = {
+    b"connection",
+    b"content-length",
+    b"date",
+    b"keep-alive",
+    b"server",
+    b"transfer-encoding",
+}
 
 Answer = Callable[[int, list, bytes], None]
 

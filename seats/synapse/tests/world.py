@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """A small simulated network of seats, for the tests: latency, cuts, kills, and a record of all that was said.
 
-It stands in for Backfire, and needs nothing but Python. Servers are called by one letter, and their users `@user:a`.
+It stands in for Backfire, and needs nothing but Python. Servers are called by one letter, and their users
+`@user:a`.
 """
 
 import base64
@@ -41,7 +42,8 @@ class Gone(Exception):
     """The server's process is no more."""
 
 
-# The arithmetic of Ed25519, for the one thing that only a homeserver can do otherwise: RFC 8032, section 5.1.5.
+# The arithmetic of Ed25519, for the one thing that only a homeserver can do otherwise: RFC 8032, section
+# 5.1.5.
 P = 2**255 - 19
 D = -121665 * pow(121666, -1, P) % P
 BASE_Y = 4 * pow(5, -1, P) % P
@@ -240,14 +242,20 @@ class World:
     def rotate_key(self, name: str) -> None:
         """From its next start on a server signs with another key."""
         child = self.servers[name]
-        old = {"id": f"ed25519:k{child.keys}", "public": text(public_key(child.seed())), "expired_ts": self.wall(name)}
+        old = {
+            "id": f"ed25519:k{child.keys}",
+            "public": text(public_key(child.seed())),
+            "expired_ts": self.wall(name),
+        }
         child.old_keys = [*child.old_keys, old]
         child.keys += 1
 
     def put(self, name: str, method: str, uri: str, **body: str) -> list[dict]:
         """A request of nobody."""
         request = next(self._requests)
-        return self._command(name, "deliver", request=request, **{"from": "x"}, method=method, uri=uri, headers=[], **body)
+        return self._command(
+            name, "deliver", request=request, **{"from": "x"}, method=method, uri=uri, headers=[], **body
+        )
 
     def _fell(self, name: str) -> None:
         self._note("gone", name)
@@ -283,6 +291,7 @@ class World:
 
     def settle(self, limit: int = 600_000) -> None:
         """Until all are at rest."""
+
         def rests() -> bool:
             return not self._events and not any(c.busy for c in self.servers.values() if c.up)
 
@@ -291,7 +300,9 @@ class World:
             self.run(min(end, self.now + 500))
             if rests():
                 return
-        raise AssertionError(f"not at rest: {[n for n, c in self.servers.items() if c.busy]}, {len(self._events)}")
+        raise AssertionError(
+            f"not at rest: {[n for n, c in self.servers.items() if c.busy]}, {len(self._events)}"
+        )
 
     # --- Users.
 
@@ -390,7 +401,9 @@ class World:
             return
         request = next(self._requests)
         self._delivered[request] = (name, line["to"], line["ask"])
-        carried = {key: line[key] for key in ("method", "uri", "headers", "body", "body_base64") if key in line}
+        carried = {
+            key: line[key] for key in ("method", "uri", "headers", "body", "body_base64") if key in line
+        }
         self._command(line["to"], "deliver", request=request, **{"from": name}, **carried)
 
     def _answer(self, server: str, asker: str, ask: int, line: dict, lives: int) -> None:
@@ -415,7 +428,7 @@ class World:
 
 
 class Stopwatch:
-    """How long the parts of a test took: on the clock, and of that on the processor by the seats of a world."""
+    """How long the parts of a test took, on the clock, and how much work of the seats that was."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
