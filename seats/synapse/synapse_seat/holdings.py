@@ -118,4 +118,6 @@ def pdu(stored: str) -> dict:
     """An event as other servers see it: what is kept beside it under `unsigned` is the server's own."""
     event = json.loads(stored)
     event.pop("unsigned", None)
+    # See `lines.in_order`.
+    event["signatures"] = dict(sorted(event["signatures"].items()))
     return event

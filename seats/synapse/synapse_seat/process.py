@@ -35,7 +35,7 @@ def main() -> None:
 
     from . import template
     from .lines import Lines
-    from .seat import Seat
+    from .seat import Seat, Wrong
 
     prepared = template.ensure(arguments.templates)
     # All that is here by now is here for good, and shared with the servers.
@@ -45,7 +45,7 @@ def main() -> None:
     while (hello := lines.command()) is not None:
         server = os.fork()
         if server == 0:
-            serve(Seat, lines, hello, prepared)
+            serve(Seat, Wrong, lines, hello, prepared)
         _, status = os.waitpid(server, 0)
         if status != 0:
             lines.say("gone", status=os.waitstatus_to_exitcode(status))
@@ -89,9 +89,11 @@ def write_log(level: str) -> None:
         level=level.upper(), stream=sys.stderr, format="%(created).3f %(levelname)s %(name)s: %(message)s"
     )
     log.PythonLoggingObserver().start()
+    # It misses the metrics of a reactor that has none.
+    logging.getLogger("synapse.metrics._reactor_metrics").setLevel(logging.ERROR)
 
 
-def serve(seat: type, lines: Any, hello: dict, prepared: Path) -> None:
+def serve(seat: type, wrong: type[Exception], lines: Any, hello: dict, prepared: Path) -> None:
     """The life of one server, which is the life of this process."""
     die_with_parent()
     status, command = 1, hello
@@ -101,6 +103,8 @@ def serve(seat: type, lines: Any, hello: dict, prepared: Path) -> None:
         while (command := lines.command()) is not None and running.obey(command):
             pass
         status = 0
+    except wrong as error:
+        lines.say("error", id=command.get("id"), message=str(error))
     except BaseException as error:
         sys.excepthook(*sys.exc_info())
         lines.say("error", id=command.get("id"), message=f"{type(error).__name__}: {error}")

@@ -41,12 +41,7 @@ class Seat:
         homeserver = server.build(server.configuration(hello, database, service))
         self._outbound = Outbound(lines)
         homeserver.get_federation_http_client().agent = self._outbound
-        server.run(homeserver)
-        self._inbound = Inbound()
-        self._holdings = holdings.Holdings(database, name)
-        self._users = Users(name, self._inbound, self._holdings.membership, self._did)
-        # Nothing but Synapse's own metrics tells how much waits in memory for other servers.
-        self._queues = homeserver.get_federation_sender()._per_destination_queues
+        # What it says when it starts comes after who it is.
         lines.say(
             "hello",
             protocol=PROTOCOL,
@@ -58,6 +53,12 @@ class Seat:
             commands=["clock", "fuse"],
             pid=os.getpid(),
         )
+        server.run(homeserver)
+        self._inbound = Inbound()
+        self._holdings = holdings.Holdings(database, name)
+        self._users = Users(name, self._inbound, self._holdings.membership, self._did)
+        # Nothing but Synapse's own metrics tells how much waits in memory for other servers.
+        self._queues = homeserver.get_federation_sender()._per_destination_queues
 
     def obey(self, command: dict) -> bool:
         """Carries a command out and ends its reply; whether there may be another."""

@@ -89,7 +89,7 @@ class Child:
         self.up = False
         self.commands = 0
 
-    def hello(self, world: "World", folder: Path, options: dict) -> None:
+    def hello(self, world: "World", folder: Path, options: dict) -> list[dict]:
         self.lives += 1
         self.up = True
         lines = self.command(
@@ -107,6 +107,7 @@ class Child:
         )
         self.told = lines[0]
         assert self.told["say"] == "hello", self.told
+        return lines
 
     def seed(self) -> bytes:
         return hashlib.sha256(f"key {self.keys} of {self.name}".encode()).digest()
@@ -215,8 +216,9 @@ class World:
     def start(self, name: str) -> None:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        self.servers[name].hello(self, folder, self.options)
+        lines = self.servers[name].hello(self, folder, self.options)
         self._note("started", name)
+        self._hear(name, lines)
 
     def kill(self, name: str) -> None:
         self.servers[name].kill()
