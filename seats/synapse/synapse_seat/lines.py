@@ -40,8 +40,9 @@ def body_fields(body: bytes) -> dict:
 def in_order(body: bytes) -> bytes:
     """A body whose bytes are the same in every process.
 
-    Recent releases keep the signatures of an event in a hash table of Rust's, whose order is drawn from the operating
-    system anew in each process. What is signed and hashed is canonical JSON: to it the order makes no difference.
+    Recent releases keep the signatures of an event in a hash table of Rust's, whose order is drawn from the
+    operating system anew in each process. What is signed and hashed is canonical JSON: there the order makes
+    no difference.
     """
     if b'"signatures"' not in body:
         return body

@@ -2,7 +2,8 @@
 """A database that is prepared but empty, made once for each release and copied for each server.
 
 To bring an empty file to the schema of today, and to run all the updates that Synapse does in the background
-then, takes longer than all else at the start of a server. No server's name or key is in it.
+then, takes longer than all else at the start of a server, once Synapse is loaded. No server's name or key is
+in it.
 """
 
 import os

@@ -10,7 +10,8 @@ from urllib.parse import quote, urlencode
 from . import server
 from .wire import Inbound
 
-V3 = "/_matrix/client/v3"
+# Old releases know no other, and new ones still do.
+API = "/_matrix/client/r0"
 
 # `/messages` gives no more at once.
 MOST_OF_A_PAGE = 1000
@@ -59,7 +60,7 @@ class Users:
             localpart = user[1:].partition(":")[0]
             body = {"type": "m.login.application_service", "username": localpart, "inhibit_login": True}
             try:
-                yield "POST", f"{V3}/register", body
+                yield "POST", f"{API}/register", body
             except Refused as refused:
                 # So it is after a restart.
                 if refused.fields["errcode"] != "M_USER_IN_USE":
@@ -85,7 +86,7 @@ class Users:
             ["Content-Type", "application/json"],
         ]
         # Registering is the one thing that the service does in its own name.
-        if uri != f"{V3}/register":
+        if uri != f"{API}/register":
             uri += ("&" if "?" in uri else "?") + urlencode({"user_id": user})
 
         def answered(status: int, _headers: list, text: bytes) -> None:
@@ -115,15 +116,15 @@ class Users:
             "power_level_content_override": deed.get("power_levels", {}),
             "initial_state": initial,
         }
-        answer = yield "POST", f"{V3}/createRoom", body
+        answer = yield "POST", f"{API}/createRoom", body
         return {"room_id": answer["room_id"]}
 
     def join(self, deed: dict) -> Steps:
-        yield "POST", f"{V3}/join/{quote(deed['room_id'], '')}{self._via(deed)}", self._reason(deed)
+        yield "POST", f"{API}/join/{quote(deed['room_id'], '')}{self._via(deed)}", self._reason(deed)
         return self._made(deed, deed["by"])
 
     def knock(self, deed: dict) -> Steps:
-        yield "POST", f"{V3}/knock/{quote(deed['room_id'], '')}{self._via(deed)}", self._reason(deed)
+        yield "POST", f"{API}/knock/{quote(deed['room_id'], '')}{self._via(deed)}", self._reason(deed)
         return self._made(deed, deed["by"])
 
     def leave(self, deed: dict) -> Steps:
@@ -175,7 +176,7 @@ class Users:
 
     @staticmethod
     def _room(deed: dict) -> str:
-        return f"{V3}/rooms/{quote(deed['room_id'], '')}"
+        return f"{API}/rooms/{quote(deed['room_id'], '')}"
 
     @staticmethod
     def _via(deed: dict) -> str:

@@ -442,7 +442,12 @@ class Stopwatch:
         self.laps.append((name, now - self._last, used - self._used))
         self._last, self._used = now, used
 
+    @property
+    def work(self) -> float:
+        """Seconds of the processor in all laps together, whatever else goes on on the machine."""
+        return sum(used for _, _, used in self.laps)
+
     def __str__(self) -> str:
         laps = ", ".join(f"{name} {wall:.2f} ({used:.2f})" for name, wall, used in self.laps)
-        wall, used = (sum(lap[part] for lap in self.laps) for part in (1, 2))
-        return f"{wall:.2f} s on the clock, {used:.2f} s of work: {laps}"
+        wall = sum(wall for _, wall, _ in self.laps)
+        return f"{wall:.2f} s on the clock, {self.work:.2f} s of work: {laps}"
