@@ -108,7 +108,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::SCRIPTS;
-    use crate::homeserver::planted;
+    use backfire::homeserver::planted;
 
     #[test]
     fn every_scenario_of_the_zoo_is_in_the_list() {

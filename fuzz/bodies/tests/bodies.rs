@@ -17,7 +17,7 @@ fn target(name: &str) -> &'static Target {
 }
 
 fn folder(target: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "fuzz/seeds", target].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "../seeds", target].iter().collect()
 }
 
 /// Writes the committed seeds anew: `cargo test write_seeds -- --ignored`.

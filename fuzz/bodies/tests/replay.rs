@@ -161,7 +161,7 @@ fn random_bytes_reach(target: &Target) -> Result<(), Failed> {
 }
 
 fn in_repo(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
