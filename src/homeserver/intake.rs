@@ -25,27 +25,57 @@ use crate::{
 pub(super) const KEY_PAUSES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// Why an event was not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// It is no good, and never will be.
+    Unfit(PduError),
+    /// It lacks keys of this server, which has not told what keys it has: the event may be good.
+    LacksKeys(OwnedServerName),
+}
+
+impl From<Failed> for PduError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Unfit(error) => error,
+            Failed::LacksKeys(server) => Self::UnknownKey { server },
+        }
+    }
+}
+
 impl Homeserver {
     /// Verifies events of an answer; those that fail are dropped and spoil no other. Events of another room
-    /// are dropped too. Where keys are missing it tries again after each of the pauses.
+    /// are dropped too.
     pub(super) async fn verify_all(
         &self,
         room: &RoomId,
         version: RoomVersion,
         pdus: &[Box<RawValue>],
         source: &Source,
-        pauses: &[Duration],
     ) -> Vec<Arc<Pdu>> {
+        let results = self.verify_each(room, version, pdus, source, &[]).await;
+        results.into_iter().filter_map(Result::ok).collect()
+    }
+
+    /// The same, with what became of each. Where keys are missing it tries again after each of the pauses.
+    pub(super) async fn verify_each(
+        &self,
+        room: &RoomId,
+        version: RoomVersion,
+        pdus: &[Box<RawValue>],
+        source: &Source,
+        pauses: &[Duration],
+    ) -> Vec<Result<Arc<Pdu>, Failed>> {
         let mut pauses = pauses.iter();
         loop {
             let mut results = Vec::with_capacity(pdus.len());
             for text in pdus {
-                results.push(self.verify_one(room, version, text, source).await);
+                results.push(self.verify_or_tell(room, version, text, source).await);
             }
-            let lacks_keys = results.iter().any(|result| matches!(result, Err(PduError::UnknownKey { .. })));
+            let lacks_keys = results.iter().any(|result| matches!(result, Err(Failed::LacksKeys(_))));
             match pauses.next().filter(|_| lacks_keys) {
                 Some(pause) => self.clock.sleep(*pause).await,
-                None => return results.into_iter().filter_map(Result::ok).collect(),
+                None => return results,
             }
         }
     }
@@ -58,6 +88,17 @@ impl Homeserver {
         text: &RawValue,
         source: &Source,
     ) -> Result<Arc<Pdu>, PduError> {
+        self.verify_or_tell(room, version, text, source).await.map_err(PduError::from)
+    }
+
+    /// The same, for who can do something about keys that may come later.
+    pub(super) async fn verify_or_tell(
+        &self,
+        room: &RoomId,
+        version: RoomVersion,
+        text: &RawValue,
+        source: &Source,
+    ) -> Result<Arc<Pdu>, Failed> {
         let limits = match source {
             Source::Peer { endpoint, .. } => endpoint.pdu_limits(),
             _ => Limits::Hold,
@@ -66,18 +107,19 @@ impl Homeserver {
             Ok(unverified) if unverified.room_id() != room && self.habits.knows_rooms_apart => {
                 self.note_foreign(room, &unverified);
                 let problem = format!("is of room {}", unverified.room_id());
-                Err((Some(unverified.event_id().to_owned()), PduError::Field { field: "room_id", problem }))
+                let error = PduError::Field { field: "room_id", problem };
+                Err((Some(unverified.event_id().to_owned()), Failed::Unfit(error)))
             }
             Ok(unverified) => {
                 let id = unverified.event_id().to_owned();
-                self.verify_with_keys(&unverified, source).await.map_err(|error| (Some(id), error))
+                self.verify_with_keys(&unverified, source).await.map_err(|failed| (Some(id), failed))
             }
-            Err(error) => Err((None, error)),
+            Err(error) => Err((None, Failed::Unfit(error))),
         };
-        result.map_err(|(event_id, error)| {
-            let reason = error.clone().into();
+        result.map_err(|(event_id, failed)| {
+            let reason = PduError::from(failed.clone()).into();
             self.see(Observation::Dropped { event_id, source: source.clone(), reason });
-            error
+            failed
         })
     }
 
@@ -97,22 +139,33 @@ impl Homeserver {
         &self,
         unverified: &UnverifiedPdu,
         source: &Source,
-    ) -> Result<Arc<Pdu>, PduError> {
-        let first = self.verify_now(unverified, source);
-        let Err(PduError::UnknownKey { server }) = first else { return first };
-        self.fetch_keys(&server).await;
-        let second = self.verify_now(unverified, source);
-        if let (Err(PduError::UnknownKey { server }), Source::Peer { server: teller, .. }) = (&second, source)
+    ) -> Result<Arc<Pdu>, Failed> {
+        let mut result = self.verify_now(unverified, source);
+        let Err(PduError::UnknownKey { server }) = result else { return result.map_err(Failed::Unfit) };
+        let told = self.fetch_keys(&server).await;
+        result = self.verify_now(unverified, source);
+        let Source::Peer { server: teller, .. } = source else { return result.map_err(Failed::Unfit) };
+        if let Err(PduError::UnknownKey { server }) = &result
             && server != teller
         {
             self.fetch_keys_from_notary(server, teller).await;
-            return self.verify_now(unverified, source);
+            result = self.verify_now(unverified, source);
         }
-        second
+        result.map_err(|error| match error {
+            // Who told all its keys and has none for the event has not signed it.
+            PduError::UnknownKey { server: lacking } if !(told && lacking == server) => {
+                Failed::LacksKeys(lacking)
+            }
+            error => Failed::Unfit(error),
+        })
     }
 
     /// With the keys that are known.
-    fn verify_now(&self, unverified: &UnverifiedPdu, source: &Source) -> Result<Arc<Pdu>, PduError> {
+    pub(super) fn verify_now(
+        &self,
+        unverified: &UnverifiedPdu,
+        source: &Source,
+    ) -> Result<Arc<Pdu>, PduError> {
         let keys = &self.store.read().keys;
         match (source, (self.habits.signer)(unverified)) {
             (Source::Peer { endpoint, .. }, _) if self.habits.trusted_endpoints.contains(endpoint) => {
@@ -123,29 +176,25 @@ impl Homeserver {
         }
     }
 
-    /// Gets the keys of a server from itself, unless that is being left alone.
-    async fn fetch_keys(&self, server: &ServerName) {
-        if self.backoff_left(server) == 0 {
-            self.fetch_keys_at_once(server).await;
-        }
+    /// Gets the keys of a server from itself, unless that is being left alone. Says whether it told them.
+    async fn fetch_keys(&self, server: &ServerName) -> bool {
+        self.backoff_left(server) == 0 && self.fetch_keys_at_once(server).await
     }
 
     /// Gets the keys of a server from itself (SS-API /key/v2/server), however often it failed: for who just
     /// asked and so is up. Two servers that both have new keys would otherwise refuse each other, and back
     /// off for having been refused.
-    pub(super) async fn fetch_keys_at_once(&self, server: &ServerName) {
+    pub(super) async fn fetch_keys_at_once(&self, server: &ServerName) -> bool {
         if *server == self.name {
-            return;
+            return true;
         }
         let answer =
             self.ask::<CanonicalJsonObject>(server, Endpoint::Key.line(&[]), None, &Cause::Keys).await;
-        if let Ok(document) = answer {
-            self.learn_keys(server, &document);
-        }
+        answer.is_ok_and(|document| self.learn_keys(server, &document))
     }
 
     /// Gets the keys of a server from another that knows them (SS-API /key/v2/query).
-    async fn fetch_keys_from_notary(&self, server: &ServerName, notary: &ServerName) {
+    pub(super) async fn fetch_keys_from_notary(&self, server: &ServerName, notary: &ServerName) {
         #[derive(serde::Deserialize)]
         struct Answer {
             server_keys: Vec<CanonicalJsonObject>,
@@ -157,13 +206,18 @@ impl Homeserver {
         }
     }
 
-    fn learn_keys(&self, server: &ServerName, document: &CanonicalJsonObject) {
+    fn learn_keys(&self, server: &ServerName, document: &CanonicalJsonObject) -> bool {
         let now = self.now();
-        self.store.write(|durable| {
+        let learned = self.store.write(|durable| {
             // A document that does not convince teaches nothing; what needed it fails for want of a key.
-            let _ = durable.keys.learn(server, document, now, &self.crypto);
+            let learned = durable.keys.learn(server, document, now, &self.crypto).is_ok();
             durable.key_documents.insert(server.to_owned(), document.clone());
+            learned
         });
+        if learned && let Some(awaited) = self.awaited_keys.borrow().get(server) {
+            awaited.notify_one();
+        }
+        learned
     }
 
     /// Gives a verified event to its room and tells what came of it.

@@ -1,7 +1,7 @@
 //! How a server enters a room: `make_join`, sign, `send_join`, and the state that the resident server gives
 //! (SS-API, "Joining Rooms"); and what a resident server needs to let others in.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use ruma_common::{
     CanonicalJsonObject, OwnedEventId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId,
@@ -12,12 +12,14 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     Homeserver,
     client::{AskError, JoinTemplate, StatePdus},
-    intake::KEY_PAUSES,
+    intake::{Failed, KEY_PAUSES},
     observation::{Observation, Source, UserAction},
+    store::{Unverified, Wanted},
 };
 use crate::{
     matrix::{
-        canonical::CanonicalBody, draft::Draft, endpoint::Endpoint, error::MatrixError, version::RoomVersion,
+        canonical::CanonicalBody, draft::Draft, endpoint::Endpoint, error::MatrixError, pdu::Pdu,
+        version::RoomVersion,
     },
     ports::Cause,
     room::Room,
@@ -139,7 +141,7 @@ impl Homeserver {
         self: &Rc<Self>,
         room_id: &RoomId,
         version: RoomVersion,
-        join: &crate::matrix::pdu::Pdu,
+        join: &Pdu,
         answer: StatePdus,
         via: &OwnedServerName,
     ) -> Result<(), String> {
@@ -152,8 +154,11 @@ impl Homeserver {
             .ok()
             .filter(|signed| signed.event_id() == join.event_id())
             .ok_or_else(|| format!("send_join by {via}: it gave back another event"))?;
-        let state = self.verify_all(room_id, version, &answer.pdus, &source, &KEY_PAUSES).await;
-        let chain = self.verify_all(room_id, version, &answer.auth_chain, &source, &KEY_PAUSES).await;
+        let wanted = Wanted::AsStateBefore(join.event_id().clone());
+        let (state, mut aside) = self.verify_told(room_id, version, answer.pdus, &source, &wanted).await;
+        let (chain, more) =
+            self.verify_told(room_id, version, answer.auth_chain, &source, &Wanted::AsAuth).await;
+        aside.extend(more);
         if !state.iter().any(|pdu| pdu.is_create()) {
             return Err(format!("send_join by {via}: the state has no create event"));
         }
@@ -180,7 +185,35 @@ impl Homeserver {
         });
         self.tell(judgements);
         self.see(Observation::Joined { event_id: join.event_id().clone(), via: via.clone() });
+        self.set_aside(aside);
         Ok(())
+    }
+
+    /// Verifies a part of what a join is told. Gives also what lacks keys that may come later.
+    async fn verify_told(
+        &self,
+        room: &RoomId,
+        version: RoomVersion,
+        pdus: Vec<Box<RawValue>>,
+        source: &Source,
+        wanted: &Wanted,
+    ) -> (Vec<Arc<Pdu>>, Vec<Unverified>) {
+        let results = self.verify_each(room, version, &pdus, source, &KEY_PAUSES).await;
+        let (mut verified, mut aside) = (Vec::new(), Vec::new());
+        for (text, result) in pdus.into_iter().zip(results) {
+            match result {
+                Ok(pdu) => verified.push(pdu),
+                Err(Failed::LacksKeys(lacks)) => aside.push(Unverified {
+                    room: room.to_owned(),
+                    text,
+                    source: source.clone(),
+                    lacks,
+                    wanted: wanted.clone(),
+                }),
+                Err(Failed::Unfit(_)) => {}
+            }
+        }
+        (verified, aside)
     }
 
     /// The template of a join of somebody else's user, for `make_join`.

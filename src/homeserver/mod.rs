@@ -15,6 +15,7 @@ mod peers;
 pub mod planted;
 mod recovery;
 pub mod store;
+mod unverified;
 pub mod user;
 
 use std::{
@@ -91,6 +92,8 @@ pub struct Homeserver {
     pushed: RefCell<BTreeSet<OwnedEventId>>,
     /// Rooms that own users are joining.
     joining: RefCell<BTreeMap<OwnedRoomId, Joining>>,
+    /// Servers whose keys are waited for; told when they have come.
+    awaited_keys: RefCell<BTreeMap<OwnedServerName, Rc<Notify>>>,
     /// The current states of the rooms as they were last told.
     reported_states: RefCell<BTreeMap<OwnedRoomId, StateMap>>,
     /// Tasks under way that the world should wait for before it calls the server idle.
@@ -121,6 +124,7 @@ impl Homeserver {
             announced_by: RefCell::default(),
             pushed: RefCell::default(),
             joining: RefCell::default(),
+            awaited_keys: RefCell::default(),
             reported_states,
             busy: RefCell::new(0),
         });
@@ -130,6 +134,7 @@ impl Homeserver {
         for destination in destinations {
             server.wake_queue(&destination);
         }
+        server.await_keys();
         server.recovery_wanted.notify_one();
         let mortal = server.clone();
         (server, runner.on_panic(move |panic| mortal.go_down(panic)))
@@ -173,6 +178,7 @@ impl Homeserver {
         *self.busy.borrow() == 0
             && durable.outboxes.values().all(|outbox| outbox.queue.is_empty() && outbox.in_flight.is_none())
             && durable.rooms.values().all(|room| room.missing_events().next().is_none())
+            && durable.unverified.is_empty()
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {

@@ -122,7 +122,7 @@ impl Homeserver {
             };
             let source = Source::Peer { server: server.clone(), endpoint: Endpoint::Backfill };
             let pdus = (self.habits.page)(&answer.pdus, limit);
-            let verified = self.verify_all(room, version, pdus, &source, &[]).await;
+            let verified = self.verify_all(room, version, pdus, &source).await;
             let new = verified
                 .into_iter()
                 .filter(|pdu| self.take(room, pdu.clone(), Arrival::Backfilled, &source))

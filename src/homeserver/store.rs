@@ -12,6 +12,7 @@ use std::{
 use ruma_common::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedServerName, ServerName};
 use serde_json::value::RawValue;
 
+use super::observation::Source;
 use crate::{
     matrix::{
         crypto::SigningKey,
@@ -41,6 +42,8 @@ pub struct Durable {
     pub taken_transactions: BTreeMap<(OwnedServerName, String), Box<RawValue>>,
     /// Invites of own users to rooms that this server is not in: user and who sent the invite.
     pub invites: BTreeMap<(OwnedRoomId, String), OwnedServerName>,
+    /// Events that can't be verified yet.
+    pub unverified: Vec<Unverified>,
     /// Counts own transactions and, for room version 2, event ids.
     pub counter: u64,
 }
@@ -61,6 +64,7 @@ impl Durable {
             outboxes: BTreeMap::new(),
             taken_transactions: BTreeMap::new(),
             invites: BTreeMap::new(),
+            unverified: Vec::new(),
             counter: 0,
         }
     }
@@ -96,6 +100,32 @@ impl Durable {
         self.counter += 1;
         self.counter
     }
+}
+
+/// An event for which keys of a server are missing, which may come.
+#[derive(Clone, Debug)]
+pub struct Unverified {
+    /// Its room.
+    pub room: OwnedRoomId,
+    /// Its text.
+    pub text: Box<RawValue>,
+    /// How it came.
+    pub source: Source,
+    /// Whose keys are missing.
+    pub lacks: OwnedServerName,
+    /// What it is wanted for.
+    pub wanted: Wanted,
+}
+
+/// What an event is wanted for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It was pushed.
+    AsNews,
+    /// It is part of the state before a join, by the word of who let it in.
+    AsStateBefore(OwnedEventId),
+    /// It allows others.
+    AsAuth,
 }
 
 /// What one destination still has to get.

@@ -125,6 +125,25 @@ impl Room {
         self.settle(woken)
     }
 
+    /// Adds to the state before an event what the peer named too whose word it is, and what came later; judges again what was
+    /// built on the less that was known.
+    pub fn complete_claim(&mut self, id: &EventId, late: &EventId) -> Vec<Judgement> {
+        let Some(before) = self.held_before(id) else { return Vec::new() };
+        let (idx, more, after) = (before.idx, self.state_of(&[late.to_owned()]), self.name_state());
+        let Some(held) = self.held[idx.index()].as_mut().filter(|held| held.claimed) else {
+            return Vec::new();
+        };
+        let Some(state) = held.state_before.as_mut() else { return Vec::new() };
+        for (slot, event) in more {
+            state.insert(slot, event);
+        }
+        held.after = Some(after);
+        let built = self.built_on(before);
+        let judgements = self.rejudge(built);
+        self.update_current(idx);
+        judgements
+    }
+
     /// Whether a peer's word on the state before a held event can be true. Servers tell a state only where
     /// they accepted the event; so the state must allow it, and fill each slot that the event cites as what
     /// allows it.

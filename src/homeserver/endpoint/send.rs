@@ -1,7 +1,7 @@
 //! `PUT /_matrix/federation/v1/send/{transaction}`: events are pushed.
 //!
 //! The answer says `{}` for each event that was stored, not that it was accepted; what a stored event lacks
-//! is fetched afterwards. A bad event spoils neither the others nor the answer.
+//! is fetched afterwards. One that lacks a key is not said to be taken, and set aside all the same: the sender won't repeat it. A bad event spoils neither the others nor the answer.
 
 use std::rc::Rc;
 
@@ -15,10 +15,16 @@ use super::{Answer, Asked};
 use crate::{
     homeserver::{
         Homeserver,
+        intake::Failed,
         observation::{DropReason, Observation, Source},
         outbound::TRANSACTION_PDUS_MAX,
+        store::{Unverified, Wanted},
     },
-    matrix::{endpoint::Endpoint, error::MatrixError, pdu::Limits},
+    matrix::{
+        endpoint::Endpoint,
+        error::MatrixError,
+        pdu::{Limits, PduError},
+    },
     room::Arrival,
 };
 
@@ -50,7 +56,7 @@ impl Homeserver {
 
     /// Takes one event that was pushed. Gives what to say of it under its id, if that can be known.
     pub(in crate::homeserver) async fn take_pushed(
-        &self,
+        self: &Rc<Self>,
         text: &RawValue,
         source: &Source,
         origin: &ServerName,
@@ -82,12 +88,23 @@ impl Homeserver {
             drop(DropReason::ShutOut);
             return Some((id, json!({ "error": format!("{origin} is shut out of the room by its ACL") })));
         }
-        match self.verify_one(&room_id, version, text, source).await {
+        match self.verify_or_tell(&room_id, version, text, source).await {
             Ok(pdu) => {
                 self.take(&room_id, pdu, Arrival::Live, source);
                 Some((id, json!({})))
             }
-            Err(error) => Some((id, json!({ "error": error.to_string() }))),
+            Err(failed) => {
+                if let Failed::LacksKeys(lacks) = &failed {
+                    self.set_aside([Unverified {
+                        room: room_id,
+                        text: text.to_owned(),
+                        source: source.clone(),
+                        lacks: lacks.clone(),
+                        wanted: Wanted::AsNews,
+                    }]);
+                }
+                Some((id, json!({ "error": PduError::from(failed).to_string() })))
+            }
         }
     }
 }

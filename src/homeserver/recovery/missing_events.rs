@@ -35,7 +35,7 @@ impl Homeserver {
             if let Ok(answer) = answer {
                 let source = Source::Peer { server: server.clone(), endpoint: Endpoint::GetMissingEvents };
                 let pdus = &answer.pdus[..answer.pdus.len().min(MISSING_EVENTS_LIMIT_MAX)];
-                for pdu in self.verify_all(&attempt.room, attempt.version, pdus, &source, &[]).await {
+                for pdu in self.verify_all(&attempt.room, attempt.version, pdus, &source).await {
                     self.take(&attempt.room, pdu, Arrival::Live, &source);
                 }
             }
@@ -88,7 +88,7 @@ impl Homeserver {
         pdus: &[Box<serde_json::value::RawValue>],
         source: &Source,
     ) -> Vec<Arc<Pdu>> {
-        let verified = self.verify_all(&attempt.room, attempt.version, pdus, source, &[]).await;
+        let verified = self.verify_all(&attempt.room, attempt.version, pdus, source).await;
         let durable = self.store.read();
         let held = |room: &Room, pdu: &Pdu| {
             room.graph().get(pdu.event_id()).is_some_and(|idx| room.event_at(idx).is_some())
