@@ -87,7 +87,9 @@ impl Room {
     fn add_outlier(&mut self, pdu: Arc<Pdu>) {
         let rejected = self.check_auth_events(&pdu).err();
         let standing = if rejected.is_some() { Standing::Rejected } else { Standing::Outlier };
+        let id = pdu.event_id().clone();
         self.store(pdu, standing, |held| held.rejected = rejected);
+        self.redact(&id);
     }
 
     /// Believes a peer's word on the state before an event that is held, and judges what waited for it.
@@ -162,8 +164,6 @@ impl Room {
         let verdict = rejected.map_or(Verdict::Accepted, Verdict::Rejected);
         self.place(join, claimed, &verdict, true);
         let mut judgements = vec![Judgement { event_id: id.clone(), verdict }];
-        let reworded = self.judged_by_reworded();
-        judgements.extend(self.rejudge(reworded));
         judgements.extend(self.wake(&id));
         judgements
     }
@@ -189,7 +189,8 @@ impl Room {
 
     /// Judges waiting events and whatever then becomes judgeable, older first.
     fn settle(&mut self, ids: impl IntoIterator<Item = OwnedEventId>) -> Vec<Judgement> {
-        let mut judgements = Vec::new();
+        let reworded = self.judged_by_reworded();
+        let mut judgements = self.rejudge(reworded);
         let mut open: BTreeSet<(u64, OwnedEventId)> = BTreeSet::new();
         let push = |room: &Self, open: &mut BTreeSet<_>, id: OwnedEventId| {
             if let Some(waiting) = room.waiting.get(&id) {
@@ -676,7 +677,7 @@ impl Room {
         held.after = held.after.map(|_| after);
     }
 
-    /// A redaction takes effect when it and its target are both history and the sender may (rooms v3,
+    /// A redaction takes effect when it is history, its target is not rejected, and the sender may (rooms v3,
     /// "Handling redactions"): in whichever order they come, and for as long as that is so.
     fn apply_redactions(&mut self, id: &EventId) {
         let pdu = self.held_by_id(id).expect("it was just placed").pdu.clone();
@@ -697,11 +698,12 @@ impl Room {
         let Some(redactions) = self.redactions.get(target) else { return };
         let Some(idx) = self.graph.get(target) else { return };
         let Some(held) = self.held(idx) else { return };
-        let is_history = self.graph.standing(idx).is_history();
+        // A newcomer is given the state as outliers: what is redacted of it later is so there too.
+        let is_good = held.rejected.is_none();
         let applies = |redaction: &&OwnedEventId| {
             let by = self.graph.get(redaction).filter(|by| self.graph.standing(*by).is_history());
             let by = by.and_then(|by| self.held(by));
-            is_history && by.is_some_and(|by| self.may_redact(&by.pdu, &held.pdu))
+            is_good && by.is_some_and(|by| self.may_redact(&by.pdu, &held.pdu))
         };
         let mut redacted_by = held.redacted_by.iter().chain(redactions).find(applies).cloned();
         let had_outline = held.outline.is_some();
