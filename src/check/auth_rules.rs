@@ -190,17 +190,28 @@ impl<'e, 'a> Rules<'e, 'a> {
         if let Err(reason) = check_state_independent_auth_rules(rules, event, judged) {
             return Some((Kind::UnfitAuthEvents, format!("its auth events forbid: {reason}")));
         }
+        let whole = self.by_cited(pdu, |pdu| pdu)?;
+        // Who judged before a redaction held saw the whole of what is cited, and who joined later only what is left of it.
+        let room = self.evidence.reference_room();
+        let is_redacted = pdu.auth_events().iter().any(|id| room.outline(id).is_some());
+        let outline = |pdu: &'e Pdu| room.outline(pdu.event_id()).map_or(pdu, |outline| &**outline);
+        if is_redacted { self.by_cited(pdu, outline) } else { Some(whole) }
+    }
+
+    /// What the events that another cites have against it, each read as `read` has it.
+    fn by_cited(&self, pdu: &'e Pdu, read: impl Fn(&'e Pdu) -> &'e Pdu) -> Option<Problem> {
         let implied = self.evidence.seen.iter().filter(|_| self.evidence.version.has_hash_room_ids());
         let implied = implied.filter_map(|(id, _)| self.evidence.pdu(id)).find(|pdu| pdu.is_create());
         let cited = pdu.auth_events().iter().filter_map(|id| self.evidence.pdu(id));
-        let auth: Vec<&Pdu> = cited.chain(implied.filter(|_| !pdu.is_create())).collect();
+        let auth: Vec<&Pdu> = cited.chain(implied.filter(|_| !pdu.is_create())).map(read).collect();
         let find = |kind: &StateEventType, key: &str| {
             let name = kind.to_string();
             let fills = |pdu: &&&Pdu| pdu.state_key() == Some(key) && pdu.kind().to_string() == name;
             let default = (*kind == StateEventType::RoomJoinRules).then_some(&self.default_join_rules);
             auth.iter().find(fills).copied().or(default).map(JudgedPdu::good)
         };
-        let allowed = check_state_dependent_auth_rules(rules, event, find);
+        let rules = &self.evidence.version.rules().authorization;
+        let allowed = check_state_dependent_auth_rules(rules, JudgedPdu::good(pdu), find);
         allowed.err().map(|reason| (Kind::NotAllowed, format!("its auth events do not allow: {reason}")))
     }
 }

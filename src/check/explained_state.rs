@@ -52,7 +52,9 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
     for at in moments {
         moment.move_to(at);
         let tips: Vec<&EventId> = moment.tips().into_iter().collect();
-        if tips.iter().any(|id| evidence.may_be_misled_about(host, id, at)) {
+        if tips.iter().any(|id| evidence.may_be_misled_about(host, id, at))
+            || lacks_redaction(evidence, host, at)
+        {
             continue;
         }
         let right =
@@ -82,6 +84,13 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
         }
     }
     None
+}
+
+/// Whether a redaction of state was still to come to a server: what it redacts said more there than in the end.
+fn lacks_redaction(evidence: &Evidence<'_>, host: &Host<'_>, at: usize) -> bool {
+    let room = evidence.reference_room();
+    let mut redactions = room.outlines().filter_map(|outline| room.redacted_by(outline.event_id()));
+    redactions.any(|id| !evidence.standing_at(host, id, at).is_some_and(Standing::is_history))
 }
 
 /// What a server has rejected is no part of any state, whoever says so.

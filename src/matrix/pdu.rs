@@ -271,12 +271,7 @@ impl UnverifiedPdu {
             if self.hash_holds() {
                 return Ok(self.0.pdu.clone());
             }
-            let redacted = redact(self.0.object.clone(), &self.0.pdu.version.rules().redaction, None)
-                .map_err(|error| field("content", error.to_string()))?;
-            // The limits were checked on the whole event; what is left of it is read by the wider ones.
-            let mut pdu = Pdu::read(&redacted, self.0.pdu.version, Limits::Waived)?;
-            pdu.redacted = true;
-            Ok(Arc::new(pdu))
+            outline(self.0.object.clone(), self.0.pdu.version)
         });
         checked.clone()
     }
@@ -345,6 +340,15 @@ impl UnverifiedPdu {
             matches!((claimed, actual), (Some(claimed), Ok(actual)) if claimed == actual)
         })
     }
+}
+
+/// What a redaction leaves of an event. The limits were checked on the whole event; this is read by the wider ones.
+fn outline(object: CanonicalJsonObject, version: RoomVersion) -> Result<Arc<Pdu>, PduError> {
+    let redacted = redact(object, &version.rules().redaction, None)
+        .map_err(|error| field("content", error.to_string()))?;
+    let mut pdu = Pdu::read(&redacted, version, Limits::Waived)?;
+    pdu.redacted = true;
+    Ok(Arc::new(pdu))
 }
 
 /// The bytes that a server signs: the redacted event without signatures (SS-API, "Signing Events").
@@ -574,6 +578,12 @@ impl Pdu {
             .expect("the shape was checked when the event was read");
         let text = serde_json::to_string(&object).expect("canonical JSON serialises");
         RawValue::from_string(numbers::written(text, self.version)).expect("serialised JSON is JSON")
+    }
+
+    /// What is left of the event once a redaction holds; nothing if that takes nothing from it.
+    pub fn outline(&self) -> Option<Arc<Self>> {
+        let outline = outline(self.object(), self.version).expect("the shape was checked when it was read");
+        (outline.content.0.get() != self.content.0.get()).then_some(outline)
     }
 
     /// The event as an object.

@@ -59,8 +59,8 @@ impl Room {
         let acl = self.state_event(&self.current, &StateEventType::RoomServerAcl, "");
         let Some(acl) = acl else { return true };
         // Of an ACL from before its time a server may be given the outline alone, which lists nobody: whoever
-        // obeyed that would shut out everyone for good.
-        if acl.is_redacted() {
+        // obeyed that would shut out everyone for good. One that was redacted does (the reason for MSC2870).
+        if acl.is_redacted() && self.redacted_by(acl.event_id()).is_none() {
             return true;
         }
         match serde_json::from_str::<RoomServerAclEventContent>(acl.content().get()) {

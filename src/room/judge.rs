@@ -103,7 +103,9 @@ impl Room {
     fn add_outlier(&mut self, pdu: Arc<Pdu>) {
         let rejected = self.check_auth_events(&pdu).err();
         let standing = if rejected.is_some() { Standing::Rejected } else { Standing::Outlier };
+        let id = pdu.event_id().clone();
         self.store(pdu, standing, |held| held.rejected = rejected);
+        self.redact(&id);
     }
 
     /// Believes a peer's word on the state before an event that is held, and judges what waited for it.
@@ -241,7 +243,8 @@ impl Room {
 
     /// Judges waiting events and whatever then becomes judgeable, older first.
     fn settle(&mut self, ids: impl IntoIterator<Item = OwnedEventId>) -> Vec<Judgement> {
-        let mut judgements = Vec::new();
+        let reworded = self.judged_by_reworded();
+        let mut judgements = self.rejudge(reworded);
         let mut open: BTreeSet<(u64, OwnedEventId)> = BTreeSet::new();
         let push = |room: &Self, open: &mut BTreeSet<_>, id: OwnedEventId| {
             if let Some(waiting) = room.waiting.get(&id) {
@@ -270,6 +273,8 @@ impl Room {
                 let above = self.built_on(before);
                 judgements.extend(self.rejudge(above));
             }
+            let reworded = self.judged_by_reworded();
+            judgements.extend(self.rejudge(reworded));
             judgements.extend(self.recheck_claims_above(&id));
             let revived = self.revive_outliers_above(&id);
             for woken in self.blocked.remove(&id).into_iter().flatten().chain(revived) {
@@ -400,7 +405,7 @@ impl Room {
         let auth = auth.filter(|auth| auth.iter().all(|held| held.rejected.is_none()));
         let allowed = match auth {
             Some(auth) if self.habits.judges_by_the_rules() => {
-                let auth = auth.iter().map(|held| &held.pdu);
+                let auth = auth.iter().map(|held| held.in_force());
                 pdu.judged_by(auth, || self.check_auth_events_anew(pdu))
             }
             _ => self.check_auth_events_anew(pdu),
@@ -539,6 +544,7 @@ impl Room {
             after: None,
             claimed: false,
             redacted_by: None,
+            outline: None,
         });
         fill(held);
         self.graph.set_standing(idx, standing);
@@ -665,6 +671,29 @@ impl Room {
         self.graph.iter().filter(sways).collect()
     }
 
+    /// The events that may come out otherwise now that a redaction has changed what state events say: those that cite one,
+    /// those before which it is the state, and those before which states were resolved.
+    fn judged_by_reworded(&mut self) -> Vec<EventIdx> {
+        let mut events = Vec::new();
+        for idx in std::mem::take(&mut self.reworded) {
+            events.extend(self.swayed_by(idx));
+            events.extend(self.graph.iter().filter(|other| self.looks_at(*other, idx)));
+            self.update_current(idx);
+        }
+        events
+    }
+
+    /// Whether the rules look at a state event when they judge another by the state before it.
+    fn looks_at(&self, event: EventIdx, idx: EventIdx) -> bool {
+        let Some((held, slot)) = self.held(event).zip(self.held(idx).and_then(|held| self.slot_of(held)))
+        else {
+            return false;
+        };
+        let fills = held.state_before.as_ref().is_some_and(|state| state.get(&slot) == Some(&idx));
+        let needs = |(kind, key): &(StateEventType, String)| self.slots.find(kind, key) == Some(slot);
+        fills && held.pdu.needs().iter().any(needs)
+    }
+
     /// The events behind another whose states were computed from the one after it.
     fn judged_on(&self, idx: EventIdx) -> Vec<EventIdx> {
         let computed = |child: &EventIdx| {
@@ -688,11 +717,13 @@ impl Room {
                 judgements.push(judgement);
             }
             let mut built = self.claims_on(idx);
-            let turned = was != self.is_rejected(idx);
+            let reworded = self.judged_by_reworded();
+            let turned = was != self.is_rejected(idx) || !reworded.is_empty();
             let times = turns.entry(idx).or_default();
             *times += usize::from(turned);
             if *times <= TURNS_MAX {
                 built.extend(self.built_on(before));
+                built.extend(reworded);
             }
             open.extend(built.into_iter().map(|idx| (self.graph.depth(idx), idx)));
         }
@@ -743,7 +774,7 @@ impl Room {
         held.after = held.after.map(|_| after);
     }
 
-    /// A redaction takes effect when it and its target are both history and the sender may (rooms v3,
+    /// A redaction takes effect when it is history, its target is not rejected, and the sender may (rooms v3,
     /// "Handling redactions"): in whichever order they come, and for as long as that is so.
     fn apply_redactions(&mut self, id: &EventId) {
         let pdu = self.held_by_id(id).expect("it was just placed").pdu.clone();
@@ -764,20 +795,32 @@ impl Room {
         let Some(redactions) = self.redactions.get(target) else { return };
         let Some(idx) = self.graph.get(target) else { return };
         let Some(held) = self.held(idx) else { return };
-        let is_history = self.graph.standing(idx).is_history();
+        // A newcomer is given the state as outliers: what is redacted of it later is so there too.
+        let is_good = held.rejected.is_none();
         let applies = |redaction: &&OwnedEventId| {
             let by = self.graph.get(redaction).filter(|by| self.graph.standing(*by).is_history());
             let by = by.and_then(|by| self.held(by));
-            is_history && by.is_some_and(|by| self.may_redact(&by.pdu, &held.pdu))
+            is_good && by.is_some_and(|by| self.may_redact(&by.pdu, &held.pdu))
         };
         let mut redacted_by = held.redacted_by.iter().chain(redactions).find(applies).cloned();
+        let had_outline = held.outline.is_some();
         if held.pdu.is_create() && redacted_by.is_some() {
             match (self.habits.redacted_create)(self.version) {
                 Some(version) => self.version = version,
                 None => redacted_by = None,
             }
         }
-        self.held[idx.index()].as_mut().expect("it was just seen").redacted_by = redacted_by;
+        let held = self.held[idx.index()].as_mut().expect("it was just seen");
+        let takes = redacted_by.is_some() && held.pdu.state_key().is_some() && !held.pdu.is_create();
+        let outline = match held.outline.take().filter(|_| takes) {
+            None if takes => held.pdu.outline(),
+            known => known,
+        };
+        if outline.is_some() != had_outline {
+            self.reworded.insert(idx);
+        }
+        held.redacted_by = redacted_by;
+        held.outline = outline;
     }
 }
 

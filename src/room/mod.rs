@@ -89,11 +89,19 @@ struct Held {
     claimed: bool,
     /// The redaction that applies to it.
     redacted_by: Option<OwnedEventId>,
+    /// What that redaction leaves of a state event, if it takes anything.
+    outline: Option<Arc<Pdu>>,
 }
 
 impl Held {
+    /// What others are judged by. An event *is* what is left of it once a redaction holds: who joins later is given no
+    /// more, and must come to the same verdicts as those who saw the whole.
+    fn in_force(&self) -> &Arc<Pdu> {
+        self.outline.as_ref().unwrap_or(&self.pdu)
+    }
+
     fn judged(&self) -> JudgedPdu<'_> {
-        JudgedPdu { rejected: self.rejected.is_some(), ..JudgedPdu::good(&self.pdu) }
+        JudgedPdu { rejected: self.rejected.is_some(), ..JudgedPdu::good(self.in_force()) }
     }
 }
 
@@ -140,6 +148,9 @@ pub struct Room {
     foreign: BTreeSet<OwnedEventId>,
     /// For each event that is to be redacted, held or not, the redactions that are or were history.
     redactions: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
+    /// State events that say otherwise than before, since a redaction came to hold or ceased to: what stands on them
+    /// is still to be judged again.
+    reworded: BTreeSet<EventIdx>,
     /// Resolutions over the states of several branches: the events of one moment have the same.
     resolutions: BTreeMap<Vec<StateName>, NamedState>,
     states_named: u64,
@@ -163,6 +174,7 @@ impl Room {
             blocked: BTreeMap::new(),
             foreign: BTreeSet::new(),
             redactions: BTreeMap::new(),
+            reworded: BTreeSet::new(),
             resolutions: BTreeMap::new(),
             states_named: 0,
             habits: habits::HONEST,
@@ -373,10 +385,20 @@ impl Room {
         list
     }
 
-    /// The event in one slot of a state.
+    /// What a redaction that holds leaves of a state event.
+    pub fn outline(&self, id: &EventId) -> Option<&Arc<Pdu>> {
+        self.held_by_id(id)?.outline.as_ref()
+    }
+
+    /// The state events of which a redaction took something.
+    pub fn outlines(&self) -> impl Iterator<Item = &Arc<Pdu>> {
+        self.held.iter().flatten().filter_map(|held| held.outline.as_ref())
+    }
+
+    /// The event in one slot of a state, or what a redaction has left of it.
     pub fn state_event(&self, state: &StateMap, kind: &StateEventType, key: &str) -> Option<&Arc<Pdu>> {
         let idx = state.get(&self.slots.find(kind, key)?)?;
-        self.event_at(*idx)
+        self.held(*idx).map(Held::in_force)
     }
 
     /// The membership of a user in a state.

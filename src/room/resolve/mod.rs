@@ -102,7 +102,7 @@ impl Room {
         Some(self.held_by_id(id.as_str().try_into().ok()?)?.judged())
     }
 
-    fn slot_of(&self, held: &Held) -> Option<Slot> {
+    pub(super) fn slot_of(&self, held: &Held) -> Option<Slot> {
         let (kind, key) = held.pdu.state_slot()?;
         self.slots.find(&kind.to_string().into(), key)
     }
