@@ -206,7 +206,7 @@ impl<H: Holdings> Model<H> {
     ) -> Result<(), Wrong> {
         let given: BTreeSet<&EventId> = answer.iter().copied().collect();
         let mut seen: BTreeSet<&EventId> = gap.latest.iter().chain(gap.earliest).copied().collect();
-        let mut open: Vec<&EventId> = gap.latest.iter().copied().filter(|id| self.is_history(id)).collect();
+        let mut open: Vec<&EventId> = self.roots(gap).collect();
         let mut left_out = None;
         let mut reached = 0;
         while let Some(child) = open.pop() {
@@ -235,6 +235,12 @@ impl<H: Holdings> Model<H> {
         }
     }
 
+    /// From where the walk goes back: not from what the asker has.
+    fn roots<'a>(&self, gap: &MissingEvents<'a>) -> impl Iterator<Item = &'a EventId> {
+        let (latest, earliest) = (gap.latest, gap.earliest);
+        latest.iter().copied().filter(move |id| self.is_history(id) && !earliest.contains(id))
+    }
+
     fn is_in(&self, gap: &MissingEvents<'_>, id: &EventId) -> bool {
         self.is_history(id) && self.depth(id) >= gap.min_depth.unwrap_or(0)
     }
@@ -243,7 +249,7 @@ impl<H: Holdings> Model<H> {
     fn levels<'a>(&'a self, gap: &'a MissingEvents<'a>) -> impl Iterator<Item = Vec<&'a EventId>> {
         let mut seen: IndexSet<&EventId, FixedState> =
             gap.latest.iter().chain(gap.earliest).copied().collect();
-        let mut last: Vec<&EventId> = gap.latest.iter().copied().filter(|id| self.is_history(id)).collect();
+        let mut last: Vec<&EventId> = self.roots(gap).collect();
         std::iter::from_fn(move || {
             let parents = last.iter().flat_map(|child| self.parents(child)).map(|id| &**id);
             last =

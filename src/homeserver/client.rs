@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{Request, Response, StatusCode};
-use ruma_common::{CanonicalJsonObject, EventId, OwnedEventId, RoomId, ServerName};
+use ruma_common::{EventId, OwnedEventId, RoomId, ServerName};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -214,9 +214,7 @@ impl Homeserver {
             let RawRequest { line, body, signed, cause } = raw;
             let mut request = request(&to, line, body, &cause);
             // A body that is not JSON can't be signed; scripts send such ones to see what comes back.
-            let signable = request.body().is_empty()
-                || serde_json::from_slice::<CanonicalJsonObject>(request.body()).is_ok();
-            if signed && signable {
+            if signed && request_auth::can_sign(&request) {
                 let key = server.store.read().signing_key.clone();
                 request_auth::sign(&mut request, &server.name, &to, &key, &server.crypto);
             }

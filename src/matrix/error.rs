@@ -15,13 +15,15 @@ pub struct MatrixError {
     pub errcode: &'static str,
     /// A sentence for people.
     pub message: String,
+    /// The version of the room, where the asker can't deal with that.
+    pub room_version: Option<String>,
 }
 
 macro_rules! errors {
     ($($(#[$doc:meta])* $name:ident = $status:ident, $errcode:literal;)*) => {
         $($(#[$doc])*
         pub fn $name(message: impl Into<String>) -> Self {
-            Self { status: StatusCode::$status, errcode: $errcode, message: message.into() }
+            Self { status: StatusCode::$status, errcode: $errcode, message: message.into(), room_version: None }
         })*
     };
 }
@@ -56,7 +58,17 @@ impl MatrixError {
 
     /// The body of the answer.
     pub fn body(&self) -> Value {
-        json!({ "errcode": self.errcode, "error": self.message })
+        let mut body = json!({ "errcode": self.errcode, "error": self.message });
+        if let Some(version) = &self.room_version {
+            body["room_version"] = version.as_str().into();
+        }
+        body
+    }
+
+    /// The same, which says what version the room is of (SS-API, `/make_join`).
+    #[must_use]
+    pub fn of_version(self, version: &str) -> Self {
+        Self { room_version: Some(version.to_owned()), ..self }
     }
 
     /// The answer.

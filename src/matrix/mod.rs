@@ -4,8 +4,10 @@
 //! [`pdu::UnverifiedPdu`] is another type than a verified [`pdu::Pdu`]). It knows nothing of rooms as graphs,
 //! of servers, or of networks.
 
+mod auth_header;
 pub mod by_rules;
 pub mod canonical;
+mod canonical_text;
 pub mod crypto;
 pub mod draft;
 pub mod endpoint;
@@ -16,6 +18,7 @@ pub(crate) mod numbers;
 pub mod pdu;
 pub mod reader;
 pub mod request_auth;
+pub mod unfit;
 pub mod version;
 
 pub use ruma_common::{

@@ -10,6 +10,8 @@ use ruma_common::{OwnedServerName, OwnedServerSigningKeyId, ServerName, serde::B
 use ruma_federation_api::authentication::XMatrix;
 
 use super::{
+    auth_header,
+    canonical_text::canonical_text,
     crypto::{Crypto, SigningKey},
     error::MatrixError,
     keys::KeyRing,
@@ -19,7 +21,7 @@ use super::{
 ///
 /// # Panics
 ///
-/// If the request has a body that is not JSON.
+/// If the request has a body that is not JSON; [`can_sign`] tells.
 pub fn sign(
     request: &mut Request<Bytes>,
     origin: &ServerName,
@@ -30,9 +32,13 @@ pub fn sign(
     if crypto.vouches() {
         return vouch(request, origin, destination, key);
     }
-    let object = XMatrix::request_object(request, origin, destination).expect("own bodies are JSON");
-    let message = serde_json::to_vec(&object).expect("canonical JSON serialises");
+    let message = message(request, origin, destination).expect("own bodies are JSON");
     seal(request, &message, (origin, destination), key, crypto);
+}
+
+/// Whether the body of a request is something that can be signed: JSON, or nothing.
+pub fn can_sign(request: &Request<Bytes>) -> bool {
+    request.body().is_empty() || canonical_text(request.body()).is_ok()
 }
 
 /// The same for a request whose body is canonical as it is, such as a
@@ -47,7 +53,7 @@ pub fn sign_canonical(
     if crypto.vouches() {
         return vouch(request, origin, destination, key);
     }
-    let message = message_as_it_is(request, origin, destination);
+    let message = message_around(request.body(), request, origin, destination);
     seal(request, &message, (origin, destination), key, crypto);
 }
 
@@ -95,8 +101,30 @@ impl Seal {
     }
 }
 
-/// What is signed, if the body is canonical: the body as it is, between the other fields in canonical order.
-fn message_as_it_is(request: &Request<Bytes>, origin: &ServerName, destination: &ServerName) -> Vec<u8> {
+/// What is signed.
+///
+/// # Errors
+///
+/// When the body is not JSON.
+fn message(
+    request: &Request<Bytes>,
+    origin: &ServerName,
+    destination: &ServerName,
+) -> Result<Vec<u8>, String> {
+    let body = match &request.body()[..] {
+        [] => String::new(),
+        body => canonical_text(body)?,
+    };
+    Ok(message_around(body.as_bytes(), request, origin, destination))
+}
+
+/// What is signed, of a request with this canonical body: the body between the other fields in canonical order.
+fn message_around(
+    body: &[u8],
+    request: &Request<Bytes>,
+    origin: &ServerName,
+    destination: &ServerName,
+) -> Vec<u8> {
     /// What follows the body.
     #[derive(serde::Serialize)]
     struct Rest<'a> {
@@ -112,11 +140,14 @@ fn message_as_it_is(request: &Request<Bytes>, origin: &ServerName, destination: 
         uri: request.uri().path_and_query().map_or("", PathAndQuery::as_str),
     };
     let rest = serde_json::to_vec(&rest).expect("texts are JSON");
-    match &request.body()[..] {
+    match body {
         [] => rest,
         body => [b"{\"content\":", body, b",", &rest[1..]].concat(),
     }
 }
+
+/// The most headers of a request that are looked at: each may make this server ask for a key.
+const HEADERS_MAX: usize = 4;
 
 /// What a request's header says, before its signature is checked.
 #[derive(Debug)]
@@ -129,18 +160,29 @@ enum Proof {
 }
 
 impl Credentials {
-    /// Reads the header of a request to `own_name`.
+    /// Reads the headers of a request to `own_name`: a server with several keys may send one for each, and any of them
+    /// will do. Gives those that can be read, at least one.
     ///
     /// # Errors
     ///
-    /// 401 when it is missing, can't be read, or is meant for another server.
-    pub fn read(request: &Request<Bytes>, own_name: &ServerName) -> Result<Self, MatrixError> {
-        let proof = match request.extensions().get::<Seal>() {
-            Some(seal) => Proof::Seal(seal.clone()),
-            None => XMatrix::extract_from_http_headers(request.headers())
-                .map(Proof::Header)
-                .map_err(|error| MatrixError::unauthorized(error.to_string()))?,
-        };
+    /// 401 when there is none that can be read and is meant for this server.
+    pub fn read(request: &Request<Bytes>, own_name: &ServerName) -> Result<Vec<Self>, MatrixError> {
+        let mut read = Vec::new();
+        let mut error = MatrixError::unauthorized("the request has no Authorization header");
+        let headers = request.headers().get_all(AUTHORIZATION).iter().take(HEADERS_MAX);
+        let headers = headers.map(|value| auth_header::read(value).map(Proof::Header));
+        let seal = request.extensions().get::<Seal>().map(|seal| Ok(Proof::Seal(seal.clone())));
+        for proof in seal.into_iter().chain(headers) {
+            let proof = proof.map_err(MatrixError::unauthorized);
+            match proof.and_then(|proof| Self::meant_for(own_name, proof)) {
+                Ok(credentials) => read.push(credentials),
+                Err(reason) => error = reason,
+            }
+        }
+        if read.is_empty() { Err(error) } else { Ok(read) }
+    }
+
+    fn meant_for(own_name: &ServerName, proof: Proof) -> Result<Self, MatrixError> {
         let destination = match &proof {
             Proof::Header(header) => header.destination.as_deref(),
             Proof::Seal(seal) => Some(&*seal.destination),
@@ -204,13 +246,11 @@ fn signs(
     own_name: &ServerName,
     crypto: &Crypto,
 ) -> Result<bool, MatrixError> {
-    let as_it_is = message_as_it_is(request, &header.origin, own_name);
+    let as_it_is = message_around(request.body(), request, &header.origin, own_name);
     if crypto.remembers(key, header.sig.as_bytes(), &as_it_is) {
         return Ok(true);
     }
-    let object = XMatrix::request_object(request, &header.origin, own_name)
-        .map_err(|error| MatrixError::not_json(error.to_string()))?;
-    let message = serde_json::to_vec(&object).expect("canonical JSON serialises");
+    let message = message(request, &header.origin, own_name).map_err(MatrixError::bad_json)?;
     Ok(crypto.verify(key, header.sig.as_bytes(), &message))
 }
 
@@ -250,7 +290,7 @@ mod tests {
                 let mut keys = KeyRing::default();
                 let public = PublicKey { bytes: public.to_vec(), valid_until: 9, expired: false };
                 keys.insert(&names[0], "ed25519:k", public);
-                let credentials = Credentials::read(request, &names[reader])?;
+                let credentials = Credentials::read(request, &names[reader])?.remove(0);
                 credentials.verify(request, &names[reader], &keys, 5, &crypto)
             };
             assert_eq!(verdict(&signed, 1, key.public()).unwrap(), names[0]);

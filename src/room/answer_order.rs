@@ -89,7 +89,7 @@ impl AnswerOrder {
         let named: BTreeSet<EventIdx> = earliest.iter().chain(latest).copied().collect();
         let history = |idx: EventIdx| graph.standing(idx).is_history();
         let wanted = |idx: EventIdx| history(idx) && graph.depth(idx) >= min_depth && !named.contains(&idx);
-        let roots = latest.iter().filter(|idx| history(**idx));
+        let roots = latest.iter().filter(|idx| history(**idx) && !earliest.contains(idx));
         let start: Vec<EventIdx> = roots.flat_map(|idx| graph.parents(*idx)).copied().collect();
         let mut answer = self.discover(graph, &start, limit.min(MISSING_EVENTS_LIMIT_MAX), wanted);
         match self {

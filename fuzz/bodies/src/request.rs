@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ruma_common::CanonicalJsonObject;
-use ruma_federation_api::authentication::XMatrix;
 use serde_json::Value;
 
 use super::{
@@ -25,6 +24,7 @@ use backfire::matrix::{
     draft::place_and_sign_anyway,
     endpoint::{Endpoint, EndpointName, encode},
     pdu::{Limits, UnverifiedPdu},
+    request_auth::can_sign,
     version::RoomVersion,
 };
 
@@ -180,8 +180,7 @@ impl RawRequest {
         *request.uri_mut() = format!("/{target}").parse().unwrap_or_default();
         *request.body_mut() = Bytes::from(body);
         // A target without a path, such as that of CONNECT, is nothing that could be signed.
-        let signable = request.uri().path_and_query().is_some()
-            && XMatrix::request_object(&request, server("b"), server("a")).is_ok();
+        let signable = request.uri().path_and_query().is_some() && can_sign(&request);
         let by = signed_by.filter(|_| signable);
         if let Some(by) = by {
             sign_request(&mut request, by, &stand_in());

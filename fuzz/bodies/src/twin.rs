@@ -246,9 +246,11 @@ impl Plain {
     pub(super) fn missing_events(&self, query: &Query) -> Vec<&EventId> {
         let (mut done, mut listed) = (self.none(), Vec::new());
         let mut level = self.numbers(&query.latest);
-        for number in level.iter().copied().chain(self.numbers(&query.earliest)) {
-            done.add(number);
+        let earliest = self.numbers(&query.earliest);
+        for number in level.iter().chain(&earliest) {
+            done.add(*number);
         }
+        level.retain(|number| !earliest.contains(number));
         while !level.is_empty() {
             let expanded = level.iter().filter(|number| self.in_history(**number));
             let parents = expanded.flat_map(|number| &self.known[*number].parents).copied();

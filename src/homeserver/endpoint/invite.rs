@@ -27,7 +27,7 @@ impl Homeserver {
         }
         let version = asked.body.get("room_version").and_then(|text| serde_json::from_str(text.get()).ok());
         let version: String =
-            version.ok_or_else(|| MatrixError::missing_param("`room_version` is missing"))?;
+            version.ok_or_else(|| MatrixError::bad_json("`room_version` is missing, or no text"))?;
         let version: RoomVersion =
             version.parse().map_err(|error| MatrixError::incompatible_room_version(format!("{error}")))?;
         let event = asked.body.required("event")?;

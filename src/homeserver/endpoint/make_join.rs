@@ -20,7 +20,8 @@ impl Homeserver {
         let version = room.version().to_string();
         let supported = asked.query.iter().filter(|(key, _)| key == "ver").any(|(_, ver)| *ver == version);
         if !supported {
-            return Err(MatrixError::incompatible_room_version(format!("the room is of version {version}")));
+            let error = MatrixError::incompatible_room_version(format!("the room is of version {version}"));
+            return Err(error.of_version(&version));
         }
         let authorised_by = self.authorising_user(room, &user)?;
         drop(durable);

@@ -23,9 +23,9 @@ impl Homeserver {
         let find =
             |ids: &[OwnedEventId]| -> Vec<_> { ids.iter().filter_map(|id| room.graph().get(id)).collect() };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let (mut from, until) = (find(&latest), find(&earliest));
+        let (mut from, mut until) = (find(&latest), find(&earliest));
         if !self.habits.stops_at_earliest {
-            from.extend(&until);
+            from.append(&mut until);
         }
         let order = self.habits.answer_order;
         let events = (self.habits.missing_events)(order, room.graph(), &from, &until, limit, min_depth);

@@ -141,17 +141,23 @@ impl Homeserver {
 
     /// Who sent the request, proven by its signature; asks the sender for its keys if they are not known.
     async fn authenticate(&self, request: &Request<Bytes>) -> Result<OwnedServerName, MatrixError> {
-        let credentials = Credentials::read(request, &self.name)?;
         let now = self.now();
-        let knows = |server: &Self| {
-            let durable = server.store.read();
-            durable.keys.for_request(credentials.origin(), credentials.key_id(), now).is_some()
-        };
-        if !knows(self) {
-            self.fetch_keys_at_once(credentials.origin()).await;
+        let mut refusal = None;
+        for credentials in Credentials::read(request, &self.name)? {
+            let knows = |server: &Self| {
+                let durable = server.store.read();
+                durable.keys.for_request(credentials.origin(), credentials.key_id(), now).is_some()
+            };
+            if !knows(self) {
+                self.fetch_keys_at_once(credentials.origin()).await;
+            }
+            let durable = self.store.read();
+            match credentials.verify(request, &self.name, &durable.keys, now, &self.crypto) {
+                Ok(origin) => return Ok(origin),
+                Err(error) => refusal = Some(error),
+            }
         }
-        let durable = self.store.read();
-        credentials.verify(request, &self.name, &durable.keys, now, &self.crypto)
+        Err(refusal.expect("there is at least one header"))
     }
 }
 
@@ -189,7 +195,7 @@ impl Body {
     }
 
     fn required(&self, name: &str) -> Result<&RawValue, MatrixError> {
-        self.get(name).ok_or_else(|| MatrixError::missing_param(format!("`{name}` is missing")))
+        self.get(name).ok_or_else(|| MatrixError::bad_json(format!("`{name}` is missing")))
     }
 
     /// A list.

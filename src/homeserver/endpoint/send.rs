@@ -1,7 +1,8 @@
 //! `PUT /_matrix/federation/v1/send/{transaction}`: events are pushed.
 //!
 //! The answer says `{}` for each event that was stored, not that it was accepted; what a stored event lacks
-//! is fetched afterwards. One that lacks a key is not said to be taken, and set aside all the same: the sender won't repeat it. A bad event spoils neither the others nor the answer.
+//! is fetched afterwards. One that lacks a key is not said to be taken, and set aside all the same: the sender won't
+//! repeat it. A bad event spoils neither the others nor the answer.
 
 use std::rc::Rc;
 
@@ -24,6 +25,7 @@ use crate::{
         endpoint::Endpoint,
         error::MatrixError,
         pdu::{Limits, PduError},
+        unfit::id_of_unfit,
     },
     room::Arrival,
 };
@@ -80,8 +82,9 @@ impl Homeserver {
         let id = match (self.habits.reads)(&self.reader, text.get(), version, Limits::Hold) {
             Ok(unverified) => unverified.event_id().to_owned(),
             Err(error) => {
+                let said = json!({ "error": error.to_string() });
                 drop(error.into());
-                return None;
+                return id_of_unfit(text.get(), version).map(|id| (id, said));
             }
         };
         if !is_let_in {

@@ -9,6 +9,7 @@ use crate::{
     matrix::{
         draft::{Draft, hash_and_sign, place_and_sign_anyway},
         pdu::{Limits, UnverifiedPdu},
+        unfit::id_of_unfit,
         version::RoomVersion,
     },
     scenario::Craft,
@@ -141,7 +142,7 @@ fn put_field(value: &mut Value, field: &str, replacement: &Value) {
 
 pub(super) fn id_of_crafted(text: &str, version: RoomVersion) -> OwnedEventId {
     let id = UnverifiedPdu::parse(text, version, Limits::Waived).map(|pdu| pdu.event_id().to_owned());
-    id.unwrap_or_else(|_| unparsable_id(text))
+    id.ok().or_else(|| id_of_unfit(text, version)).unwrap_or_else(|| unparsable_id(text))
 }
 
 /// A name for what has no id, since it is not a well-formed event: scripts can still speak of it.
