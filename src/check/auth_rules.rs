@@ -191,7 +191,8 @@ impl<'e, 'a> Rules<'e, 'a> {
             return Some((Kind::UnfitAuthEvents, format!("its auth events forbid: {reason}")));
         }
         let whole = self.by_cited(pdu, |pdu| pdu)?;
-        // Who judged before a redaction held saw the whole of what is cited, and who joined later only what is left of it.
+        // Who judged before a redaction held saw the whole of what is cited, and who joined later only what
+        // is left of it.
         let room = self.evidence.reference_room();
         let is_redacted = pdu.auth_events().iter().any(|id| room.outline(id).is_some());
         let outline = |pdu: &'e Pdu| room.outline(pdu.event_id()).map_or(pdu, |outline| &**outline);

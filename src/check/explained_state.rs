@@ -86,7 +86,8 @@ fn unexplained(evidence: &Evidence<'_>, name: &str, host: &Host<'_>) -> Option<F
     None
 }
 
-/// Whether a redaction of state was still to come to a server: what it redacts said more there than in the end.
+/// Whether a redaction of state was still to come to a server: what it redacts said more there than in the
+/// end.
 fn lacks_redaction(evidence: &Evidence<'_>, host: &Host<'_>, at: usize) -> bool {
     let room = evidence.reference_room();
     let mut redactions = room.outlines().filter_map(|outline| room.redacted_by(outline.event_id()));

@@ -70,7 +70,8 @@ pub struct Habits {
     pub asks_around: bool,
     /// Whether an auth event that nobody gave may still come.
     pub auth_events_may_come_late: bool,
-    /// How long a missing event that could not be had is left alone, given what back-off says, in milliseconds.
+    /// How long a missing event that could not be had is left alone, given what back-off says, in
+    /// milliseconds.
     pub missing_event_rests: fn(u64) -> u64,
     /// Whether of a told state only those events are fetched that are not held.
     pub fetches_only_unknown: bool,

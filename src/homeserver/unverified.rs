@@ -1,7 +1,9 @@
-//! Events for which a key is missing: set aside, the key asked for again and again, and judged when it has come.
+//! Events for which a key is missing: set aside, the key asked for again and again, and judged when it has
+//! come.
 //!
-//! A signature that nobody can check yet is not a wrong one, and who sent the event won't send it again. What is set
-//! aside survives a crash; it is dropped when its server says what keys it has, and none of them will do.
+//! A signature that nobody can check yet is not a wrong one, and who sent the event won't send it again. What
+//! is set aside survives a crash; it is dropped when its server says what keys it has, and none of them will
+//! do.
 
 use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
 
@@ -23,7 +25,8 @@ use crate::{
     room::{Arrival, Judgement},
 };
 
-/// The most pushed events of one sender that are set aside: nobody may fill this server with what can't be verified.
+/// The most pushed events of one sender that are set aside: nobody may fill this server with what can't be
+/// verified.
 const ASIDE_MAX: usize = 200;
 /// The first and last pause between two attempts at the keys of a server, in milliseconds.
 const RETRY_MS: (u64, u64) = (1_000, 20_000);
@@ -112,7 +115,8 @@ impl Homeserver {
         notaries
     }
 
-    /// Verifies what lacked keys of a server with those that are known now. `told`: the server has told all that it has.
+    /// Verifies what lacked keys of a server with those that are known now. `told`: the server has told all
+    /// that it has.
     fn look_again(&self, server: &ServerName, told: bool) {
         let waiting: Vec<Unverified> = {
             let durable = self.store.read();

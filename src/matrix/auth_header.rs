@@ -1,5 +1,6 @@
-//! The `Authorization` header of a request, as servers really write it: the specification tells readers to take values that
-//! are neither tokens nor quoted, and more spaces than one (SS-API, "Request Authentication").
+//! The `Authorization` header of a request, as servers really write it: the specification tells readers to
+//! take values that are neither tokens nor quoted, and more spaces than one (SS-API, "Request
+//! Authentication").
 //!
 //! It may not know what is signed, nor by which key.
 

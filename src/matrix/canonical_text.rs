@@ -1,11 +1,13 @@
-//! The canonical form of any JSON, for signatures of requests: their bodies may hold what no event may, such as fractions
-//! (appendices, "Signing JSON"). Numbers keep the text that they have, since nobody else's way to write them is known.
+//! The canonical form of any JSON, for signatures of requests: their bodies may hold what no event may, such
+//! as fractions (appendices, "Signing JSON"). Numbers keep the text that they have, since nobody else's way
+//! to write them is known.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// How deep arrays and objects may stand in each other: deeper than anybody reads, and far from where a stack ends.
+/// How deep arrays and objects may stand in each other: deeper than anybody reads, and far from where a stack
+/// ends.
 const DEPTH_MAX: usize = 256;
 
 /// The canonical form of a JSON text.
@@ -127,7 +129,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A string with its quotes as it is written canonically; one with half a surrogate pair, which says nothing, as it is.
+/// A string with its quotes as it is written canonically; one with half a surrogate pair, which says nothing,
+/// as it is.
 fn string(token: &str) -> String {
     let read: Result<String, _> = serde_json::from_str(token);
     read.map_or_else(|_| token.to_owned(), |text| serde_json::to_string(&text).expect("texts are JSON"))

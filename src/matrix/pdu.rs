@@ -342,7 +342,8 @@ impl UnverifiedPdu {
     }
 }
 
-/// What a redaction leaves of an event. The limits were checked on the whole event; this is read by the wider ones.
+/// What a redaction leaves of an event. The limits were checked on the whole event; this is read by the wider
+/// ones.
 fn outline(object: CanonicalJsonObject, version: RoomVersion) -> Result<Arc<Pdu>, PduError> {
     let redacted = redact(object, &version.rules().redaction, None)
         .map_err(|error| field("content", error.to_string()))?;

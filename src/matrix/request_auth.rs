@@ -118,7 +118,8 @@ fn message(
     Ok(message_around(body.as_bytes(), request, origin, destination))
 }
 
-/// What is signed, of a request with this canonical body: the body between the other fields in canonical order.
+/// What is signed, of a request with this canonical body: the body between the other fields in canonical
+/// order.
 fn message_around(
     body: &[u8],
     request: &Request<Bytes>,
@@ -160,8 +161,8 @@ enum Proof {
 }
 
 impl Credentials {
-    /// Reads the headers of a request to `own_name`: a server with several keys may send one for each, and any of them
-    /// will do. Gives those that can be read, at least one.
+    /// Reads the headers of a request to `own_name`: a server with several keys may send one for each, and
+    /// any of them will do. Gives those that can be read, at least one.
     ///
     /// # Errors
     ///

@@ -1,6 +1,8 @@
-//! The id of an event that can't be read: who sent it beside good ones is told by that id what is wrong with it.
+//! The id of an event that can't be read: who sent it beside good ones is told by that id what is wrong with
+//! it.
 //!
-//! Only what is left after redaction is hashed for the id, so most of what makes an event unfit is no part of it.
+//! Only what is left after redaction is hashed for the id, so most of what makes an event unfit is no part of
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -127,8 +127,8 @@ impl Room {
         self.settle(woken)
     }
 
-    /// Adds to the state before an event what the peer named too whose word it is, and what came later; judges again what was
-    /// built on the less that was known.
+    /// Adds to the state before an event what the peer named too whose word it is, and what came later;
+    /// judges again what was built on the less that was known.
     pub fn complete_claim(&mut self, id: &EventId, late: &EventId) -> Vec<Judgement> {
         let Some(before) = self.held_before(id) else { return Vec::new() };
         let (idx, more, after) = (before.idx, self.state_of(&[late.to_owned()]), self.name_state());
@@ -326,7 +326,7 @@ impl Room {
     }
 
     /// In room version 12 the create event allows every other, without being listed (MSC4291).
-    fn implied_create(&self, pdu: &Pdu) -> Option<OwnedEventId> {
+    pub(super) fn implied_create(&self, pdu: &Pdu) -> Option<OwnedEventId> {
         if !self.version.has_hash_room_ids() || pdu.is_create() {
             return None;
         }
@@ -671,8 +671,8 @@ impl Room {
         self.graph.iter().filter(sways).collect()
     }
 
-    /// The events that may come out otherwise now that a redaction has changed what state events say: those that cite one,
-    /// those before which it is the state, and those before which states were resolved.
+    /// The events that may come out otherwise now that a redaction has changed what state events say: those
+    /// that cite one, those before which it is the state, and those before which states were resolved.
     fn judged_by_reworded(&mut self) -> Vec<EventIdx> {
         let mut events = Vec::new();
         for idx in std::mem::take(&mut self.reworded) {

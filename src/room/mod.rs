@@ -94,8 +94,8 @@ struct Held {
 }
 
 impl Held {
-    /// What others are judged by. An event *is* what is left of it once a redaction holds: who joins later is given no
-    /// more, and must come to the same verdicts as those who saw the whole.
+    /// What others are judged by. An event *is* what is left of it once a redaction holds: who joins later is
+    /// given no more, and must come to the same verdicts as those who saw the whole.
     fn in_force(&self) -> &Arc<Pdu> {
         self.outline.as_ref().unwrap_or(&self.pdu)
     }
@@ -148,8 +148,8 @@ pub struct Room {
     foreign: BTreeSet<OwnedEventId>,
     /// For each event that is to be redacted, held or not, the redactions that are or were history.
     redactions: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
-    /// State events that say otherwise than before, since a redaction came to hold or ceased to: what stands on them
-    /// is still to be judged again.
+    /// State events that say otherwise than before, since a redaction came to hold or ceased to: what stands
+    /// on them is still to be judged again.
     reworded: BTreeSet<EventIdx>,
     /// Resolutions over the states of several branches: the events of one moment have the same.
     resolutions: BTreeMap<Vec<StateName>, NamedState>,

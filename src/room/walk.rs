@@ -96,9 +96,9 @@ fn newest_first(graph: &EventGraph, idx: EventIdx) -> (u64, Reverse<&EventId>, E
 
 /// The events that answer `/get_missing_events`: what precedes `latest`, breadth first, up to `earliest`.
 ///
-/// Neither `latest` nor `earliest` are returned, and `earliest` are not walked through, those that are in `latest` too
-/// included: before what the asker has there is nothing that it misses. `limit` counts what
-/// is returned and is clamped to `0..=`[`MISSING_EVENTS_LIMIT_MAX`]. Events that aren't part of the history
+/// Neither `latest` nor `earliest` are returned, and `earliest` are not walked through, those that are in
+/// `latest` too included: before what the asker has there is nothing that it misses. `limit` counts what is
+/// returned and is clamped to `0..=`[`MISSING_EVENTS_LIMIT_MAX`]. Events that aren't part of the history
 /// ([`Standing::is_history`](super::graph::Standing::is_history)) are skipped and not walked through, those
 /// in `latest` included; so are events whose claimed depth is below `min_depth`. Within a level the walk
 /// follows the order of `latest` and of `prev_events`, so a parent of a latest is preferred to what lies

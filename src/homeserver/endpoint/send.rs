@@ -1,8 +1,8 @@
 //! `PUT /_matrix/federation/v1/send/{transaction}`: events are pushed.
 //!
 //! The answer says `{}` for each event that was stored, not that it was accepted; what a stored event lacks
-//! is fetched afterwards. One that lacks a key is not said to be taken, and set aside all the same: the sender won't
-//! repeat it. A bad event spoils neither the others nor the answer.
+//! is fetched afterwards. One that lacks a key is not said to be taken, and set aside all the same: the
+//! sender won't repeat it. A bad event spoils neither the others nor the answer.
 
 use std::rc::Rc;
 

@@ -119,9 +119,18 @@ impl Room {
 
     /// All events reached over auth events, the given ones excluded unless another reaches them. Events that
     /// are not held end the chain.
+    ///
+    /// From room version 12 on `auth_events` never has the create event, which the room's id names instead
+    /// (rooms v12, "Event format", from MSC4291), and neither says that it leaves the chain. It allows every
+    /// other event as before, and an auth chain is all that allows (SS-API, "Auth chain"); Synapse gives it
+    /// out in each.
     pub fn auth_chain(&self, of: impl Iterator<Item = EventIdx>) -> BTreeSet<EventIdx> {
         let mut chain = BTreeSet::new();
-        self.walk_auth_chain(of.flat_map(|idx| self.auth_parents(idx)), |idx| chain.insert(idx));
+        for idx in of {
+            let implied = self.held(idx).and_then(|held| self.graph.get(&*self.implied_create(&held.pdu)?));
+            chain.extend(implied.filter(|create| self.held(*create).is_some()));
+            self.walk_auth_chain(self.auth_parents(idx), |idx| chain.insert(idx));
+        }
         chain
     }
 
