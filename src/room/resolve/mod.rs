@@ -127,7 +127,7 @@ impl Room {
     pub fn auth_chain(&self, of: impl Iterator<Item = EventIdx>) -> BTreeSet<EventIdx> {
         let mut chain = BTreeSet::new();
         for idx in of {
-            let implied = self.held(idx).and_then(|held| self.graph.get(&*self.implied_create(&held.pdu)?));
+            let implied = self.held(idx).and_then(|held| self.graph.get(&self.implied_create(&held.pdu)?));
             chain.extend(implied.filter(|create| self.held(*create).is_some()));
             self.walk_auth_chain(self.auth_parents(idx), |idx| chain.insert(idx));
         }

@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, btree_map::Entry},
 };
 
 use ruma_common::MilliSecondsSinceUnixEpoch;
@@ -56,11 +56,9 @@ impl Room {
         let mut graph = AuthGraph::new();
         let mut open: Vec<EventIdx> = of.collect();
         while let Some(idx) = open.pop() {
-            if !graph.contains_key(&idx) {
-                let cited: BTreeSet<_> =
-                    self.auth_parents(idx).filter(|auth| within.contains(auth)).collect();
-                open.extend(&cited);
-                graph.insert(idx, cited);
+            if let Entry::Vacant(place) = graph.entry(idx) {
+                let cited = self.auth_parents(idx).filter(|auth| within.contains(auth)).collect();
+                open.extend(place.insert(cited).iter());
             }
         }
         graph
