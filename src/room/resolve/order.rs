@@ -8,7 +8,6 @@ use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap, btree_map::Entry},
 };
 
-use ruma_common::MilliSecondsSinceUnixEpoch;
 use ruma_events::{StateEventType, TimelineEventType, room::power_levels::UserPowerLevel};
 use ruma_state_res::events::{RoomCreateEvent, RoomPowerLevelsEvent};
 
@@ -66,13 +65,10 @@ impl Room {
 
     /// By what a power ordering compares: who has the greater level goes first, then the earlier time, then
     /// the id.
-    fn by_power(
-        &self,
-        idx: EventIdx,
-    ) -> (Reverse<UserPowerLevel>, MilliSecondsSinceUnixEpoch, &str, EventIdx) {
+    fn by_power(&self, idx: EventIdx) -> (Reverse<UserPowerLevel>, u64, &str, EventIdx) {
         let held = self.held(idx).expect("events of branches are held");
         let level = Reverse(self.level_of_sender(held));
-        (level, held.pdu.origin_server_ts(), held.pdu.event_id().as_str(), idx)
+        (level, held.pdu.timestamp(), held.pdu.event_id().as_str(), idx)
     }
 
     /// The level of an event's sender by the event's own auth events.
@@ -121,7 +117,7 @@ impl Room {
         let mut order: Vec<EventIdx> = events.collect();
         order.sort_by_cached_key(|idx| {
             let pdu = self.pdu_at(*idx);
-            (distance(*idx), pdu.origin_server_ts(), pdu.event_id().clone())
+            (distance(*idx), pdu.timestamp(), pdu.event_id().clone())
         });
         order
     }
