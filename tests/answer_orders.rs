@@ -175,7 +175,8 @@ impl Plain {
         earliest: &[usize],
         (limit, min_depth): (usize, u64),
     ) -> Vec<usize> {
-        let roots = latest.iter().filter(|place| self.is_history(**place));
+        let asks = |place: &&usize| self.is_history(**place) && !earliest.contains(place);
+        let roots = latest.iter().filter(asks);
         let start: Vec<usize> = roots.flat_map(|place| self.parents(*place)).copied().collect();
         let wanted = |place: usize| {
             let named = latest.contains(&place) || earliest.contains(&place);

@@ -61,7 +61,7 @@ mod tests {
             let kind = if content.contains("ban") { "m.room.power_levels" } else { "m.room.message" };
             format!(
                 r#"{{"type":"{kind}","room_id":"!r:a","sender":"@u:a","content":{content},"depth":5,
-                "origin_server_ts":1,"prev_events":["$p"],"auth_events":[],"hashes":{{"sha256":"x"}}{rest}}}"#
+                "origin_server_ts":1,"prev_events":["$p"],"auth_events":[],"hashes":{{"sha256":"x"}},"signatures":{{}}{rest}}}"#
             )
         };
         let fit = |text: &str| {

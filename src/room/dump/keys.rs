@@ -23,7 +23,7 @@ pub(super) struct ServerKeys {
 ///
 /// When it has another shape, or a key is not 32 bytes of unpadded base64.
 pub fn read_keys(file: &str, text: &str) -> Result<KeyRing, DumpError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end();
     let servers: Vec<ServerKeys> = serde_json::from_str(text).map_err(|error| DumpError::Keys {
         file: file.to_owned(),
         line: error.line(),

@@ -83,7 +83,8 @@ pub(super) fn events_of<'a>(pages: &Pages<'a>, answer: &'a RawValue) -> Result<V
 
 /// The values of a file, one after the other.
 pub(super) fn values<'a>(pages: &Pages<'a>) -> impl Iterator<Item = Result<&'a RawValue, DumpError>> {
-    let values = serde_json::Deserializer::from_str(pages.text).into_iter::<&RawValue>();
+    // What breaks off does so where it was written, and not on an empty line behind it.
+    let values = serde_json::Deserializer::from_str(pages.text.trim_end()).into_iter::<&RawValue>();
     values.map(|value| {
         value.map_err(|error| DumpError::Json {
             place: pages.at_line(error.line().max(1), None),
