@@ -79,6 +79,10 @@ impl Player<'_> {
                     Pages::Count(pages) => Some(pages),
                     Pages::All => None,
                 };
+                // A real server answers 403 as long as the join is not through (CS-API /messages).
+                if !server.store().read().rooms.contains_key(&room) {
+                    return Err("not in the room (yet)".to_owned());
+                }
                 server.page_back(room, page.limit as usize, pages);
             }
         }
