@@ -98,6 +98,7 @@ marks! {
     Rejected "rejected" "An event was rejected.",
     JudgedDifferently "judged-differently" "One server soft-failed what another accepted.",
     JudgedAnew "judged-anew" "A server came to another verdict on an event than before.",
+    RolledBack "state-rolled-back" "A piece of state fell back to an older event or to none, though no event says so: a state reset.",
     TimeBackwards "time-backwards" "An event claims to be older than a parent of it.",
     Redaction "redaction" "A redaction was accepted.",
     JoinedLate "joined-late" "A server joined while things happened.",

@@ -33,6 +33,22 @@ impl<'a> MarkContext<'a> {
         self.pdus().any(|(_, pdu)| pdu.depth() >= depth)
     }
 
+    /// On some server a piece of state came to be one that it had been before, or that is before what it was, or none.
+    pub(super) fn rolled_back(self) -> bool {
+        let evidence: &'a Evidence<'a> = self.evidence;
+        let is_before = |old: &'a EventId, new: &'a EventId| {
+            evidence.depth(old) < evidence.depth(new)
+                && evidence.reach(std::iter::once(new), |_| true).contains(old)
+        };
+        evidence.hosts.values().flat_map(|host| host.slots.values()).any(|fills| {
+            fills.windows(2).any(|pair| match (pair[0].1, pair[1].1) {
+                (Some(_), None) => true,
+                (Some(was), Some(is)) => is_before(is, was),
+                (None, _) => false,
+            })
+        })
+    }
+
     /// Two events of different servers for one piece of state, neither of which can stand on the other.
     pub(super) fn state_fork(self, fits: impl Fn(&str) -> bool) -> bool {
         let mut at_depth: BTreeMap<(String, &str, u64), BTreeSet<&str>> = BTreeMap::new();

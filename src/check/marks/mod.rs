@@ -93,6 +93,7 @@ impl MarkContext<'_> {
             Mark::Rejected => self.judged(crate::room::graph::Standing::Rejected),
             Mark::JudgedDifferently => self.judged_differently(),
             Mark::JudgedAnew => self.judged_anew(),
+            Mark::RolledBack => self.rolled_back(),
             Mark::TimeBackwards => self.time_backwards(),
             Mark::Redaction => self.accepted_of_type("m.room.redaction"),
             Mark::JoinedLate => self.joined_late(),
