@@ -111,7 +111,7 @@ fn joined(server: &Homeserver, room: &RoomId) -> Option<Option<String>> {
 async fn settle(servers: &[&Rc<Homeserver>]) {
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        if servers.iter().all(|server| server.is_idle()) {
+        if servers.iter().all(|server| server.is_idle(|_| false)) {
             return;
         }
     }

@@ -173,10 +173,13 @@ impl Homeserver {
     }
 
     /// Whether nothing is under way and nothing waits for its time.
-    pub fn is_idle(&self) -> bool {
+    ///
+    /// What it still has for servers that are `out_of_reach` doesn't count: it would go on trying for ever.
+    pub fn is_idle(&self, out_of_reach: impl Fn(&ServerName) -> bool) -> bool {
         let durable = self.store.read();
+        let mut outboxes = durable.outboxes.iter().filter(|(to, _)| !out_of_reach(to));
         *self.busy.borrow() == 0
-            && durable.outboxes.values().all(|outbox| outbox.queue.is_empty() && outbox.in_flight.is_none())
+            && outboxes.all(|(_, outbox)| outbox.queue.is_empty() && outbox.in_flight.is_none())
             && durable.rooms.values().all(|room| room.missing_events().next().is_none())
             && durable.unverified.is_empty()
     }

@@ -124,6 +124,11 @@ impl Conditions {
         broken.map(|(from, (to, _))| (from.clone(), to.clone())).collect()
     }
 
+    /// Whether nothing gets from one host to another as things are.
+    pub fn is_out_of_reach(&self, from: &str, to: &str) -> bool {
+        self.is_down(to) || self.links.get(from).and_then(|links| links.get(to)).is_some_and(Link::is_broken)
+    }
+
     /// Changes latency and jitter of one direction, in milliseconds.
     pub fn set_latency(&mut self, from: &str, to: &str, fault: usize, (latency, jitter): (u64, u64)) {
         self.link(from, to).changed.push((fault, Speed { latency, jitter }));

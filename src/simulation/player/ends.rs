@@ -15,7 +15,7 @@ impl Player<'_> {
             self.recorder.record(None, What::Unhealed { links });
         }
         for (host, node) in &self.nodes {
-            let idle = node.running.borrow().as_ref().is_none_or(|server| server.is_idle());
+            let idle = self.is_idle(host);
             let durable = node.store.read();
             let room = self.room.as_ref().and_then(|id| durable.rooms.get(id));
             let end = room.map(|room| end(room, &durable.name, idle)).unwrap_or_default();

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use ruma_common::ServerName;
+
 use super::Player;
 use crate::simulation::SimulationError;
 
@@ -52,8 +54,19 @@ impl Player<'_> {
         Ok(!unfinished(self))
     }
 
-    fn is_idle(&self) -> bool {
-        self.nodes.values().all(|node| node.running.borrow().as_ref().is_none_or(|server| server.is_idle()))
+    fn all_are_idle(&self) -> bool {
+        self.nodes.keys().all(|host| self.is_idle(host))
+    }
+
+    /// Whether nothing is under way on a server, or it is down. Faults that hold now hold to the end: there is no waiting
+    /// for what they keep from being delivered.
+    pub(super) fn is_idle(&self, host: &str) -> bool {
+        let out_of_reach = |to: &ServerName| {
+            let to = self.scenario.servers.keys().find(|host| self.scenario.matrix_name(host) == to);
+            to.is_some_and(|to| self.conditions.borrow().is_out_of_reach(host, to))
+        };
+        let running = self.nodes[host].running.borrow();
+        running.as_ref().is_none_or(|server| server.is_idle(out_of_reach))
     }
 
     /// Waits until nothing is under way for as long as a message may take, there and back.
@@ -62,7 +75,7 @@ impl Player<'_> {
         let quiet_since = Cell::new(None);
         self.step_while(limit_ms, |player| {
             let now = player.now();
-            if !player.is_idle() {
+            if !player.all_are_idle() {
                 quiet_since.set(None);
                 return true;
             }
